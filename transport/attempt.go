@@ -1,0 +1,182 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// attemptLayer is below guard and breaker: what passes here is sent. It counts
+// the attempt, tells the server about it and bounds it in time.
+type attemptLayer struct {
+	next      http.RoundTripper
+	observers observers
+}
+
+func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	if !ok { // a layer above made a context of its own
+		return l.next.RoundTrip(req)
+	}
+	ctx.run.sending()
+	req = announced(req, ctx)
+	if !l.observers.any() {
+		return l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+	}
+	event := AttemptEvent{
+		Service: ctx.run.call.record.Service,
+		Method:  methodOf(req),
+		Attempt: ctx.number,
+		Waited:  ctx.run.lastWait,
+		Err:     errPanic,
+	}
+	start := time.Now()
+	defer func() {
+		event.Duration = time.Since(start)
+		l.observers.attempt(req.Context(), event)
+	}()
+	resp, err := l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+	event.Err = err
+	if err == nil && resp != nil {
+		event.Status = resp.StatusCode
+	}
+	return resp, err
+}
+
+// sending counts the attempt. Only the first of a call adds to the budget:
+// retries that earned credit would pay for more retries.
+func (r *run) sending() {
+	r.sent++
+	if r.sent == 1 && r.budget != nil {
+		r.budget.Deposit()
+	}
+}
+
+// announced returns the request with the headers that tell the server which
+// attempt this is and how long its answer is of use. The caller's own values
+// stay.
+func announced(req *http.Request, ctx *attemptCtx) *http.Request {
+	var attempt, timeout string
+	if _, own := req.Header[headers.RetryAttempt]; !own && ctx.number > 1 {
+		attempt = headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}.String()
+	}
+	if _, own := req.Header[headers.RequestTimeoutMs]; !own {
+		left := ctx.run.call.policy.AttemptTimeout
+		if t, ok := req.Context().Deadline(); ok {
+			if until := time.Until(t); left == 0 || until < left {
+				left = max(until, time.Millisecond)
+			}
+		}
+		if left > 0 {
+			timeout = headers.FormatTimeout(left)
+		}
+	}
+	if attempt == "" && timeout == "" {
+		return req
+	}
+	req = withHeader(req)
+	if attempt != "" {
+		req.Header[headers.RetryAttempt] = []string{attempt}
+	}
+	if timeout != "" {
+		req.Header[headers.RequestTimeoutMs] = []string{timeout}
+	}
+	return req
+}
+
+// withHeader returns a copy of req whose header may be written.
+func withHeader(req *http.Request) *http.Request {
+	req = req.WithContext(req.Context())
+	req.Header = req.Header.Clone()
+	return req
+}
+
+// callID tells the attempts of one call from those of others. It is no
+// secret, so it need not be hard to guess.
+func (r *run) callID() string {
+	if r.id == "" {
+		r.id = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return r.id
+}
+
+// bounded sends the request with the time limit of an attempt, if there is
+// one. The limit ends with the response header, but the context of the attempt
+// lives until the body is closed or read to its end.
+func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Response, error) {
+	if limit <= 0 {
+		return l.next.RoundTrip(req)
+	}
+	parent := req.Context()
+	ctx, cancel := context.WithCancelCause(parent)
+	late := &timeoutError{after: limit}
+	timer := time.AfterFunc(limit, func() { cancel(late) })
+	held := false
+	defer func() {
+		timer.Stop()
+		if !held {
+			cancel(nil)
+		}
+	}()
+	resp, err := l.next.RoundTrip(req.WithContext(ctx))
+	if !timer.Stop() && parent.Err() == nil {
+		// The limit has passed, so the body could not be read any more.
+		if err == nil && resp != nil {
+			closeBody(resp)
+		}
+		// The error of our own cancellation says nothing more.
+		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
+			return nil, late
+		}
+		return nil, &timeoutError{after: limit, err: err}
+	}
+	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
+		return resp, err
+	}
+	held = true
+	resp.Body = untilClosed(resp.Body, func() { cancel(nil) })
+	return resp, nil
+}
+
+// untilClosed calls done when the body is read to its end or closed. The body
+// of an upgraded connection stays writable.
+func untilClosed(body io.ReadCloser, done func()) io.ReadCloser {
+	if rw, ok := body.(io.ReadWriteCloser); ok {
+		return &upgradedBody{ReadWriteCloser: rw, done: done}
+	}
+	return &boundedBody{ReadCloser: body, done: done}
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	done func()
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.done()
+	}
+	return n, err
+}
+
+func (b *boundedBody) Close() error {
+	defer b.done()
+	return b.ReadCloser.Close()
+}
+
+type upgradedBody struct {
+	io.ReadWriteCloser
+	done func()
+}
+
+func (b *upgradedBody) Close() error {
+	defer b.done()
+	return b.ReadWriteCloser.Close()
+}

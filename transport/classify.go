@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// answerOf judges what came back, by the caller's CheckRetry if there is one.
+func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, req *http.Request, resp *http.Response, err error, verdict headers.Verdict) answer {
+	var again bool
+	switch {
+	case check != nil:
+		var asked error
+		if err != nil {
+			err = &url.Error{Op: "RoundTrip", URL: req.URL.Redacted(), Err: err}
+		}
+		again, asked = check(ctx, resp, err)
+		again = again && asked == nil
+	case err != nil:
+		again = retryableError(ctx, err)
+	default:
+		// "true" overrides the status of an error, never a success.
+		again = resp.StatusCode >= 400 && verdict == headers.Retry || slices.Contains(p.Statuses, resp.StatusCode)
+	}
+	switch {
+	case again:
+		return answerRetryable
+	case err == nil && resp.StatusCode < 400:
+		return answerSuccess
+	}
+	return answerFinal
+}
+
+// retryableError hands an error to go-retryablehttp's policy, after the gates
+// for errors that it takes for passing although they come back every time.
+func retryableError(ctx context.Context, err error) bool {
+	if errors.Is(err, context.Canceled) || isMarkedPermanent(err) || isPermanent(err) {
+		return false
+	}
+	// The policy knows its permanent errors only inside a *url.Error. Its URL
+	// stays empty since the policy searches the text, in which a URL could
+	// pose as a reason.
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, &url.Error{Op: "RoundTrip", Err: err})
+	return again
+}
+
+func isPermanent(err error) bool {
+	var (
+		dns       *net.DNSError
+		cert      *tls.CertificateVerificationError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		record    tls.RecordHeaderError
+		address   *net.AddrError
+	)
+	switch {
+	case errors.As(err, &dns):
+		return dns.IsNotFound
+	case errors.As(err, &cert), errors.As(err, &authority), errors.As(err, &hostname):
+		return true
+	case errors.As(err, &record), errors.As(err, &address), errors.Is(err, http.ErrSchemeMismatch):
+		return true
+	}
+	// net/http has no names for these: they are about the request itself.
+	text := err.Error()
+	return strings.Contains(text, "http: no Host in request URL") ||
+		strings.Contains(text, "net/http: invalid ") ||
+		strings.Contains(text, "http: nil Request.")
+}
+
+// isSafe reports whether the request may be sent twice: by its method
+// (RFC 9110 section 9.2.2), or since an idempotency key lets the server tell.
+// The key counts by presence, as in net/http, where an empty list marks a
+// request as safe without sending a key.
+func isSafe(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	_, key := req.Header[headers.IdempotencyKey]
+	_, xkey := req.Header[headers.XIdempotencyKey]
+	return key || xkey
+}
+
+// streamError has the shape of net/http's HTTP/2 stream error, which lets
+// itself be copied by errors.As into a struct of the same fields.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return "stream error" }
+
+// refusedStream is the error code by which an HTTP/2 server says that it did
+// no processing (RFC 9113 section 8.7).
+const refusedStream = 0x7
+
+// isUnsent reports whether the request certainly never reached the handler,
+// so that even a POST may be sent again.
+func isUnsent(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect") {
+		return true
+	}
+	var stream streamError
+	if errors.As(err, &stream) {
+		return stream.Code == refusedStream
+	}
+	if _, refused := refusedBy(err); refused {
+		return true
+	}
+	return strings.Contains(err.Error(), "net/http: TLS handshake timeout")
+}

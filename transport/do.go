@@ -1,0 +1,202 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// A DoOption is an [Option] that concerns more than HTTP: [WithBudget],
+// [WithBackoff], [WithObserver] and [WithDryRun]. [Do] refuses the others.
+type DoOption = Option
+
+// Do runs op under the policy until it succeeds, as a chain does with a
+// request: with the same backoff, and the budget and observers of the options.
+// The operation must be safe to repeat. Its context carries the number of the
+// attempt and, with an AttemptTimeout, ends after it.
+//
+// An error marked by [Permanent] ends the call, one marked by [RetryAfter] says
+// how long to wait. Every other error is worth another attempt, unless ctx is
+// done. Errors come back as [*Error] around the last one.
+//
+// Unlike a chain, Do has no budget of its own: a budget must outlive the call,
+// so give one that does by [WithBudget]. The service it is asked for, and that
+// events carry, is headers.Service(ctx). Statuses and MaxReplayBytes do not
+// apply.
+func Do[T any](ctx context.Context, p Policy, op func(context.Context) (T, error), opts ...DoOption) (T, error) {
+	var value T
+	err := doing(ctx, p, opts, func(ctx context.Context) error {
+		v, err := op(ctx)
+		if err == nil {
+			value = v
+		}
+		return err
+	})
+	return value, err
+}
+
+// Permanent marks an error as one that another attempt would not change, for
+// the operation of [Do] and for attempt layers. A nil error stays nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &marked{err: err, permanent: true}
+}
+
+// RetryAfter marks an error as one after which the next attempt should wait at
+// least d. More than the policy's MaxRetryAfter ends the call. A nil error
+// stays nil.
+func RetryAfter(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &marked{err: err, after: max(d, 0)}
+}
+
+type marked struct {
+	err       error
+	permanent bool
+	after     time.Duration
+}
+
+func (m *marked) Error() string { return m.err.Error() }
+func (m *marked) Unwrap() error { return m.err }
+
+func isMarkedPermanent(err error) bool {
+	var m *marked
+	return errors.As(err, &m) && m.permanent
+}
+
+// askedWait returns how long an error asks to wait.
+func askedWait(err error) time.Duration {
+	var m *marked
+	if errors.As(err, &m) {
+		return m.after
+	}
+	return 0
+}
+
+// doing is Do without its type parameter.
+func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Context) error) error {
+	cfg := defaults()
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	if err := errors.Join(p.validate(), cfg.unfitForDo()); err != nil {
+		return fmt.Errorf("transport: Do: %w", err)
+	}
+	c := &call{policy: p.filled(), ctx: ctx, timed: len(cfg.observers) > 0}
+	c.record.Service = headers.Service(ctx)
+	if c.timed {
+		c.start = time.Now()
+	}
+	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
+	if cfg.budget != nil {
+		r.budget = cfg.budget(c.record.Service)
+	}
+	defer c.end(cfg.observers)
+	err := r.repeat(ctx, op, cfg.observers)
+	c.settle(nil, err)
+	return err
+}
+
+// repeat is the loop of Do. It differs from that of requests in what is sent
+// and what an answer is; what is decided, and in which order, is the same.
+func (r *run) repeat(ctx context.Context, op func(context.Context) error, os observers) error {
+	p := r.call.policy
+	for try := 1; ; try++ {
+		err := r.attempt(ctx, op, os)
+		f := facts{failed: err != nil, attempt: try, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
+		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
+		f.ended = endedBy(ctx)
+		f.wait = p.delay(try, f.hint, r.loop.backoff, nil)
+		if t, ok := ctx.Deadline(); ok {
+			f.deadline, f.left = true, time.Until(t)
+		}
+		stop := decide(f)
+		if stop == StopSucceeded {
+			r.call.report(Call{Attempts: r.sent, Waited: r.waited, Stop: stop})
+			return nil
+		}
+		if stop == "" {
+			stop = r.await(ctx, f.wait, func() {})
+		}
+		switch {
+		case r.interrupted:
+			return r.fail(newEndedError(ctx, nil, err), stop)
+		case stop != "":
+			return r.fail(err, stop)
+		}
+	}
+}
+
+// attempt runs op once, within AttemptTimeout.
+func (r *run) attempt(ctx context.Context, op func(context.Context) error, os observers) (err error) {
+	r.sending()
+	event := AttemptEvent{Service: r.call.record.Service, Attempt: r.sent, Waited: r.lastWait, Err: errPanic}
+	if len(os) > 0 {
+		start := time.Now()
+		defer func() {
+			event.Duration = time.Since(start)
+			os.attempt(ctx, event)
+		}()
+	}
+	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: r.sent}
+	if limit := r.call.policy.AttemptTimeout; limit > 0 {
+		late := &timeoutError{after: limit}
+		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
+		defer cancel()
+		defer func() {
+			// An operation that gave up because of the limit timed out.
+			if err != nil && ctx.Err() == nil && errors.Is(err, bounded.Err()) {
+				err, event.Err = late, late
+			}
+		}()
+		attempt = bounded
+	}
+	err = op(attempt)
+	event.Err = err
+	return err
+}
+
+// operationAnswer judges what an operation returned. An operation knows best,
+// so only its own mark and the end of the context are final.
+func operationAnswer(ctx context.Context, err error) answer {
+	switch {
+	case err == nil:
+		return answerSuccess
+	case isMarkedPermanent(err), errors.Is(err, context.Canceled), ctx.Err() != nil:
+		return answerFinal
+	}
+	return answerRetryable
+}
+
+// unfitForDo names the options that only a chain can honour.
+func (c *config) unfitForDo() error {
+	var errs []error
+	for _, o := range []struct {
+		name  string
+		given bool
+	}{
+		{"WithPolicy", c.policySet},
+		{"WithServicePolicy", len(c.services) > 0},
+		{"WithServiceName", c.service != nil},
+		{"WithCheckRetry", c.check != nil},
+		{"WithBreaker", c.breaker != nil},
+		{"WithGuard", c.guard != nil},
+		{"WithIdempotencyKeys", c.keys},
+		{"WithCallLayer", len(c.callLayers) > 0},
+		{"WithAttemptLayer", len(c.attemptLayers) > 0},
+	} {
+		if o.given {
+			errs = append(errs, fmt.Errorf("%s applies to requests only", o.name))
+		}
+	}
+	return errors.Join(append(errs, c.errs...)...)
+}

@@ -1,0 +1,314 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// loop is the retry loop. What it needs to know of a call is in a run.
+type loop struct {
+	next      http.RoundTripper // guard, breaker, attempt
+	opener    opener            // the breaker, if it can be asked
+	check     retryablehttp.CheckRetry
+	backoff   retryablehttp.Backoff
+	budget    func(service string) budget.Budget // nil: none
+	dryRun    bool
+	transport *Transport
+}
+
+// RoundTrip is where the call layers end.
+func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
+	c, ok := req.Context().Value(callKey{}).(*call)
+	if !ok { // a call layer made a context of its own
+		c = new(call)
+		l.transport.newCall(c, req)
+	}
+	return l.do(&run{call: c}, req)
+}
+
+// do sends the request until decide finds a reason not to.
+func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
+	r.begin(l, req)
+	defer r.end()
+	body := r.firstBody()
+	for try := 1; ; try++ {
+		resp, err := r.send(body)
+		wait, stop := r.judge(try, resp, err)
+		if stop == "" {
+			body, stop = r.prepare(resp, err, wait)
+		}
+		switch {
+		case r.interrupted:
+			// The caller's context took the rest of the body with it.
+			if resp != nil {
+				closeBody(resp)
+			}
+			return nil, r.fail(newEndedError(req.Context(), resp, err), stop)
+		case stop != "":
+			return r.finish(resp, err, stop)
+		}
+	}
+}
+
+// A run is one pass through the loop. Without call layers it holds the call
+// too, so that both are one allocation.
+type run struct {
+	call   *call
+	loop   *loop
+	req    *http.Request // as it came, never changed
+	budget budget.Budget
+	stream *stream // of a body without GetBody
+	first  attemptCtx
+
+	sent     int            // attempts that reached the attempt layer
+	lastWait time.Duration  // before the attempt at hand
+	waited   time.Duration  // in all
+	kept     *http.Response // the last real response, held in memory
+	id       string         // of the call, once a second attempt is sent
+	body     io.Closer      // of the attempt being sent, for a base that panics
+
+	interrupted bool // the context ended during a wait
+	wouldRetry  bool // but for the dry run
+	over        bool // finish or fail was reached
+
+	own call
+}
+
+func (r *run) begin(l *loop, req *http.Request) {
+	r.loop, r.req = l, req
+	if l.budget != nil {
+		r.budget = l.budget(r.call.record.Service)
+	}
+}
+
+// end runs on every path, a panic of the base or of a hook among them.
+func (r *run) end() {
+	if r.over {
+		if r.stream != nil {
+			r.stream.end()
+		}
+		return
+	}
+	if r.body != nil {
+		r.body.Close()
+	}
+	if r.stream != nil {
+		r.stream.abort()
+	}
+	r.call.report(Call{Attempts: r.sent, Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
+}
+
+// errPanic is what observers see of a call whose base panicked. The panic
+// itself passes on to the caller.
+var errPanic = errors.New("transport: panic in the chain")
+
+func (r *run) firstBody() io.ReadCloser {
+	body := r.req.Body
+	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
+		return body
+	}
+	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
+	return r.stream.body()
+}
+
+// rewound returns the body for another attempt.
+func (r *run) rewound() (io.ReadCloser, error) {
+	switch {
+	case r.stream != nil:
+		return r.stream.body(), nil
+	case r.req.Body == nil || r.req.Body == http.NoBody:
+		return r.req.Body, nil
+	}
+	return r.req.GetBody()
+}
+
+func (r *run) replayable() bool {
+	if r.stream != nil {
+		return r.stream.replayable()
+	}
+	return r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil
+}
+
+// send hands an attempt to the layers below. The request is a copy that shares
+// all but context and body with the caller's.
+func (r *run) send(body io.ReadCloser) (*http.Response, error) {
+	ctx := &r.first
+	if ctx.run != nil { // responses of earlier attempts may still hold that one
+		ctx = new(attemptCtx)
+	}
+	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent + 1}
+	req := r.req.WithContext(ctx)
+	if body != nil {
+		req.Body, r.body = body, body
+	}
+	resp, err := r.loop.next.RoundTrip(req)
+	r.body = nil
+	switch {
+	case err != nil && resp != nil: // a base that breaks the contract
+		closeBody(resp)
+		return nil, err
+	case err == nil && resp == nil:
+		return nil, errors.New("transport: the base returned neither a response nor an error")
+	case resp != nil && resp.Request == nil:
+		resp.Request = req
+	}
+	return resp, err
+}
+
+// judge gathers the facts about an attempt and has them decided.
+func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, StopReason) {
+	l, p, ctx := r.loop, r.call.policy, r.req.Context()
+	if err == nil && l.check == nil && resp.StatusCode < 400 {
+		return 0, StopSucceeded
+	}
+	f := facts{failed: err != nil, attempt: try, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
+	if err != nil {
+		f.unsent, f.hint = isUnsent(err), askedWait(err)
+		if refused, ok := refusedBy(err); ok {
+			f.answer, f.refused, f.openFor = answerRetryable, StopBreakerOpen, refused.RefusedFor()
+			if isGuard(err) {
+				f.refused = StopGuard
+			}
+		} else {
+			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
+		}
+	} else {
+		f.verdict = headers.VerdictOf(resp.Header)
+		f.answer = answerOf(ctx, l.check, p, r.req, resp, nil, f.verdict)
+		f.unsent = f.verdict == headers.Retry
+		f.hint, _ = headers.Delay(resp.Header, time.Now())
+		if l.opener != nil {
+			f.openFor = l.opener.OpenFor(resp.Request)
+		}
+	}
+	f.ended = endedBy(ctx)
+	f.safe, f.replayable = isSafe(r.req), r.replayable()
+	f.wait = p.delay(try, f.hint, l.backoff, resp)
+	if t, ok := ctx.Deadline(); ok {
+		f.deadline, f.left = true, time.Until(t)
+	}
+	return f.wait, decide(f)
+}
+
+// prepare readies another attempt and returns its body. A response that no
+// attempt replaces is left as it came.
+func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (io.ReadCloser, StopReason) {
+	// Before the response is given up: without a body there is no attempt.
+	body, bodyErr := r.rewound()
+	if bodyErr != nil {
+		return nil, StopBody
+	}
+	stop := r.await(r.req.Context(), wait, func() { r.replace(resp, err) })
+	if stop != "" && body != nil {
+		body.Close()
+	}
+	return body, stop
+}
+
+// await pays for another attempt and waits. It calls paid once the attempt is
+// certain but for the caller's context.
+func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopReason {
+	granted := r.pay()
+	if r.loop.dryRun && granted {
+		r.wouldRetry = true
+		return StopDisabled
+	}
+	// A refusal is asked again after the wait, in which credit may come: a
+	// fleet's budget fetches some when it refuses. Until then the response at
+	// hand is the likely answer and stays open, so not for long.
+	if !granted && (r.loop.dryRun || wait > r.call.policy.MaxDelay) {
+		return StopBudget
+	}
+	if granted {
+		paid()
+	}
+	if !sleep(ctx, wait) {
+		if granted {
+			r.refund()
+		}
+		r.interrupted = true
+		return endedBy(ctx)
+	}
+	r.lastWait = wait
+	r.waited += wait
+	if !granted {
+		if !r.pay() {
+			return StopBudget
+		}
+		paid()
+	}
+	return ""
+}
+
+// pay asks the budget for an attempt. The first to be sent is free.
+func (r *run) pay() bool {
+	return r.budget == nil || r.sent == 0 || r.budget.Withdraw()
+}
+
+// refund gives back what an attempt cost that was not sent after all.
+func (r *run) refund() {
+	if b, ok := r.budget.(interface{ Refund() }); ok && r.sent > 0 {
+		b.Refund()
+	}
+}
+
+// replace gives up the answer in hand for another attempt.
+func (r *run) replace(resp *http.Response, err error) {
+	switch {
+	case resp != nil:
+		r.kept = setAside(resp)
+	case err != nil:
+		if _, refused := refusedBy(err); !refused {
+			r.kept = nil
+		}
+	}
+}
+
+// finish ends the run with what the last attempt came to. A refusal is no
+// answer of the server, so the last real response comes before it.
+func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
+	if err != nil {
+		if _, refused := refusedBy(err); !refused || r.kept == nil {
+			return nil, r.fail(err, stop)
+		}
+		resp = r.kept
+	}
+	r.over = true
+	r.call.report(Call{
+		Attempts: r.sent, Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
+	})
+	return resp, nil
+}
+
+func (r *run) fail(err error, stop StopReason) error {
+	r.over = true
+	err = explained(err)
+	r.call.report(Call{
+		Attempts: r.sent, Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
+	})
+	return &Error{Attempts: r.sent, Stop: stop, Err: err, Waited: r.waited}
+}
+
+// endedBy returns the StopReason of a context that is done, else "".
+func endedBy(ctx context.Context) StopReason {
+	switch ctx.Err() {
+	case nil:
+		return ""
+	case context.DeadlineExceeded:
+		return StopDeadline
+	}
+	return StopCancelled
+}
+
+func closeBody(resp *http.Response) {
+	if resp.Body != nil {
+		resp.Body.Close()
+	}
+}

@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"context"
+	"time"
+)
+
+// An Observer is told what the chain does. Nil fields are skipped. The funcs
+// are called on the goroutine of the caller, outside locks, in the order of
+// the observers; they may be called from several goroutines at once and must
+// be quick.
+type Observer struct {
+	// OnAttempt is called exactly once per attempt sent, when its response
+	// header or error is there. A request that breaker or guard refused is
+	// not an attempt.
+	OnAttempt func(context.Context, AttemptEvent)
+	// OnCall is called exactly once per RoundTrip, also if the base panics.
+	// The body of the response has not been read then.
+	OnCall func(context.Context, Call)
+}
+
+// An AttemptEvent says how an attempt went, up to the response header.
+type AttemptEvent struct {
+	Service  string
+	Method   string        // "" for Do
+	Attempt  int           // 1 on the first
+	Waited   time.Duration // before this attempt; 0 on the first
+	Duration time.Duration // from sending to the response header or the error
+	Status   int           // 0 with an error
+	Err      error
+}
+
+type observers []Observer
+
+func (os observers) any() bool { return len(os) > 0 }
+
+func (os observers) attempt(ctx context.Context, e AttemptEvent) {
+	for _, o := range os {
+		if o.OnAttempt != nil {
+			o.OnAttempt(ctx, e)
+		}
+	}
+}
+
+func (os observers) call(ctx context.Context, c Call) {
+	for _, o := range os {
+		if o.OnCall != nil {
+			o.OnCall(ctx, c)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// The default budget of New: a fifth of the requests of a service, and one
+// retry per second, may be retries.
+const (
+	defaultRatio    = 0.2
+	defaultFloor    = 1
+	defaultServices = 1024
+)
+
+// An Option changes what [New] builds.
+type Option func(*config)
+
+type config struct {
+	base          http.RoundTripper // from FromClient, used where New is given none
+	policy        Policy
+	policySet     bool
+	services      []servicePolicy
+	service       func(*http.Request) string
+	check         retryablehttp.CheckRetry
+	backoff       retryablehttp.Backoff
+	budget        func(service string) budget.Budget
+	noBudget      bool
+	breaker       Middleware
+	guard         *guard
+	keys          bool
+	callLayers    []Middleware
+	attemptLayers []Middleware
+	observers     observers
+	dryRun        bool
+	errs          []error
+}
+
+type servicePolicy struct {
+	name   string
+	policy Policy
+}
+
+func defaults() config { return config{} }
+
+func (c *config) validate() error {
+	errs := c.errs
+	if err := c.policy.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("transport: WithPolicy: %w", err))
+	}
+	for _, s := range c.services {
+		if s.name == "" {
+			errs = append(errs, errors.New(`transport: WithServicePolicy(""): want the name of a service`))
+		}
+		if err := s.policy.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *config) named() map[string]*Policy {
+	if len(c.services) == 0 {
+		return nil
+	}
+	m := make(map[string]*Policy, len(c.services))
+	for _, s := range c.services {
+		m[s.name] = s.policy.filled()
+	}
+	return m
+}
+
+// WithPolicy sets the policy of every service that has none of its own. The
+// default is the zero Policy, whose fields all take their defaults.
+func WithPolicy(p Policy) Option {
+	return func(c *config) { c.policy, c.policySet = p, true }
+}
+
+// WithServicePolicy sets the policy of one service. It replaces the policy of
+// [WithPolicy] whole: fields that are zero take the default of [Policy], not
+// the value given there. By default no service has a policy of its own.
+func WithServicePolicy(service string, p Policy) Option {
+	return func(c *config) { c.services = append(c.services, servicePolicy{service, p}) }
+}
+
+// WithServiceName sets how the service of a request is named. Policies,
+// budgets, breakers and metrics go by that name, so it should be one of few:
+// never a URL path or an ID. The default is URL.Host in lower case, which
+// also stands in for an empty name.
+func WithServiceName(name func(*http.Request) string) Option {
+	return func(c *config) { c.service = name }
+}
+
+// WithCheckRetry sets when an answer is worth another attempt, in the terms
+// of go-retryablehttp, whose policies plug in unchanged. It replaces
+// [Policy].Statuses and the default judgement of errors; it cannot override
+// what keeps a retry safe: the method, the body, the server's "do not retry",
+// the deadline and the budget still decide after it. An error that it returns
+// ends the call and is otherwise ignored: a response stays a response, and an
+// error of the transport keeps its cause. Errors reach it wrapped in a
+// *url.Error, as go-retryablehttp's policies expect. It must not read or close
+// the body of the response.
+func WithCheckRetry(check retryablehttp.CheckRetry) Option {
+	return func(c *config) { c.check = check }
+}
+
+// WithBackoff sets how long to wait before an attempt, in the terms of
+// go-retryablehttp. It is called with BaseDelay, MaxDelay, the number of the
+// attempt that failed counted from 0, and its response or nil; what it returns
+// is clamped to [0, MaxDelay]. A server that asks for more time than that gets
+// it, within MaxRetryAfter. The default is full jitter.
+func WithBackoff(backoff retryablehttp.Backoff) Option {
+	return func(c *config) { c.backoff = backoff }
+}
+
+// WithBudget sets the retry budget of each service. The func is called once
+// per call and must be quick; budget.PerService and the fleet budget's
+// PerService make one. The default is a local budget per service with a Ratio
+// of 0.2 and one retry per second. A nil func, or one that returns nil, means
+// no budget: then only MaxAttempts bounds the retries, which is not enough to
+// keep a storm away.
+func WithBudget(of func(service string) budget.Budget) Option {
+	return func(c *config) { c.budget, c.noBudget = of, of == nil }
+}
+
+// WithBreaker puts a circuit breaker between the retry loop and the attempts,
+// such as the Wrap method of a breaker set. It judges every attempt. A call
+// that it refuses is not retried, unless the circuit closes within the wait.
+// The default is none.
+//
+// A layer says that it refused a request without sending it by an error with
+// the method RefusedFor() time.Duration, the time until it may accept one. If
+// the RoundTripper has a method OpenFor(*http.Request) time.Duration, it is
+// asked before a retry, so that the response in hand is returned instead of
+// the refusal.
+func WithBreaker(mw Middleware) Option {
+	return func(c *config) { c.breaker = mw }
+}
+
+// WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a
+// fresh one, the same on all attempts of a call, and thereby makes it safe to
+// replay. Use it only for servers that honour the key. The default is off.
+func WithIdempotencyKeys() Option {
+	return func(c *config) { c.keys = true }
+}
+
+// WithCallLayer adds layers that see each call once, around the retry loop:
+// caching, authentication that may retry on its own, a total time limit. The
+// first is the outermost; several options add up. The default is none.
+func WithCallLayer(mw ...Middleware) Option {
+	return func(c *config) { c.callLayers = append(c.callLayers, mw...) }
+}
+
+// WithAttemptLayer adds layers that see each attempt, below breaker and
+// timeout: signing, tracing. The first is the outermost; several options add
+// up. The default is none.
+func WithAttemptLayer(mw ...Middleware) Option {
+	return func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) }
+}
+
+// WithObserver adds an observer. It may be given more than once; observers are
+// called in order. The default is none.
+func WithObserver(o Observer) Option {
+	return func(c *config) { c.observers = append(c.observers, o) }
+}
+
+// WithDryRun sends every request once and reports what would have happened:
+// the Stop of the Call is [StopDisabled] and WouldRetry is set where a retry
+// would have been sent. The budget is charged as if it had been. The default
+// is off.
+func WithDryRun() Option {
+	return func(c *config) { c.dryRun = true }
+}

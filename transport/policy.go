@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The defaults of [Policy].
+const (
+	defaultMaxAttempts    = 3
+	defaultBaseDelay      = 100 * time.Millisecond
+	defaultMaxDelay       = 2 * time.Second
+	defaultMaxRetryAfter  = 30 * time.Second
+	defaultMaxReplayBytes = 64 << 10
+)
+
+// maxMaxAttempts bounds MaxAttempts: more is a mistake, such as a number of
+// milliseconds in the wrong field.
+const maxMaxAttempts = 100
+
+// A Policy says how often, when and how patiently a request is sent again.
+// Zero fields take the default. It decodes from JSON with durations as text,
+// such as {"MaxAttempts": 4, "BaseDelay": "250ms"}; see [Policy.UnmarshalJSON].
+type Policy struct {
+	// MaxAttempts is how often a request may be sent in all. The default is
+	// 3; 1 never retries; at most 100.
+	MaxAttempts int
+	// BaseDelay sets the backoff: before attempt n+1 the loop waits a random
+	// time in [0, BaseDelay·2^(n-1)], the full jitter of Brooker's
+	// "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). The
+	// default is 100ms.
+	BaseDelay time.Duration
+	// MaxDelay caps the backoff. The default is 2s, or BaseDelay if that is
+	// longer.
+	MaxDelay time.Duration
+	// AttemptTimeout bounds each attempt up to the response header; the body
+	// is not bounded by it. The default 0 means no bound but the context's.
+	AttemptTimeout time.Duration
+	// MaxRetryAfter is the longest wait that a server may ask for. One that
+	// asks for more gets no retry, rather than one that comes too early. The
+	// default is 30s.
+	MaxRetryAfter time.Duration
+	// MaxReplayBytes is how much of a request body without GetBody is kept
+	// while it streams. A call whose body is longer is not replayed. The
+	// default is 65,536 bytes.
+	MaxReplayBytes int64
+	// Statuses are the status codes worth another attempt. The default is
+	// 408, 425, 429, 500, 502, 503 and 504.
+	Statuses []int
+}
+
+var defaultStatuses = []int{408, 425, 429, 500, 502, 503, 504}
+
+// filled returns a copy with the defaults in place of zero fields.
+func (p Policy) filled() *Policy {
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = defaultMaxAttempts
+	}
+	if p.BaseDelay == 0 {
+		p.BaseDelay = defaultBaseDelay
+	}
+	if p.MaxDelay == 0 {
+		p.MaxDelay = max(defaultMaxDelay, p.BaseDelay)
+	}
+	if p.MaxRetryAfter == 0 {
+		p.MaxRetryAfter = defaultMaxRetryAfter
+	}
+	if p.MaxReplayBytes == 0 {
+		p.MaxReplayBytes = defaultMaxReplayBytes
+	}
+	if len(p.Statuses) == 0 {
+		p.Statuses = defaultStatuses
+	}
+	p.Statuses = slices.Clone(p.Statuses) // the caller may go on to change theirs
+	return &p
+}
+
+// validate names every wrong field with its value.
+func (p Policy) validate() error {
+	var errs []error
+	bad := func(field string, value any, want string) {
+		errs = append(errs, fmt.Errorf("Policy.%s %v: want %s", field, value, want))
+	}
+	if p.MaxAttempts < 0 || p.MaxAttempts > maxMaxAttempts {
+		bad("MaxAttempts", p.MaxAttempts, fmt.Sprintf("1 to %d, or 0 for the default", maxMaxAttempts))
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"BaseDelay", p.BaseDelay},
+		{"MaxDelay", p.MaxDelay},
+		{"AttemptTimeout", p.AttemptTimeout},
+		{"MaxRetryAfter", p.MaxRetryAfter},
+	} {
+		if d.value < 0 {
+			bad(d.name, d.value, "a positive duration, or 0 for the default")
+		}
+	}
+	if base := p.filled().BaseDelay; p.MaxDelay > 0 && p.MaxDelay < base {
+		bad("MaxDelay", p.MaxDelay, fmt.Sprintf("at least BaseDelay, which is %v", base))
+	}
+	if p.MaxReplayBytes < 0 {
+		bad("MaxReplayBytes", p.MaxReplayBytes, "a positive number of bytes, or 0 for the default")
+	}
+	for _, code := range p.Statuses {
+		if code < 400 || code > 599 {
+			bad("Statuses", code, "codes from 400 to 599")
+		}
+	}
+	return errors.Join(errs...)
+}

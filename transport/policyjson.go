@@ -1,0 +1,115 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// policyFields are the fields in JSON, in the order in which they are written
+// and their mistakes are reported.
+var policyFields = []struct {
+	name string
+	at   func(*Policy) any
+}{
+	{"MaxAttempts", func(p *Policy) any { return &p.MaxAttempts }},
+	{"BaseDelay", func(p *Policy) any { return (*duration)(&p.BaseDelay) }},
+	{"MaxDelay", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
+	{"AttemptTimeout", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
+	{"MaxRetryAfter", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
+	{"MaxReplayBytes", func(p *Policy) any { return &p.MaxReplayBytes }},
+	{"Statuses", func(p *Policy) any { return &p.Statuses }},
+}
+
+// UnmarshalJSON decodes an object whose members are named like the fields, in
+// any case and with or without underscores: maxAttempts and max_attempts both
+// mean MaxAttempts. Durations are text as [time.ParseDuration] reads it. The
+// error names every unknown member and every wrong value, and is also given
+// for values that [New] would refuse.
+func (p *Policy) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return fmt.Errorf("transport: Policy: want a JSON object: %w", err)
+	}
+	var next Policy
+	var errs []error
+	for _, field := range policyFields {
+		for name, value := range members {
+			if !strings.EqualFold(strings.ReplaceAll(name, "_", ""), field.name) {
+				continue
+			}
+			delete(members, name)
+			if err := json.Unmarshal(value, field.at(&next)); err != nil {
+				errs = append(errs, fmt.Errorf("Policy.%s %s: %w", field.name, value, plain(err)))
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		errs = append(errs, fmt.Errorf("Policy has no field %q", name))
+	}
+	if err := next.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("transport: %w", errors.Join(errs...))
+	}
+	*p = next
+	return nil
+}
+
+// MarshalJSON writes the form that UnmarshalJSON reads, without the fields
+// that are zero.
+func (p Policy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	buf.WriteByte('{')
+	for _, field := range policyFields {
+		value, err := json.Marshal(field.at(&p))
+		if err != nil {
+			return nil, err
+		}
+		if s := string(value); s == "0" || s == `"0s"` || s == "null" {
+			continue
+		}
+		if buf.Len() > 1 {
+			buf.WriteByte(',')
+		}
+		fmt.Fprintf(&buf, "%q:%s", field.name, value)
+	}
+	buf.WriteByte('}')
+	return buf.Bytes(), nil
+}
+
+// duration is a time.Duration that is text in JSON.
+type duration time.Duration
+
+func (d *duration) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New(`want a duration as text, such as "250ms"`)
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New(`want a duration such as "250ms"`)
+	}
+	*d = duration(v)
+	return nil
+}
+
+func (d duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).String())
+}
+
+// plain drops the Go types from the error of a mistyped number: the reader of
+// a configuration file knows fields, not types.
+func plain(err error) error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return fmt.Errorf("want a %s, have a %s", strings.TrimPrefix(typ.Type.String(), "[]"), typ.Value)
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// A stream is a request body without GetBody, shared by the attempts of a
+// call. It keeps the bytes that an attempt reads, up to a limit, so that a
+// later one can read them again and go on where the stream stands. It reads
+// the source only when an attempt does: nothing is ever read ahead.
+type stream struct {
+	reading sync.Mutex // held while the source is read
+
+	mu     sync.Mutex // guards what follows; never held during a Read or Close
+	source io.ReadCloser
+	kept   []byte
+	limit  int64
+	passed int64 // bytes read from the source
+	lost   bool  // more than limit has passed: there is no going back
+	err    error // what the source ended with
+	over   bool  // the call is over: the current cursor closes the source
+	closed bool
+
+	current *cursor // of the newest attempt; earlier ones read no more
+	first   cursor
+}
+
+// A cursor is the body of one attempt.
+type cursor struct {
+	s      *stream
+	at     int64
+	closed bool // guarded by s.mu
+}
+
+// errBodyClosed is what net/http's own bodies answer after Close.
+var errBodyClosed = errors.New("http: invalid Read on closed Body")
+
+// newStream returns the stream of req's body, and keeps nothing if its length
+// is known to be over the limit.
+func newStream(req *http.Request, limit int64) *stream {
+	if req.ContentLength > limit {
+		limit = 0
+	}
+	return &stream{source: req.Body, limit: limit}
+}
+
+// body returns the body of the next attempt and ends that of the one before:
+// a base that still sends it must not race with the new attempt for the rest.
+func (s *stream) body() io.ReadCloser {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		s.current = &s.first
+	} else {
+		s.current = new(cursor)
+	}
+	s.current.s = s
+	return s.current
+}
+
+// replayable reports whether another attempt can send the body from its start.
+func (s *stream) replayable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A source that broke would break the next attempt at the same place.
+	return !s.lost && !s.closed && (s.err == nil || s.err == io.EOF)
+}
+
+// end says that no further attempt will come. The source is closed with the
+// current cursor: the base may go on sending while the response is being read.
+func (s *stream) end() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.closeIfDone()
+}
+
+// abort closes the source at once, for a base that did not live to do it.
+func (s *stream) abort() {
+	s.mu.Lock()
+	s.over = true
+	if s.current != nil {
+		s.current.closed = true
+	}
+	s.mu.Unlock()
+	s.closeIfDone()
+}
+
+func (s *stream) closeIfDone() error {
+	s.mu.Lock()
+	due := s.over && !s.closed && (s.current == nil || s.current.closed)
+	s.closed = s.closed || due
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return s.source.Close()
+}
+
+func (c *cursor) Read(p []byte) (int, error) {
+	if n, err, done := c.again(p); done {
+		return n, err
+	}
+	// One attempt reads the source at a time. An earlier one may still be in
+	// its Read when the next starts; what it gets is kept for this one.
+	c.s.reading.Lock()
+	defer c.s.reading.Unlock()
+	if n, err, done := c.again(p); done {
+		return n, err
+	}
+	n, err := c.s.source.Read(p)
+	c.took(p[:n], err)
+	return n, err
+}
+
+// again reads what is kept and reports whether that was all there is to do.
+func (c *cursor) again(p []byte) (n int, err error, done bool) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case c.closed || s.closed || c != s.current:
+		return 0, errBodyClosed, true
+	case c.at < s.passed && s.lost:
+		return 0, errors.New("transport: the start of the request body is no longer kept"), true
+	case c.at < s.passed:
+		n = copy(p, s.kept[c.at:])
+		c.at += int64(n)
+		return n, nil, true
+	case s.err != nil:
+		return 0, s.err, true
+	}
+	return 0, nil, len(p) == 0
+}
+
+// took records what came from the source.
+func (c *cursor) took(p []byte, err error) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed += int64(len(p))
+	c.at = s.passed
+	if err != nil {
+		s.err = err
+	}
+	if s.lost {
+		return
+	}
+	// An attempt that was replaced during its Read has taken bytes that the
+	// current one needs, so these are kept even past the limit.
+	if s.passed > s.limit && c == s.current {
+		s.lost, s.kept = true, nil
+		return
+	}
+	s.kept = append(s.kept, p...)
+}
+
+// Close ends the attempt's use of the body. The source stays open for a later
+// attempt until the call is over.
+func (c *cursor) Close() error {
+	c.s.mu.Lock()
+	c.closed = true
+	c.s.mu.Unlock()
+	return c.s.closeIfDone()
+}

@@ -1,0 +1,225 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+// Middleware wraps a RoundTripper with another one. The Wrap method of a
+// breaker set and any func of this shape from another library are assignable
+// to it.
+type Middleware func(next http.RoundTripper) http.RoundTripper
+
+// RoundTripperFunc lets a func serve as an [http.RoundTripper].
+type RoundTripperFunc func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls f.
+func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// Chain puts the middlewares around base. The first is the outermost: it sees
+// a request first and its response last. A nil base is
+// [http.DefaultTransport]; nil middlewares are skipped.
+func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	for i := len(mw) - 1; i >= 0; i-- {
+		if mw[i] != nil {
+			base = mw[i](base)
+		}
+	}
+	return base
+}
+
+// A Transport is the client chain: an [http.RoundTripper] that retries within
+// a policy and a budget. It keeps the RoundTripper contract, so it can be the
+// Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
+// [New]; it is safe for concurrent use and starts no goroutine.
+type Transport struct {
+	base      http.RoundTripper
+	loop      loop
+	entry     http.RoundTripper // the call layers around loop; nil without any
+	service   func(*http.Request) string
+	policies  atomic.Pointer[policies]
+	observers observers
+	keys      bool // WithIdempotencyKeys
+}
+
+// policies is never changed once it is published.
+type policies struct {
+	fallback *Policy
+	byName   map[string]*Policy
+}
+
+func (p *policies) of(service string) *Policy {
+	if own, ok := p.byName[service]; ok {
+		return own
+	}
+	return p.fallback
+}
+
+// New returns the chain around base, which is [http.DefaultTransport] when it
+// is nil. Without options it sends a safe request up to three times, with
+// full jitter, within a local retry budget per service. All that is wrong
+// with the options is joined into one error.
+func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
+	cfg := defaults()
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if base == nil {
+		base = cfg.base
+	}
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	if cfg.budget == nil && !cfg.noBudget {
+		perService, err := budget.PerService(budget.Policy{Ratio: defaultRatio, MinPerSecond: defaultFloor}, defaultServices)
+		if err != nil {
+			return nil, fmt.Errorf("transport: default budget: %w", err)
+		}
+		cfg.budget = perService
+	}
+	t := &Transport{
+		base:      base,
+		service:   cfg.service,
+		observers: cfg.observers,
+		keys:      cfg.keys,
+	}
+	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
+
+	var send http.RoundTripper = &attemptLayer{next: Chain(base, cfg.attemptLayers...), observers: cfg.observers}
+	t.loop = loop{
+		next:      send,
+		transport: t,
+		check:     cfg.check,
+		backoff:   cfg.backoff,
+		budget:    cfg.budget,
+		dryRun:    cfg.dryRun,
+	}
+	if cfg.breaker != nil {
+		t.loop.next = cfg.breaker(send)
+		// Ask a breaker that can tell, so that a retry that it would refuse
+		// does not cost the caller the answer in hand.
+		t.loop.opener, _ = t.loop.next.(opener)
+	}
+	if cfg.guard != nil {
+		t.loop.next = cfg.guard.wrap(t.loop.next)
+	}
+	if len(cfg.callLayers) > 0 {
+		t.entry = Chain(&t.loop, cfg.callLayers...)
+	}
+	return t, nil
+}
+
+// RoundTrip sends the request, again if the policy, the server, the budget
+// and the deadline all allow it, and returns the last real response or an
+// [*Error]. What happened on the way is [CallOf] the response.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL == nil || req.Header == nil {
+		// The base has its own words for what is wrong with the request.
+		return t.base.RoundTrip(req)
+	}
+	r := new(run)
+	r.call = &r.own
+	t.newCall(r.call, req)
+	defer r.call.end(t.observers)
+	if t.keys {
+		req = withIdempotencyKey(req)
+	}
+	resp, err := t.enter(r, req)
+	r.call.settle(resp, err)
+	return resp, err
+}
+
+// enter starts at the outermost layer.
+func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
+	if t.entry == nil {
+		return t.loop.do(r, req)
+	}
+	return t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
+}
+
+// CloseIdleConnections forwards to the base, as [http.Client] expects of its
+// Transport. The chain never calls it on its own.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// SetPolicy changes the policy of one service, for calls that start from now
+// on; calls under way keep theirs. An empty service means every service that
+// has no policy of its own. It is safe to call at any time; a policy that is
+// not valid changes nothing.
+func (t *Transport) SetPolicy(service string, p Policy) error {
+	if err := p.validate(); err != nil {
+		return fmt.Errorf("transport: SetPolicy(%q): %w", service, err)
+	}
+	for {
+		old := t.policies.Load()
+		next := &policies{fallback: old.fallback, byName: maps.Clone(old.byName)}
+		if service == "" {
+			next.fallback = p.filled()
+		} else {
+			if next.byName == nil {
+				next.byName = make(map[string]*Policy)
+			}
+			next.byName[service] = p.filled()
+		}
+		if t.policies.CompareAndSwap(old, next) {
+			return nil
+		}
+	}
+}
+
+func (t *Transport) serviceOf(req *http.Request) string {
+	if t.service != nil {
+		if name := t.service(req); name != "" {
+			return name
+		}
+	}
+	host := req.URL.Host
+	if host == "" {
+		host = req.Host
+	}
+	return strings.ToLower(host) // the same string when it is lower case already
+}
+
+func methodOf(req *http.Request) string {
+	if req.Method == "" {
+		return http.MethodGet
+	}
+	return req.Method
+}
+
+// opener is implemented by breakers that can tell, without taking a probe,
+// for how long they would refuse a request.
+type opener interface {
+	OpenFor(*http.Request) time.Duration
+}
+
+// refusal is implemented by the errors of layers that refused a request
+// without sending it.
+type refusal interface {
+	error
+	RefusedFor() time.Duration
+}
+
+func refusedBy(err error) (refusal, bool) {
+	var r refusal
+	ok := errors.As(err, &r)
+	return r, ok
+}
