@@ -1,24 +1,69 @@
 package headers
 
+import (
+	"net/http"
+	"strings"
+)
+
 // The names are in the canonical form of net/http, so that a lookup by them
 // needs no conversion. Names on the wire are case-insensitive (RFC 9110
 // section 5.1).
 const (
 	// Sent by clients.
-	RetryAttempt     = "Retry-Attempt"
-	RequestTimeoutMs = "Request-Timeout-Ms"
-	IdempotencyKey   = "Idempotency-Key"
-	XIdempotencyKey  = "X-Idempotency-Key"
+	RetryAttempt     = "Retry-Attempt"      // attempt, maximum and call: see [Attempt]
+	RequestTimeoutMs = "Request-Timeout-Ms" // milliseconds left: see [FormatTimeout]
+	IdempotencyKey   = "Idempotency-Key"    // draft-ietf-httpapi-idempotency-key-header
+	XIdempotencyKey  = "X-Idempotency-Key"  // its older form
 
 	// Sent by servers.
-	RetryAfter          = "Retry-After"
-	RetryAfterMs        = "Retry-After-Ms"
-	XMsRetryAfterMs     = "X-Ms-Retry-After-Ms"
-	XAmzRetryAfter      = "X-Amz-Retry-After"
-	GrpcRetryPushbackMs = "Grpc-Retry-Pushback-Ms"
-	XShouldRetry        = "X-Should-Retry"
-	StripeShouldRetry   = "Stripe-Should-Retry"
-	XEnvoyRatelimited   = "X-Envoy-Ratelimited"
-	RateLimit           = "Ratelimit"
-	RateLimitPolicy     = "Ratelimit-Policy"
+	RetryAfter          = "Retry-After"            // RFC 9110 section 10.2.3
+	RetryAfterMs        = "Retry-After-Ms"         // milliseconds; OpenAI, Azure
+	XMsRetryAfterMs     = "X-Ms-Retry-After-Ms"    // milliseconds; Azure
+	XAmzRetryAfter      = "X-Amz-Retry-After"      // milliseconds; AWS
+	GrpcRetryPushbackMs = "Grpc-Retry-Pushback-Ms" // milliseconds, negative for never; gRPC A6
+	XShouldRetry        = "X-Should-Retry"         // true or false; Stainless SDKs
+	StripeShouldRetry   = "Stripe-Should-Retry"    // true or false; Stripe
+	XEnvoyRatelimited   = "X-Envoy-Ratelimited"    // its presence stops Envoy from retrying
+	RateLimit           = "Ratelimit"              // draft-ietf-httpapi-ratelimit-headers
+	RateLimitPolicy     = "Ratelimit-Policy"       // the same
 )
+
+// Names of other dialects that are only read.
+const (
+	amzSdkRequest       = "Amz-Sdk-Request"
+	amzSdkInvocationID  = "Amz-Sdk-Invocation-Id"
+	stainlessRetryCount = "X-Stainless-Retry-Count"
+	stainlessTimeout    = "X-Stainless-Timeout"
+	grpcPrevious        = "Grpc-Previous-Rpc-Attempts"
+	grpcTimeout         = "Grpc-Timeout"
+	googAPIClient       = "X-Goog-Api-Client"
+	envoyAttemptCount   = "X-Envoy-Attempt-Count"
+	envoyExpected       = "X-Envoy-Expected-Rq-Timeout-Ms"
+	connectTimeoutMs    = "Connect-Timeout-Ms"
+	prefer              = "Prefer"
+
+	rateLimitRemaining   = "Ratelimit-Remaining" // drafts up to 06
+	rateLimitReset       = "Ratelimit-Reset"
+	xRateLimitRemaining  = "X-Ratelimit-Remaining"
+	xRateLimitReset      = "X-Ratelimit-Reset"
+	xRateLimitResetAfter = "X-Ratelimit-Reset-After"
+)
+
+// only returns the value of a header that is given once, or always the same:
+// of values that differ there is no telling which is meant.
+func only(h http.Header, name string) (string, bool) {
+	values := h[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	first := trim(values[0])
+	for _, v := range values[1:] {
+		if trim(v) != first {
+			return "", false
+		}
+	}
+	return first, true
+}
+
+// trim removes optional white space (RFC 9110 section 5.6.3).
+func trim(s string) string { return strings.Trim(s, " \t") }

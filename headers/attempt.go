@@ -1,0 +1,140 @@
+package headers
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// maxID bounds the ID of a call.
+const maxID = 128
+
+// An Attempt is the value of Retry-Attempt, an Item of RFC 9651 such as
+// 2;max=3;id="k3v9". It has a name of its own since Envoy overwrites
+// X-Envoy-Attempt-Count at every hop.
+type Attempt struct {
+	N   int    // 1 on the first attempt; at most 1,048,576
+	Max int    // how many attempts the client will make; 0 if unknown
+	ID  string // the same on all attempts of a call; "" if unknown
+}
+
+// String formats the attempt. An ID that no header can carry is left out.
+func (a Attempt) String() string {
+	if a.Max == 0 && a.ID == "" && a.N < 100 {
+		return strconv.Itoa(a.N)
+	}
+	b := make([]byte, 0, 64)
+	b = strconv.AppendInt(b, int64(a.N), 10)
+	if a.Max > 0 {
+		b = append(b, ";max="...)
+		b = strconv.AppendInt(b, int64(a.Max), 10)
+	}
+	if a.ID != "" && len(a.ID) <= maxID && printable(a.ID) {
+		b = append(b, ";id="...)
+		b = appendString(b, a.ID)
+	}
+	return string(b)
+}
+
+// ParseAttempt reads the value of Retry-Attempt. A number below 1 is no
+// attempt; parameters that are not known, or not of their type, are ignored.
+func ParseAttempt(value string) (a Attempt, ok bool) {
+	s := scanner{text: value}
+	s.spaces()
+	item, ok := s.item()
+	if !ok || item.kind != kindInteger || item.number < 1 {
+		return Attempt{}, false
+	}
+	a.N = int(min(item.number, maxCount))
+	for {
+		key, v, more, ok := s.param()
+		if !ok {
+			return Attempt{}, false
+		}
+		if !more {
+			break
+		}
+		switch {
+		case key == "max" && v.kind == kindInteger && v.number >= 1:
+			a.Max = int(min(v.number, maxCount))
+		case key == "id" && v.kind == kindString && len(v.text) <= maxID:
+			a.ID = v.unescaped()
+		}
+	}
+	s.spaces()
+	if !s.done() {
+		return Attempt{}, false
+	}
+	return a, true
+}
+
+// AttemptOf returns which attempt a request is by its header, and false if
+// that says nothing. It is the highest that any of the dialects gives, so that
+// a client can only lower its own rank: Retry-Attempt, Amz-Sdk-Request,
+// X-Stainless-Retry-Count, Grpc-Previous-Rpc-Attempts, X-Goog-Api-Client and
+// X-Envoy-Attempt-Count. Max and ID come from Retry-Attempt, or else from the
+// AWS headers.
+func AttemptOf(h http.Header) (a Attempt, ok bool) {
+	if len(h) == 0 {
+		return Attempt{}, false
+	}
+	if v, has := only(h, RetryAttempt); has {
+		a, ok = ParseAttempt(v)
+	}
+	if v, has := only(h, amzSdkRequest); has {
+		n, limit := amzAttempt(v)
+		if a.Max == 0 && n > 0 {
+			a.Max = limit
+			if id, has := only(h, amzSdkInvocationID); has && a.ID == "" && len(id) <= maxID && printable(id) {
+				a.ID = id
+			}
+		}
+		a.N = max(a.N, n)
+	}
+	a.N = max(a.N, count(h, stainlessRetryCount, 1), count(h, grpcPrevious, 1), count(h, envoyAttemptCount, 0), googAttempt(h))
+	return a, a.N > 0
+}
+
+// count reads a number of attempts, of which some dialects leave out the one
+// at hand.
+func count(h http.Header, name string, missing int) int {
+	v, ok := only(h, name)
+	if !ok {
+		return 0
+	}
+	n, ok := digits(v, maxCount-1)
+	if !ok {
+		return 0
+	}
+	return int(n) + missing
+}
+
+// amzAttempt reads "attempt=1; max=3; ttl=..." in any order and spacing.
+func amzAttempt(v string) (n, limit int) {
+	for part := range strings.SplitSeq(v, ";") {
+		key, value, _ := strings.Cut(trim(part), "=")
+		i, ok := digits(value, maxCount)
+		switch {
+		case ok && key == "attempt":
+			n = int(i)
+		case ok && key == "max":
+			limit = int(i)
+		}
+	}
+	return n, limit
+}
+
+// googAttempt reads gccl-attempt-count/<n> out of a list of products.
+func googAttempt(h http.Header) int {
+	v, ok := only(h, googAPIClient)
+	if !ok {
+		return 0
+	}
+	_, v, ok = strings.Cut(v, "gccl-attempt-count/")
+	if !ok {
+		return 0
+	}
+	v, _, _ = strings.Cut(v, " ")
+	n, _ := digits(v, maxCount)
+	return int(n)
+}

@@ -1,0 +1,53 @@
+package headers
+
+import "net/http"
+
+// maxKey bounds an idempotency key, as Stripe does.
+const maxKey = 255
+
+// FormatIdempotencyKey formats a key as the String of RFC 9651 that the draft
+// asks for, in quotes. It returns "" for a key that is empty, longer than 255
+// bytes or not printable ASCII.
+func FormatIdempotencyKey(key string) string {
+	if key == "" || len(key) > maxKey || !printable(key) {
+		return ""
+	}
+	return string(appendString(make([]byte, 0, len(key)+2), key))
+}
+
+// ParseIdempotencyKey reads a key in quotes, or bare as Stripe and others
+// send it: 1 to 255 printable ASCII characters.
+func ParseIdempotencyKey(value string) (key string, ok bool) {
+	value = trim(value)
+	if len(value) > 0 && value[0] == '"' {
+		s := scanner{text: value}
+		item, ok := s.item()
+		for more := ok; ok && more; {
+			_, _, more, ok = s.param()
+		}
+		s.spaces()
+		if !ok || !s.done() || item.kind != kindString {
+			return "", false
+		}
+		key = item.unescaped()
+	} else {
+		key = value
+	}
+	if key == "" || len(key) > maxKey || !printable(key) {
+		return "", false
+	}
+	return key, true
+}
+
+// IdempotencyKeyOf returns the key of a request: of Idempotency-Key or, if
+// that gives none, of X-Idempotency-Key.
+func IdempotencyKeyOf(h http.Header) (key string, ok bool) {
+	for _, name := range [...]string{IdempotencyKey, XIdempotencyKey} {
+		if v, has := only(h, name); has {
+			if key, ok := ParseIdempotencyKey(v); ok {
+				return key, true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,217 @@
+package headers
+
+import (
+	"encoding/base64"
+	"strconv"
+	"time"
+)
+
+// maxInteger is the largest Integer of RFC 9651.
+const maxInteger = 999_999_999_999_999
+
+// A ServiceLimit is one item of the RateLimit header of
+// draft-ietf-httpapi-ratelimit-headers: what is left of a quota.
+type ServiceLimit struct {
+	Policy       string        // the name of its [QuotaPolicy]
+	Remaining    int64         // quota units left
+	Reset        time.Duration // until the quota is restored, in whole seconds
+	HasReset     bool          // the server said when
+	PartitionKey []byte        // whose quota it is; nil if not said
+}
+
+// A QuotaPolicy is one item of the RateLimit-Policy header of the same draft.
+type QuotaPolicy struct {
+	Name         string
+	Quota        int64         // units per window
+	Unit         string        // "" means requests
+	Window       time.Duration // in whole seconds; 0 if not said
+	PartitionKey []byte        // nil if not said
+}
+
+// ParseRateLimit appends the items of a RateLimit header to dst. A value that
+// is malformed in any part is ignored whole, as the draft demands.
+func ParseRateLimit(dst []ServiceLimit, value string) ([]ServiceLimit, bool) {
+	n := len(dst)
+	ok := eachLimit(value, func(l ServiceLimit, pk bareItem) bool {
+		var ok bool
+		l.PartitionKey, ok = pk.decoded()
+		dst = append(dst, l)
+		return ok
+	})
+	if !ok {
+		return dst[:n], false
+	}
+	return dst, true
+}
+
+// eachLimit calls yield for the items and reports whether all is well formed.
+// It is apart from ParseRateLimit so that a client which only looks for a
+// reset allocates nothing.
+func eachLimit(value string, yield func(l ServiceLimit, pk bareItem) bool) bool {
+	s := scanner{text: value}
+	for first := true; ; first = false {
+		more, ok := s.member(first)
+		if !ok || !more {
+			return ok
+		}
+		name, ok := s.item()
+		if !ok || name.kind != kindString {
+			return false
+		}
+		l := ServiceLimit{Policy: name.unescaped(), Remaining: -1}
+		var pk bareItem
+		for {
+			key, v, more, ok := s.param()
+			if !ok {
+				return false
+			}
+			if !more {
+				break
+			}
+			switch key {
+			case "r":
+				l.Remaining = v.count()
+				ok = l.Remaining >= 0
+			case "t":
+				l.Reset, l.HasReset = v.seconds(), true
+				ok = v.count() >= 0
+			case "pk":
+				pk, ok = v, v.kind == kindBytes
+			}
+			if !ok {
+				return false
+			}
+		}
+		if l.Remaining < 0 || !yield(l, pk) {
+			return false
+		}
+	}
+}
+
+// ParseRateLimitPolicy appends the items of a RateLimit-Policy header to dst.
+// A value that is malformed in any part is ignored whole.
+func ParseRateLimitPolicy(dst []QuotaPolicy, value string) ([]QuotaPolicy, bool) {
+	n := len(dst)
+	s := scanner{text: value}
+	for first := true; ; first = false {
+		more, ok := s.member(first)
+		if ok && !more {
+			return dst, true
+		}
+		var p QuotaPolicy
+		if ok {
+			p, ok = s.quotaPolicy()
+		}
+		if !ok {
+			return dst[:n], false
+		}
+		dst = append(dst, p)
+	}
+}
+
+func (s *scanner) quotaPolicy() (p QuotaPolicy, ok bool) {
+	name, ok := s.item()
+	if !ok || name.kind != kindString {
+		return p, false
+	}
+	p.Name, p.Quota = name.unescaped(), -1
+	for {
+		key, v, more, ok := s.param()
+		if !ok {
+			return p, false
+		}
+		if !more {
+			return p, p.Quota >= 0
+		}
+		switch key {
+		case "q":
+			p.Quota = v.count()
+			ok = p.Quota >= 0
+		case "qu":
+			p.Unit, ok = v.unescaped(), v.kind == kindString
+		case "w":
+			p.Window = v.seconds()
+			ok = v.count() > 0
+		case "pk":
+			ok = v.kind == kindBytes
+			if ok {
+				p.PartitionKey, ok = v.decoded()
+			}
+		}
+		if !ok {
+			return p, false
+		}
+	}
+}
+
+// count is the value of an Integer that is not negative, else -1.
+func (b bareItem) count() int64 {
+	if b.kind != kindInteger {
+		return -1
+	}
+	return max(b.number, -1)
+}
+
+// seconds is that as a duration.
+func (b bareItem) seconds() time.Duration {
+	return time.Duration(min(max(b.count(), 0), int64(MaxDelay/time.Second))) * time.Second
+}
+
+// AppendRateLimit appends an item of a RateLimit header, after a comma if b is
+// not empty. A name that is not printable ASCII is left empty; numbers are
+// clamped to what the grammar can say, and Reset is rounded up to seconds.
+func AppendRateLimit(b []byte, l ServiceLimit) []byte {
+	b = appendName(b, l.Policy)
+	b = appendCount(b, ";r=", l.Remaining)
+	if l.HasReset {
+		b = appendCount(b, ";t=", ceilSeconds(l.Reset))
+	}
+	return appendKey(b, l.PartitionKey)
+}
+
+// AppendRateLimitPolicy appends an item of a RateLimit-Policy header, after a
+// comma if b is not empty. It clamps and rounds as [AppendRateLimit] does.
+func AppendRateLimitPolicy(b []byte, p QuotaPolicy) []byte {
+	b = appendName(b, p.Name)
+	b = appendCount(b, ";q=", p.Quota)
+	if p.Unit != "" && printable(p.Unit) {
+		b = appendString(append(b, ";qu="...), p.Unit)
+	}
+	if p.Window > 0 {
+		b = appendCount(b, ";w=", ceilSeconds(p.Window))
+	}
+	return appendKey(b, p.PartitionKey)
+}
+
+// String is the item as [AppendRateLimit] writes it.
+func (l ServiceLimit) String() string { return string(AppendRateLimit(make([]byte, 0, 64), l)) }
+
+// String is the item as [AppendRateLimitPolicy] writes it.
+func (p QuotaPolicy) String() string { return string(AppendRateLimitPolicy(make([]byte, 0, 64), p)) }
+
+func appendName(b []byte, name string) []byte {
+	if len(b) > 0 {
+		b = append(b, ", "...)
+	}
+	if !printable(name) {
+		name = ""
+	}
+	return appendString(b, name)
+}
+
+func appendCount(b []byte, param string, n int64) []byte {
+	return strconv.AppendInt(append(b, param...), min(max(n, 0), maxInteger), 10)
+}
+
+func appendKey(b, key []byte) []byte {
+	if key == nil {
+		return b
+	}
+	b = append(b, ";pk=:"...)
+	b = base64.StdEncoding.AppendEncode(b, key)
+	return append(b, ':')
+}
+
+func ceilSeconds(d time.Duration) int64 {
+	return int64((clamp(d) + time.Second - 1) / time.Second)
+}

@@ -1,0 +1,134 @@
+package headers
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxSkew bounds how far ahead a point in time may lie to be taken for a
+// deadline rather than for a wrong clock.
+const maxSkew = time.Hour
+
+// FormatTimeout formats the time that is left as the value of
+// Request-Timeout-Ms: whole milliseconds, rounded down so that the server does
+// not work for a client that has gone, but at least 1 while any time is left.
+// It is "0" when none is.
+func FormatTimeout(d time.Duration) string {
+	if d <= 0 {
+		return "0"
+	}
+	return strconv.FormatInt(max(1, int64(min(d, MaxDelay)/time.Millisecond)), 10)
+}
+
+// ParseTimeout reads the value of Request-Timeout-Ms. 0 is a request that has
+// expired. The result is in [0, MaxDelay].
+func ParseTimeout(value string) (d time.Duration, ok bool) {
+	return whole(trim(value), time.Millisecond)
+}
+
+// whole reads a number of units that has no fraction.
+func whole(s string, unit time.Duration) (time.Duration, bool) {
+	n, ok := digits(s, int64(MaxDelay/unit))
+	return time.Duration(n) * unit, ok
+}
+
+// TimeoutOf returns how long the client waits for an answer, and false if the
+// header does not say. It is the shortest that any of the dialects gives:
+// Request-Timeout-Ms, Grpc-Timeout, Connect-Timeout-Ms,
+// X-Envoy-Expected-Rq-Timeout-Ms, the ttl of Amz-Sdk-Request,
+// X-Stainless-Timeout and Prefer: wait (RFC 7240). The ttl is a point in time:
+// one that lies in the past or more than an hour ahead of now says more about
+// the clocks than about the client and is ignored. The result is in
+// [0, MaxDelay]; 0 is a request that has expired.
+func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
+	if len(h) == 0 {
+		return 0, false
+	}
+	var least shortest
+	for _, name := range [...]string{RequestTimeoutMs, connectTimeoutMs, envoyExpected} {
+		if v, has := only(h, name); has {
+			least.take(whole(v, time.Millisecond))
+		}
+	}
+	if v, has := only(h, grpcTimeout); has {
+		least.take(parseGrpcTimeout(v))
+	}
+	if v, has := only(h, stainlessTimeout); has {
+		least.take(span(v, time.Second))
+	}
+	if v, has := only(h, amzSdkRequest); has {
+		least.take(amzTTL(v, now))
+	}
+	for _, v := range h[prefer] {
+		least.take(preferWait(v))
+	}
+	return least.d, least.ok
+}
+
+// shortest is the minimum of the durations it takes.
+type shortest struct {
+	d  time.Duration
+	ok bool
+}
+
+func (s *shortest) take(d time.Duration, ok bool) {
+	if ok && (!s.ok || d < s.d) {
+		s.d, s.ok = d, true
+	}
+}
+
+// parseGrpcTimeout reads up to eight digits and a unit (gRPC over HTTP/2).
+func parseGrpcTimeout(v string) (time.Duration, bool) {
+	if len(v) < 2 || len(v) > 9 {
+		return 0, false
+	}
+	var unit time.Duration
+	switch v[len(v)-1] {
+	case 'H':
+		unit = time.Hour
+	case 'M':
+		unit = time.Minute
+	case 'S':
+		unit = time.Second
+	case 'm':
+		unit = time.Millisecond
+	case 'u':
+		unit = time.Microsecond
+	case 'n':
+		unit = time.Nanosecond
+	default:
+		return 0, false
+	}
+	return whole(v[:len(v)-1], unit)
+}
+
+func amzTTL(v string, now time.Time) (time.Duration, bool) {
+	const layout = "20060102T150405Z"
+	for part := range strings.SplitSeq(v, ";") {
+		value, found := strings.CutPrefix(trim(part), "ttl=")
+		if !found || len(value) != len(layout) {
+			continue
+		}
+		t, err := time.Parse(layout, value)
+		if err != nil {
+			return 0, false
+		}
+		left := t.Sub(now)
+		return left, left > 0 && left <= maxSkew
+	}
+	return 0, false
+}
+
+// preferWait reads wait=N out of a list of preferences.
+func preferWait(v string) (time.Duration, bool) {
+	for part := range strings.SplitSeq(v, ",") {
+		part, _, _ = strings.Cut(part, ";")
+		key, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(trim(key), "wait") {
+			return whole(strings.Trim(trim(value), `"`), time.Second)
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,80 @@
+package headers
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A Verdict is what a server says about sending a request again.
+type Verdict int8
+
+const (
+	// NoVerdict leaves it to the client.
+	NoVerdict Verdict = iota
+	// Retry says that the request may be sent again whatever its method is,
+	// since it was not begun.
+	Retry
+	// DoNotRetry says that it must not be sent again.
+	DoNotRetry
+)
+
+// VerdictOf reads X-Should-Retry, Stripe-Should-Retry and
+// Grpc-Retry-Pushback-Ms, of which a value that is negative or not a number
+// means never (gRPC A6). DoNotRetry wins over Retry. X-Envoy-Ratelimited is
+// not a verdict here: it comes with a 429 that says when to come back, and is
+// there to stop proxies only.
+func VerdictOf(h http.Header) Verdict {
+	x, stripe := verdict(h, XShouldRetry), verdict(h, StripeShouldRetry)
+	if x == DoNotRetry || stripe == DoNotRetry {
+		return DoNotRetry
+	}
+	if values, ok := h[GrpcRetryPushbackMs]; ok && len(values) > 0 {
+		if _, ok := pushback(h); !ok {
+			return DoNotRetry
+		}
+	}
+	return max(x, stripe)
+}
+
+func verdict(h http.Header, name string) Verdict {
+	v, ok := only(h, name)
+	switch {
+	case !ok:
+		return NoVerdict
+	case strings.EqualFold(v, "true"):
+		return Retry
+	case strings.EqualFold(v, "false"):
+		return DoNotRetry
+	}
+	return NoVerdict
+}
+
+// pushback reads a gRPC pushback that allows a retry: a signed 32-bit number
+// of milliseconds that is not negative.
+func pushback(h http.Header) (int64, bool) {
+	v, ok := only(h, GrpcRetryPushbackMs)
+	if !ok {
+		return 0, false
+	}
+	ms, ok := digits(v, 1<<31)
+	return ms, ok && ms < 1<<31
+}
+
+// SetVerdict writes the verdict of a server: X-Should-Retry and, with
+// DoNotRetry, X-Envoy-Ratelimited, the one header that current Envoys obey,
+// and the pushback of gRPC if the Content-Type is a gRPC one. NoVerdict
+// writes nothing.
+func SetVerdict(h http.Header, v Verdict) {
+	if v != Retry && v != DoNotRetry {
+		return
+	}
+	h[XShouldRetry] = []string{strconv.FormatBool(v == Retry)}
+	if v == Retry {
+		return
+	}
+	h[XEnvoyRatelimited] = []string{"true"}
+	if strings.HasPrefix(h.Get("Content-Type"), "application/grpc") {
+		h[GrpcRetryPushbackMs] = []string{"-1"}
+	}
+}
