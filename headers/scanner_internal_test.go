@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/dunglas/httpsfv"
@@ -11,6 +12,9 @@ import (
 func oracle(t *testing.T, value string) bool {
 	t.Helper()
 	list, err := httpsfv.UnmarshalList([]string{value})
+	if err != nil && strings.Contains(err.Error(), "base64") {
+		return false // it wants the padding that RFC 9651 lets a parser do without
+	}
 	for _, m := range list {
 		item, ok := m.(httpsfv.Item)
 		if !ok || unknown(item.Value) {

@@ -1,0 +1,59 @@
+package headers_test
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// A server that sheds a request says when to come back, and that nothing was
+// begun. The client reads the exact form and falls back to the rounded one.
+func Example() {
+	h := http.Header{}
+	headers.SetRetryAfter(h, 1250*time.Millisecond)
+	headers.SetVerdict(h, headers.Retry)
+	fmt.Println(h.Get("Retry-After"), h.Get("Retry-After-Ms"), h.Get("X-Should-Retry"))
+
+	wait, ok := headers.Delay(h, time.Now())
+	fmt.Println(wait, ok, headers.VerdictOf(h) == headers.Retry)
+	// Output:
+	// 2 1250 true
+	// 1.25s true true
+}
+
+// The mistake is to parse Retry-After as a number only: half of its forms are
+// dates, and an absurd number overflows.
+func ExampleDelay_incorrect() {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, value := range []string{"Mon, 23 Nov 2026 12:00:05 GMT", "18446744074"} {
+		h := http.Header{"Retry-After": {value}}
+		var seconds int64
+		fmt.Sscan(value, &seconds)
+		naive := time.Duration(seconds) * time.Second
+		right, _ := headers.Delay(h, now)
+		fmt.Println(naive, right)
+	}
+	// Output:
+	// 0s 5s
+	// 290.448384ms 8760h0m0s
+}
+
+func ExampleAttemptOf() {
+	h := http.Header{}
+	h.Set("Retry-Attempt", headers.Attempt{N: 2, Max: 3, ID: "k3v9"}.String())
+	h.Set("X-Envoy-Attempt-Count", "1") // Envoy counts its own hop
+	a, _ := headers.AttemptOf(h)
+	fmt.Println(a.N, a.Max, a.ID, h.Get("Retry-Attempt"))
+	// Output:
+	// 2 3 k3v9 2;max=3;id="k3v9"
+}
+
+func ExampleAppendRateLimit() {
+	b := headers.AppendRateLimit(nil, headers.ServiceLimit{Policy: "burst", Remaining: 50, Reset: 30 * time.Second, HasReset: true})
+	b = headers.AppendRateLimit(b, headers.ServiceLimit{Policy: "daily", Remaining: 999})
+	fmt.Println(string(b))
+	// Output:
+	// "burst";r=50;t=30, "daily";r=999
+}

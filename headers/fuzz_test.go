@@ -1,0 +1,140 @@
+package headers_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+func bounded(t *testing.T, what, value string, d time.Duration, ok bool) {
+	if d < 0 || d > headers.MaxDelay || !ok && d != 0 {
+		t.Errorf("%s %q = %v, %v", what, value, d, ok)
+	}
+}
+
+func FuzzParseRetryAfter(f *testing.F) {
+	for _, s := range []string{"3", "1.5", "-3", "18446744074", "Mon, 23 Nov 2026 12:00:05 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 23 Nov 2026 12:00:05 UTC", "0.9999999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		d, ok := headers.ParseRetryAfter(value, now)
+		bounded(t, "ParseRetryAfter", value, d, ok)
+	})
+}
+
+// Every header that Delay reads, with the same value: it stays in its bounds,
+// and what SetRetryAfter writes comes back, rounded up to a millisecond.
+func FuzzDelay(f *testing.F) {
+	for _, s := range []string{"3", "1.5", "1795435205", "1795435205000", "6m0s", "2026-11-23T12:00:05Z", `"a";r=0;t=5`, "-1", "9999-12-31T23:59:59Z", "300h", "0001-01-01T00:00:00Z"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, name := range []string{"Retry-After-Ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms", "Retry-After", "RateLimit", "RateLimit-Reset", "X-RateLimit-Reset", "X-RateLimit-Reset-After", "Date"} {
+			h := of("RateLimit-Remaining: 0", "X-RateLimit-Remaining: 0", name+": "+value)
+			d, ok := headers.Delay(h, now)
+			bounded(t, name, value, d, ok)
+			if !ok {
+				continue
+			}
+			again := http.Header{}
+			headers.SetRetryAfter(again, d)
+			back, ok := headers.Delay(again, now)
+			if !ok || back < d || back-d >= time.Millisecond {
+				t.Errorf("%v is written as %v and read as %v", d, again, back)
+			}
+		}
+		headers.VerdictOf(of("X-Should-Retry: "+value, "Grpc-Retry-Pushback-Ms: "+value))
+	})
+}
+
+func FuzzAttempt(f *testing.F) {
+	for _, s := range []string{`2;max=3;id="k3\"v9"`, "attempt=2; max=3; ttl=20261123T120010Z", "gccl-attempt-count/4", "99999999999999999999", `1;id="\\"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if a, ok := headers.ParseAttempt(value); ok {
+			if again, ok := headers.ParseAttempt(a.String()); !ok || again != a {
+				t.Errorf("%q is %+v, written %q, read %+v", value, a, a.String(), again)
+			}
+		}
+		for _, name := range []string{"Retry-Attempt", "Amz-Sdk-Request", "X-Stainless-Retry-Count", "Grpc-Previous-Rpc-Attempts", "X-Goog-Api-Client", "X-Envoy-Attempt-Count"} {
+			// Whatever a dialect says, the rank of the sender only gets lower.
+			a, ok := headers.AttemptOf(of("Retry-Attempt: 2", name+": "+value))
+			if name != "Retry-Attempt" && (!ok || a.N < 2) || a.N < 0 || a.N > 1<<20 || a.Max < 0 || a.Max > 1<<20 || len(a.ID) > 128 {
+				t.Errorf("%s: %q makes %+v, %v", name, value, a, ok)
+			}
+		}
+	})
+}
+
+func FuzzTimeout(f *testing.F) {
+	for _, s := range []string{"1500", "1S", "99999999H", "wait=10", "ttl=20261123T120010Z", "0", `wait="1"`, "600.5"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		d, ok := headers.ParseTimeout(value)
+		bounded(t, "ParseTimeout", value, d, ok)
+		if ok && d > 0 {
+			if back, ok := headers.ParseTimeout(headers.FormatTimeout(d)); !ok || back != d {
+				t.Errorf("%v is read back as %v", d, back)
+			}
+		}
+		for _, name := range []string{"Grpc-Timeout", "Connect-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms", "Amz-Sdk-Request", "X-Stainless-Timeout", "Prefer"} {
+			// Whatever a dialect says, the time of the sender only gets shorter.
+			d, ok := headers.TimeoutOf(of("Request-Timeout-Ms: 1500", name+": "+value), now)
+			bounded(t, name, value, d, ok)
+			if !ok || d > 1500*time.Millisecond {
+				t.Errorf("%s: %q makes %v, %v", name, value, d, ok)
+			}
+		}
+	})
+}
+
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, s := range []string{`"8e03"`, "8e03", `"a\"b"`, `"`, `"a";b=1`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		key, ok := headers.ParseIdempotencyKey(value)
+		if !ok {
+			return
+		}
+		if again, ok := headers.ParseIdempotencyKey(headers.FormatIdempotencyKey(key)); !ok || again != key {
+			t.Errorf("%q is the key %q, read back as %q", value, key, again)
+		}
+	})
+}
+
+func FuzzRateLimit(f *testing.F) {
+	for _, s := range []string{`"burst";r=50;t=30, "daily";r=999;t=40000`, `"a";r=1;pk=:aGk=:`, `"d";q=100;w=60;qu="content-bytes"`, `"a"`, `"a";r=-1`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if limits, ok := headers.ParseRateLimit(nil, value); ok {
+			var b []byte
+			for _, l := range limits {
+				b = headers.AppendRateLimit(b, l)
+			}
+			again, ok := headers.ParseRateLimit(nil, string(b))
+			if !ok || len(again) != len(limits) {
+				t.Errorf("%q is %+v, written %q, read %+v", value, limits, b, again)
+			}
+			for i := range again {
+				if again[i].String() != limits[i].String() {
+					t.Errorf("%q: %v is read back as %v", value, limits[i], again[i])
+				}
+			}
+		}
+		if policies, ok := headers.ParseRateLimitPolicy(nil, value); ok {
+			var b []byte
+			for _, p := range policies {
+				b = headers.AppendRateLimitPolicy(b, p)
+			}
+			if again, ok := headers.ParseRateLimitPolicy(nil, string(b)); !ok || len(again) != len(policies) {
+				t.Errorf("%q is %+v, written %q, read %+v", value, policies, b, again)
+			}
+		}
+	})
+}
