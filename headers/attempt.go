@@ -79,7 +79,7 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 		return Attempt{}, false
 	}
 	if v, has := only(h, RetryAttempt); has {
-		a, ok = ParseAttempt(v)
+		a, _ = ParseAttempt(v)
 	}
 	if v, has := only(h, amzSdkRequest); has {
 		n, limit := amzAttempt(v)

@@ -110,12 +110,12 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 // and what an answer is; what is decided, and in which order, is the same.
 func (r *run) repeat(ctx context.Context, op func(context.Context) error, os observers) error {
 	p := r.call.policy
-	for try := 1; ; try++ {
-		err := r.attempt(ctx, op, os)
-		f := facts{failed: err != nil, attempt: try, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
+	for n := 1; ; n++ {
+		err := r.try(ctx, op, os)
+		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
 		f.ended = endedBy(ctx)
-		f.wait = p.delay(try, f.hint, r.loop.backoff, nil)
+		f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
 		if t, ok := ctx.Deadline(); ok {
 			f.deadline, f.left = true, time.Until(t)
 		}
@@ -136,8 +136,8 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 	}
 }
 
-// attempt runs op once, within AttemptTimeout.
-func (r *run) attempt(ctx context.Context, op func(context.Context) error, os observers) (err error) {
+// try runs op once, within AttemptTimeout.
+func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
 	event := AttemptEvent{Service: r.call.record.Service, Attempt: r.sent, Waited: r.lastWait, Err: errPanic}
 	if len(os) > 0 {

@@ -72,6 +72,7 @@ type run struct {
 	waited   time.Duration  // in all
 	kept     *http.Response // the last real response, held in memory
 	id       string         // of the call, once a second attempt is sent
+	attempt  *http.Request  // the newest attempt
 	body     io.Closer      // of the attempt being sent, for a base that panics
 
 	interrupted bool // the context ended during a wait
@@ -145,6 +146,7 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	}
 	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent + 1}
 	req := r.req.WithContext(ctx)
+	r.attempt = req
 	if body != nil {
 		req.Body, r.body = body, body
 	}
@@ -185,7 +187,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		f.unsent = f.verdict == headers.Retry
 		f.hint, _ = headers.Delay(resp.Header, time.Now())
 		if l.opener != nil {
-			f.openFor = l.opener.OpenFor(resp.Request)
+			f.openFor = l.opener.OpenFor(r.attempt)
 		}
 	}
 	f.ended = endedBy(ctx)

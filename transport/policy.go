@@ -81,7 +81,7 @@ func (p Policy) filled() *Policy {
 func (p Policy) validate() error {
 	var errs []error
 	bad := func(field string, value any, want string) {
-		errs = append(errs, fmt.Errorf("Policy.%s %v: want %s", field, value, want))
+		errs = append(errs, fmt.Errorf("%s %v: want %s", "Policy."+field, value, want))
 	}
 	if p.MaxAttempts < 0 || p.MaxAttempts > maxMaxAttempts {
 		bad("MaxAttempts", p.MaxAttempts, fmt.Sprintf("1 to %d, or 0 for the default", maxMaxAttempts))

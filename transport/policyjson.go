@@ -15,15 +15,16 @@ import (
 // and their mistakes are reported.
 var policyFields = []struct {
 	name string
+	want string
 	at   func(*Policy) any
 }{
-	{"MaxAttempts", func(p *Policy) any { return &p.MaxAttempts }},
-	{"BaseDelay", func(p *Policy) any { return (*duration)(&p.BaseDelay) }},
-	{"MaxDelay", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
-	{"AttemptTimeout", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
-	{"MaxRetryAfter", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
-	{"MaxReplayBytes", func(p *Policy) any { return &p.MaxReplayBytes }},
-	{"Statuses", func(p *Policy) any { return &p.Statuses }},
+	{"MaxAttempts", "a number", func(p *Policy) any { return &p.MaxAttempts }},
+	{"BaseDelay", "", func(p *Policy) any { return (*duration)(&p.BaseDelay) }},
+	{"MaxDelay", "", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
+	{"AttemptTimeout", "", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
+	{"MaxRetryAfter", "", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
+	{"MaxReplayBytes", "a number", func(p *Policy) any { return &p.MaxReplayBytes }},
+	{"Statuses", "a list of numbers", func(p *Policy) any { return &p.Statuses }},
 }
 
 // UnmarshalJSON decodes an object whose members are named like the fields, in
@@ -39,18 +40,24 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	var next Policy
 	var errs []error
 	for _, field := range policyFields {
-		for name, value := range members {
-			if !strings.EqualFold(strings.ReplaceAll(name, "_", ""), field.name) {
-				continue
+		var names []string
+		for name := range members {
+			if strings.EqualFold(strings.ReplaceAll(name, "_", ""), field.name) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 1 {
+			errs = append(errs, fmt.Errorf("%s is given twice", "Policy."+field.name))
+		}
+		for _, name := range names {
+			if err := json.Unmarshal(members[name], field.at(&next)); err != nil {
+				errs = append(errs, fmt.Errorf("%s %s: %w", "Policy."+field.name, members[name], plain(err, field.want)))
 			}
 			delete(members, name)
-			if err := json.Unmarshal(value, field.at(&next)); err != nil {
-				errs = append(errs, fmt.Errorf("Policy.%s %s: %w", field.name, value, plain(err)))
-			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		errs = append(errs, fmt.Errorf("Policy has no field %q", name))
+		errs = append(errs, fmt.Errorf("no field %q in a Policy", name))
 	}
 	if err := next.validate(); err != nil {
 		errs = append(errs, err)
@@ -104,12 +111,12 @@ func (d duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).String())
 }
 
-// plain drops the Go types from the error of a mistyped number: the reader of
-// a configuration file knows fields, not types.
-func plain(err error) error {
+// plain drops the Go types from the error of a mistyped value: the reader of a
+// configuration file knows fields, not types.
+func plain(err error, want string) error {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
-		return fmt.Errorf("want a %s, have a %s", strings.TrimPrefix(typ.Type.String(), "[]"), typ.Value)
+		return fmt.Errorf("want %s", want)
 	}
 	return err
 }

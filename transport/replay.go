@@ -12,9 +12,9 @@ import (
 // later one can read them again and go on where the stream stands. It reads
 // the source only when an attempt does: nothing is ever read ahead.
 type stream struct {
-	reading sync.Mutex // held while the source is read
-
 	mu     sync.Mutex // guards what follows; never held during a Read or Close
+	idle   sync.Cond  // signalled when busy turns false or a cursor is closed
+	busy   bool       // an attempt is reading the source
 	source io.ReadCloser
 	kept   []byte
 	limit  int64
@@ -38,13 +38,18 @@ type cursor struct {
 // errBodyClosed is what net/http's own bodies answer after Close.
 var errBodyClosed = errors.New("http: invalid Read on closed Body")
 
+// errNotKept cannot happen while replayable is asked before each attempt.
+var errNotKept = errors.New("transport: the start of the request body is no longer kept")
+
 // newStream returns the stream of req's body, and keeps nothing if its length
 // is known to be over the limit.
 func newStream(req *http.Request, limit int64) *stream {
 	if req.ContentLength > limit {
 		limit = 0
 	}
-	return &stream{source: req.Body, limit: limit}
+	s := &stream{source: req.Body, limit: limit}
+	s.idle.L = &s.mu
+	return s
 }
 
 // body returns the body of the next attempt and ends that of the one before:
@@ -101,46 +106,52 @@ func (s *stream) closeIfDone() error {
 }
 
 func (c *cursor) Read(p []byte) (int, error) {
-	if n, err, done := c.again(p); done {
+	s := c.s
+	if n, done, err := c.again(p); done {
 		return n, err
 	}
-	// One attempt reads the source at a time. An earlier one may still be in
-	// its Read when the next starts; what it gets is kept for this one.
-	c.s.reading.Lock()
-	defer c.s.reading.Unlock()
-	if n, err, done := c.again(p); done {
-		return n, err
-	}
-	n, err := c.s.source.Read(p)
+	n, err := s.source.Read(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c.took(p[:n], err)
+	s.busy = false
+	s.idle.Broadcast()
 	return n, err
 }
 
-// again reads what is kept and reports whether that was all there is to do.
-func (c *cursor) again(p []byte) (n int, err error, done bool) {
+// again reads what is kept and reports whether that was all there is to do; if
+// it was not, the source is c's to read. One attempt reads it at a time: an
+// earlier one may still be in its Read when the next starts, and what it gets
+// is kept for that.
+func (c *cursor) again(p []byte) (n int, done bool, err error) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case c.closed || s.closed || c != s.current:
-		return 0, errBodyClosed, true
-	case c.at < s.passed && s.lost:
-		return 0, errors.New("transport: the start of the request body is no longer kept"), true
-	case c.at < s.passed:
-		n = copy(p, s.kept[c.at:])
-		c.at += int64(n)
-		return n, nil, true
-	case s.err != nil:
-		return 0, s.err, true
+	for {
+		switch {
+		case c.closed || s.closed || c != s.current:
+			return 0, true, errBodyClosed
+		case c.at < s.passed && s.lost:
+			return 0, true, errNotKept
+		case c.at < s.passed:
+			n = copy(p, s.kept[c.at:])
+			c.at += int64(n)
+			return n, true, nil
+		case s.err != nil:
+			return 0, true, s.err
+		case len(p) == 0:
+			return 0, true, nil
+		case !s.busy:
+			s.busy = true
+			return 0, false, nil
+		}
+		s.idle.Wait()
 	}
-	return 0, nil, len(p) == 0
 }
 
-// took records what came from the source.
+// took records what came from the source; s.mu is held.
 func (c *cursor) took(p []byte, err error) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.passed += int64(len(p))
 	c.at = s.passed
 	if err != nil {
@@ -163,6 +174,7 @@ func (c *cursor) took(p []byte, err error) {
 func (c *cursor) Close() error {
 	c.s.mu.Lock()
 	c.closed = true
+	c.s.idle.Broadcast()
 	c.s.mu.Unlock()
 	return c.s.closeIfDone()
 }

@@ -93,8 +93,10 @@ func TestRetriesUntilSuccess(t *testing.T) {
 		var calls []transport.Call
 		var attempts []int
 		rt := build(t, base, transport.WithObserver(transport.Observer{
-			OnCall:    func(_ context.Context, c transport.Call) { calls = append(calls, c) },
-			OnAttempt: func(_ context.Context, e transport.AttemptEvent) { attempts = append(attempts, e.Attempt*1000+e.Status) },
+			OnCall: func(_ context.Context, c transport.Call) { calls = append(calls, c) },
+			OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
+				attempts = append(attempts, e.Attempt*1000+e.Status)
+			},
 		}))
 		resp, err := rt.RoundTrip(get(t, t.Context()))
 		if err != nil {

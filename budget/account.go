@@ -1,0 +1,153 @@
+package budget
+
+import "sync/atomic"
+
+// token is one retry, in the micro-tokens that accounts count.
+const token = 1_000_000
+
+// An Account is the hot path of every budget here: a balance that deposits
+// raise up to a ceiling and withdrawals lower. It holds what a synchroniser
+// needs to move the ceiling, to give surplus away and to bring credit in; by
+// itself it does none of that, reads no clock and starts nothing. Amounts are
+// in micro-tokens, a millionth of a retry. Make one with [NewAccount].
+//
+// The fields lie on three cache lines: the one that every call writes, the one
+// that every call reads, and the one that few calls write.
+type Account struct {
+	balance atomic.Int64
+	_       [56]byte
+
+	ceiling atomic.Int64
+	mint    int64
+	wake    func()
+	asleep  atomic.Bool
+	_       [39]byte
+
+	dropped atomic.Int64
+	spent   atomic.Int64
+	denied  atomic.Int64
+	brought atomic.Int64
+	_       [32]byte
+}
+
+// NewAccount returns an account with the policy's mint, no credit and a
+// ceiling of one token. wake is called, on the goroutine of the caller, by the
+// first deposit or withdrawal after [Account.Sleep]; it must not block. It may
+// be nil.
+func NewAccount(p Policy, wake func()) *Account {
+	a := &Account{mint: p.mint(), wake: wake}
+	a.ceiling.Store(token)
+	return a
+}
+
+// Deposit adds the mint of one request. Above the ceiling it is dropped: credit
+// that was not needed when it was earned is not owed later.
+func (a *Account) Deposit() {
+	if a.asleep.Load() {
+		a.rouse()
+	}
+	if a.balance.Load() < a.ceiling.Load() {
+		a.balance.Add(a.mint)
+		return
+	}
+	a.dropped.Add(a.mint)
+}
+
+// Withdraw takes one token if there is one.
+func (a *Account) Withdraw() bool {
+	if a.asleep.Load() {
+		a.rouse()
+	}
+	if !a.take(token) {
+		a.denied.Add(1)
+		return false
+	}
+	a.spent.Add(token)
+	return true
+}
+
+// Refund returns a token that was withdrawn for a retry which was not sent.
+func (a *Account) Refund() {
+	a.spent.Add(-token)
+	a.balance.Add(token)
+}
+
+// take lowers the balance by n unless that made it negative.
+func (a *Account) take(n int64) bool {
+	for {
+		b := a.balance.Load()
+		if b < n {
+			return false
+		}
+		if a.balance.CompareAndSwap(b, b-n) {
+			return true
+		}
+	}
+}
+
+func (a *Account) rouse() {
+	if a.asleep.CompareAndSwap(true, false) && a.wake != nil {
+		a.wake()
+	}
+}
+
+// Sleep makes the next deposit or withdrawal call wake, once.
+func (a *Account) Sleep() { a.asleep.Store(true) }
+
+// Bring adds credit from elsewhere, such as the floor. It does not look at the
+// ceiling: who brings credit knows how much there may be.
+func (a *Account) Bring(n int64) {
+	a.balance.Add(n)
+	a.brought.Add(n)
+}
+
+// TakeAbove removes what the balance has above keep and returns it. What is
+// returned is the caller's to give away: it cannot be spent here any more.
+func (a *Account) TakeAbove(keep int64) int64 {
+	for {
+		b := a.balance.Load()
+		if b <= keep {
+			return 0
+		}
+		if a.balance.CompareAndSwap(b, keep) {
+			a.brought.Add(keep - b)
+			return b - keep
+		}
+	}
+}
+
+// drop removes what the balance has above keep, as Deposit would have.
+func (a *Account) drop(keep int64) {
+	n := a.TakeAbove(keep)
+	a.brought.Add(n)
+	a.dropped.Add(n)
+}
+
+// SetCeiling sets up to which balance deposits count, at least one token.
+func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
+
+// Books is what an account did since it was made, in micro-tokens but for
+// Denied, which counts withdrawals.
+type Books struct {
+	Balance, Ceiling, Dropped, Spent, Brought int64
+	Denied                                    int64
+	mint                                      int64
+}
+
+// Books reads the account. The fields are read one after the other, so with
+// traffic they agree only nearly.
+func (a *Account) Books() Books {
+	return Books{
+		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
+		Spent: a.spent.Load(), Brought: a.brought.Load(), Denied: a.denied.Load(), mint: a.mint,
+	}
+}
+
+// Requests is how many deposits the books show. They are not counted on their
+// own: each left its mint in the balance, or where that went.
+func (b Books) Requests() int64 {
+	if b.mint == 0 {
+		return 0
+	}
+	return (b.Balance - b.Brought + b.Spent + b.Dropped) / b.mint
+}

@@ -1,0 +1,49 @@
+package budget
+
+// refunder is a budget that takes a token back.
+type refunder interface{ Refund() }
+
+// All returns a budget that grants a retry only if all of the budgets do, such
+// as that of a service and that of a tenant. If one refuses, the tokens that
+// those before it gave are refunded, where they have a method Refund(), as the
+// budgets of this package do. Nil budgets are skipped; without any other, every
+// retry is granted.
+func All(budgets ...Budget) Budget {
+	var bs all
+	for _, b := range budgets {
+		if b != nil {
+			bs = append(bs, b)
+		}
+	}
+	if len(bs) == 1 {
+		return bs[0]
+	}
+	return bs
+}
+
+type all []Budget
+
+func (bs all) Deposit() {
+	for _, b := range bs {
+		b.Deposit()
+	}
+}
+
+func (bs all) Withdraw() bool {
+	for i, b := range bs {
+		if !b.Withdraw() {
+			bs[:i].Refund()
+			return false
+		}
+	}
+	return true
+}
+
+// Refund goes from the last to the first, the reverse of Withdraw.
+func (bs all) Refund() {
+	for i := len(bs) - 1; i >= 0; i-- {
+		if r, ok := bs[i].(refunder); ok {
+			r.Refund()
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package budget
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// A Budget decides whether one more retry may be sent. Its methods are safe
+// for concurrent use.
+type Budget interface {
+	// Deposit says that a first attempt was sent. Retries deposit nothing.
+	Deposit()
+	// Withdraw asks whether one retry, or one hedge, may be sent. It never
+	// blocks and reads no clock.
+	Withdraw() bool
+}
+
+// The defaults of the stock, as seconds of budget.
+const (
+	defaultHold = 500 * time.Millisecond
+	defaultPool = time.Second
+)
+
+// maxRatio and maxPerSecond keep all sums of credit far from overflow.
+const (
+	maxRatio     = 100
+	maxPerSecond = 1e9
+	maxStock     = time.Hour
+)
+
+// A Policy says how much credit a budget earns and how much it may keep. Ratio
+// and MinPerSecond must not both be 0.
+type Policy struct {
+	// Ratio is how many retries each request pays for, 0 to 100.
+	Ratio float64
+	// MinPerSecond is how many retries are allowed per second in any case;
+	// in a shared budget, those of the fleet.
+	MinPerSecond float64
+	// Hold is how much credit a process keeps, in seconds of budget. The
+	// default is 500ms.
+	Hold time.Duration
+	// Pool is how much more the fleet keeps in common. A Local budget, having
+	// no fleet, keeps it itself. The default is 1s.
+	Pool time.Duration
+}
+
+// validate names every wrong field with its value.
+func (p Policy) validate() error {
+	var errs []error
+	bad := func(field string, value any, want string) {
+		errs = append(errs, fmt.Errorf("budget: Policy.%s %v: want %s", field, value, want))
+	}
+	// The comparisons are false for NaN.
+	if !(p.Ratio >= 0 && p.Ratio <= maxRatio) {
+		bad("Ratio", p.Ratio, fmt.Sprintf("0 to %d", maxRatio))
+	}
+	if !(p.MinPerSecond >= 0 && p.MinPerSecond <= maxPerSecond) {
+		bad("MinPerSecond", p.MinPerSecond, fmt.Sprintf("0 to %.0f", float64(maxPerSecond)))
+	}
+	if p.Ratio == 0 && p.MinPerSecond == 0 {
+		errs = append(errs, errors.New("budget: Policy.Ratio 0 and Policy.MinPerSecond 0: want one of them above 0"))
+	}
+	if p.Ratio > 0 && p.Ratio*token < 1 {
+		bad("Ratio", p.Ratio, "at least 0.000001, or 0")
+	}
+	if p.Hold < 0 || p.Hold > maxStock {
+		bad("Hold", p.Hold, fmt.Sprintf("0 to %v", maxStock))
+	}
+	if p.Pool < 0 || p.Pool > maxStock {
+		bad("Pool", p.Pool, fmt.Sprintf("0 to %v", maxStock))
+	}
+	return errors.Join(errs...)
+}
+
+// filled returns the policy with the defaults in place of zero fields.
+func (p Policy) filled() Policy {
+	if p.Hold == 0 {
+		p.Hold = defaultHold
+	}
+	if p.Pool == 0 {
+		p.Pool = defaultPool
+	}
+	return p
+}
+
+// mint is what a deposit adds.
+func (p Policy) mint() int64 { return int64(math.Round(p.Ratio * token)) }

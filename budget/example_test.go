@@ -1,0 +1,55 @@
+package budget_test
+
+import (
+	"fmt"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+// One retry for five requests, and no stock: in an outage the load grows by a
+// fifth, not threefold.
+func Example() {
+	b, err := budget.NewLocal(budget.Policy{Ratio: 0.2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	retries := 0
+	for range 100 { // all of them fail, and each would like to be retried
+		b.Deposit()
+		if b.Withdraw() {
+			retries++
+		}
+	}
+	fmt.Println(retries, "retries for 100 requests")
+	// Output:
+	// 20 retries for 100 requests
+}
+
+// The mistake is a budget per call: each has the stock of a fresh one, so that
+// nothing is bounded. Make one per service and keep it.
+func ExampleNewLocal_incorrect() {
+	retries := 0
+	for range 100 {
+		b, _ := budget.NewLocal(budget.Policy{Ratio: 0.2, MinPerSecond: 1})
+		b.Deposit()
+		for b.Withdraw() {
+			retries++
+		}
+	}
+	fmt.Println(retries, "retries for 100 requests")
+	// Output:
+	// 300 retries for 100 requests
+}
+
+func ExampleAll() {
+	service, _ := budget.NewLocal(budget.Policy{Ratio: 0.5})
+	tenant, _ := budget.NewLocal(budget.Policy{Ratio: 0.1})
+	both := budget.All(service, tenant)
+	for range 5 {
+		both.Deposit()
+	}
+	fmt.Println(both.Withdraw(), service.Stats().Spent)
+	// Output:
+	// false 0
+}

@@ -1,0 +1,168 @@
+package budget
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// A Local is a budget of one process. It needs no closing: a timer runs only
+// while the budget is in use, so that one which is not can be collected.
+type Local struct {
+	account *Account
+	policy  Policy
+	stock   int64 // what may always be kept
+
+	mu    sync.Mutex // guards what follows; the hot path never takes it
+	last  time.Time  // of the update before
+	books Books      // as they were then
+	rated time.Time  // when rate was last brought up to date
+	since int64      // requests since then
+	rate  float64    // requests per second
+	crumb float64    // of the floor, below one micro-token
+	timer *time.Timer
+}
+
+// tick is how often a budget in use is brought up to date.
+const tick = 250 * time.Millisecond
+
+// firstCall is how many tokens a budget with a floor may always keep: the
+// retries of one call under a policy of three attempts, and one more.
+const firstCall = 3
+
+// NewLocal returns a budget of its own. The error names every field of the
+// policy that is wrong.
+func NewLocal(p Policy) (*Local, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	p = p.filled()
+	l := &Local{policy: p, stock: token}
+	if p.MinPerSecond > 0 {
+		l.stock = max(firstCall*token, l.worth(p.MinPerSecond))
+	}
+	l.account = NewAccount(p, l.wake)
+	l.account.SetCeiling(l.stock)
+	if p.MinPerSecond > 0 {
+		l.account.Bring(l.stock)
+	}
+	l.account.Sleep()
+	return l, nil
+}
+
+// worth is what perSecond tokens come to over the time that may be kept.
+func (l *Local) worth(perSecond float64) int64 {
+	return int64(perSecond * (l.policy.Hold + l.policy.Pool).Seconds() * token)
+}
+
+// Deposit adds the Ratio of one request.
+func (l *Local) Deposit() { l.account.Deposit() }
+
+// Withdraw takes one token if there is one.
+func (l *Local) Withdraw() bool { return l.account.Withdraw() }
+
+// Refund returns a token for a retry that was not sent after all.
+func (l *Local) Refund() { l.account.Refund() }
+
+// Stats is a look at a budget, in tokens but for the counts.
+type Stats struct {
+	Balance  float64 // what could be spent now
+	Ceiling  float64 // up to which deposits count
+	Spent    float64 // on retries, since the start
+	Dropped  float64 // of deposits above the ceiling
+	Denied   int64   // withdrawals refused
+	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
+}
+
+// Stats reads the budget; with traffic the figures agree only nearly.
+func (l *Local) Stats() Stats {
+	b := l.account.Books()
+	return Stats{
+		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
+		Spent: float64(b.Spent) / token, Dropped: float64(b.Dropped) / token,
+		Denied: b.Denied, Requests: b.Requests(),
+	}
+}
+
+// wake starts the timer when a budget that lay still is used again. It lay
+// still with its stock complete, so that time earned nothing.
+func (l *Local) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = time.Now()
+	l.rated = l.last
+	if l.timer == nil {
+		l.timer = time.AfterFunc(l.pause(), l.update)
+		return
+	}
+	l.timer.Reset(l.pause())
+}
+
+// pause is how long until the next update: a tick, or less if the floor
+// completes a token before.
+func (l *Local) pause() time.Duration {
+	missing := token - l.account.Books().Balance
+	if l.policy.MinPerSecond <= 0 || missing <= 0 {
+		return tick
+	}
+	d := time.Duration(math.Ceil(float64(missing) / token / l.policy.MinPerSecond * float64(time.Second)))
+	return min(max(d, tick/25), tick)
+}
+
+// update is what the timer calls: it adds the floor for the time that passed,
+// and lets the ceiling follow the traffic.
+func (l *Local) update() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	elapsed := now.Sub(l.last)
+	l.last = now
+	books := l.account.Books()
+	requests := books.Requests() - l.books.Requests()
+	quiet := requests == 0 && books.Denied == l.books.Denied && books.Spent == l.books.Spent
+	l.follow(requests, now)
+	ceiling := max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))
+	l.account.SetCeiling(ceiling)
+	l.account.drop(ceiling) // saved under heavier traffic than there is now
+	l.addFloor(elapsed)
+	l.books = l.account.Books()
+	if quiet && (l.policy.MinPerSecond == 0 || l.books.Balance >= l.stock) && l.rate == 0 {
+		l.account.Sleep()
+		return
+	}
+	l.timer.Reset(l.pause())
+}
+
+// follow keeps the request rate: up at once, so that the ceiling is there when
+// a burst fails, and down with a time constant of a second. It looks at whole
+// ticks, since a few requests in a moment are no rate.
+func (l *Local) follow(requests int64, now time.Time) {
+	l.since += requests
+	elapsed := now.Sub(l.rated)
+	if elapsed < tick {
+		return
+	}
+	rate := float64(l.since) / elapsed.Seconds()
+	if rate < l.rate {
+		rate += (l.rate - rate) * math.Exp(-elapsed.Seconds())
+	}
+	if rate < 1e-3 {
+		rate = 0
+	}
+	l.rated, l.since, l.rate = now, 0, rate
+}
+
+// addFloor adds what the floor earned, as far as there is room for it.
+func (l *Local) addFloor(elapsed time.Duration) {
+	if l.policy.MinPerSecond == 0 {
+		return
+	}
+	elapsed = min(elapsed, l.policy.Hold+l.policy.Pool)
+	earned := l.policy.MinPerSecond*elapsed.Seconds()*token + l.crumb
+	n := int64(earned)
+	l.crumb = earned - float64(n)
+	if room := l.stock - l.account.Books().Balance; n > room {
+		n, l.crumb = max(room, 0), 0
+	}
+	l.account.Bring(n)
+}
