@@ -1,0 +1,138 @@
+package breaker
+
+import (
+	"iter"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// A Set holds the circuits of all services. Make one with [New] and keep it:
+// its circuits are what it has learnt. It is safe for concurrent use and
+// starts no goroutine.
+type Set struct {
+	cfg   config
+	born  time.Time
+	known sync.Map // string to *circuit
+
+	mu       sync.Mutex // guards what follows, and additions to known
+	count    int
+	overflow *circuit
+	looked   time.Duration // when makeRoom last went through all of them
+}
+
+// New returns an empty set. All that is wrong with the options is joined into
+// one error.
+func New(opts ...Option) (*Set, error) {
+	cfg := defaults()
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Set{cfg: cfg, born: time.Now()}, nil
+}
+
+func (s *Set) clock() time.Duration { return time.Since(s.born) }
+
+// State returns the state of the circuit of a service; one that was never used
+// is closed. A circuit whose open time is over is half-open, although no probe
+// has been sent yet.
+func (s *Set) State(service string) State {
+	if c, ok := s.known.Load(service); ok {
+		return c.(*circuit).current()
+	}
+	return StateClosed
+}
+
+// All returns the services that have circuits, with their states.
+func (s *Set) All() iter.Seq2[string, State] {
+	return func(yield func(string, State) bool) {
+		s.known.Range(func(service, c any) bool {
+			return yield(service.(string), c.(*circuit).current())
+		})
+	}
+}
+
+func (c *circuit) current() State {
+	switch state := State(c.state.Load()); {
+	case time.Duration(c.openUntil.Load()) > c.clock():
+		return StateOpen
+	case state == StateOpen:
+		return StateHalfOpen
+	default:
+		return state
+	}
+}
+
+func (s *Set) circuit(service string) *circuit {
+	if c, ok := s.known.Load(service); ok {
+		return c.(*circuit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.known.Load(service); ok {
+		return c.(*circuit)
+	}
+	if s.count >= s.cfg.maxServices && !s.makeRoom() {
+		if s.overflow == nil {
+			s.overflow = newCircuit("(other services)", &s.cfg, s.clock)
+		}
+		return s.overflow
+	}
+	c := newCircuit(service, &s.cfg, s.clock)
+	c.used.Store(int64(s.clock()))
+	s.known.Store(service, c)
+	s.count++
+	return c
+}
+
+// makeRoom drops the circuits that are closed and not in use. It looks at most
+// once a second, which bounds what a flood of new names costs.
+func (s *Set) makeRoom() bool {
+	now := s.clock()
+	if s.looked > 0 && now-s.looked < time.Second {
+		return false
+	}
+	s.looked = max(now, 1)
+	dropped := false
+	s.known.Range(func(service, v any) bool {
+		c := v.(*circuit)
+		if c.current() == StateClosed && now-time.Duration(c.used.Load()) > s.cfg.window {
+			s.known.Delete(service)
+			s.count--
+			dropped = true
+		}
+		return true
+	})
+	return dropped
+}
+
+// serviceOf names the service of a request.
+func (s *Set) serviceOf(req *http.Request) string {
+	if s.cfg.service != nil {
+		if name := s.cfg.service(req); name != "" {
+			return name
+		}
+	}
+	if name := headers.Service(req.Context()); name != "" {
+		return name
+	}
+	host := req.URL.Host
+	if host == "" {
+		host = req.Host
+	}
+	switch req.URL.Scheme {
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return strings.ToLower(host)
+}
