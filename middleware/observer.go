@@ -1,0 +1,59 @@
+package middleware
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// A ShedReason says why a request was refused. The list is closed.
+type ShedReason string
+
+const (
+	ShedNone        ShedReason = ""            // it was not
+	ShedExpired     ShedReason = "expired"     // its deadline had passed on arrival
+	ShedConcurrency ShedReason = "concurrency" // the handler had no room
+)
+
+// An Observer is told what became of requests. Nil fields are skipped.
+type Observer struct {
+	// OnRequest is called exactly once per request that is not exempt, after
+	// its handler returned or panicked, on the same goroutine and without
+	// locks.
+	OnRequest func(context.Context, Event)
+}
+
+// An Event says what became of a request.
+type Event struct {
+	Method   string
+	Pattern  string // of the ServeMux that matched it; "" if none did
+	Status   int    // of the response; 0 if the handler panicked before it
+	Bytes    int64  // of the body written, as far as it passed Write
+	Duration time.Duration
+	Attempt  int        // as its client says; 0 if unknown
+	Shed     ShedReason // why it was refused, or would have been in a dry run
+	DryRun   bool       // it was not refused in spite of Shed
+	Hijacked bool
+	Panicked bool
+}
+
+// Log returns an observer that writes one line, at Warn, for each request that
+// was refused or would have been, and none for the others. The line has no
+// URL, which may hold secrets. A nil logger means silence.
+func Log(logger *slog.Logger) Observer {
+	if logger == nil {
+		return Observer{}
+	}
+	return Observer{OnRequest: func(ctx context.Context, e Event) {
+		if e.Shed == ShedNone || !logger.Enabled(ctx, slog.LevelWarn) {
+			return
+		}
+		logger.LogAttrs(ctx, slog.LevelWarn, "evenkeel: request shed",
+			slog.String("method", e.Method),
+			slog.String("reason", string(e.Shed)),
+			slog.Int("status", e.Status),
+			slog.Int("attempt", e.Attempt),
+			slog.Bool("dry_run", e.DryRun),
+		)
+	}}
+}
