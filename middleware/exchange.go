@@ -21,6 +21,8 @@ type exchange struct {
 	ctx     infoCtx
 	info    Info
 	started time.Time
+	before  int // requests in the handler before this one
+	limit   int
 
 	status   int // 0 until the header is written
 	bytes    int64
@@ -77,7 +79,8 @@ func (x *exchange) end() {
 	panicked := !x.done && (x.shed == ShedNone || x.machine.dryRun)
 	e := Event{
 		Method: x.request.Method, Pattern: x.request.Pattern, Status: x.status, Bytes: x.bytes,
-		Duration: time.Since(x.started), Attempt: x.info.Attempt, Shed: x.shed,
+		Duration: time.Since(x.started), QueueWait: x.info.QueueWait, InFlight: x.before, Limit: x.limit,
+		Attempt: x.info.Attempt, Shed: x.shed,
 		DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked, Panicked: panicked,
 	}
 	for _, o := range x.machine.observers {

@@ -74,7 +74,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.limit != nil {
 		defer h.inFlight.Add(-1)
-		if h.inFlight.Add(1) > int64(*h.limit) && h.shed(x, wrapped, ShedConcurrency) {
+		x.limit, x.before = *h.limit, int(h.inFlight.Add(1)-1)
+		if x.before >= x.limit && h.shed(x, wrapped, ShedConcurrency) {
 			return
 		}
 	}

@@ -30,11 +30,16 @@ type Event struct {
 	Status   int    // of the response; 0 if the handler panicked before it
 	Bytes    int64  // of the body written, as far as it passed Write
 	Duration time.Duration
-	Attempt  int        // as its client says; 0 if unknown
-	Shed     ShedReason // why it was refused, or would have been in a dry run
-	DryRun   bool       // it was not refused in spite of Shed
-	Hijacked bool
-	Panicked bool
+	// QueueWait is the part of Duration before the request was admitted or
+	// refused.
+	QueueWait time.Duration
+	InFlight  int        // requests in the handler when this one was admitted or refused, itself not counted
+	Limit     int        // how many there was room for then; 0 if nothing limits them
+	Attempt   int        // as its client says; 0 if unknown
+	Shed      ShedReason // why it was refused, or would have been in a dry run
+	DryRun    bool       // it was not refused in spite of Shed
+	Hijacked  bool
+	Panicked  bool
 }
 
 // Log returns an observer that writes one line, at Warn, for each request that
