@@ -189,7 +189,7 @@ func (c *config) unfitForDo() error {
 		{"WithServiceName", c.service != nil},
 		{"WithCheckRetry", c.check != nil},
 		{"WithBreaker", c.breaker != nil},
-		{"WithGuard", c.guard != nil},
+		{"WithGuard", c.guard},
 		{"WithIdempotencyKeys", c.keys},
 		{"WithCallLayer", len(c.callLayers) > 0},
 		{"WithAttemptLayer", len(c.attemptLayers) > 0},

@@ -31,7 +31,7 @@ type config struct {
 	budget        func(service string) budget.Budget
 	noBudget      bool
 	breaker       Middleware
-	guard         *guard
+	guard         bool
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -139,6 +139,17 @@ func WithBudget(of func(service string) budget.Budget) Option {
 // the refusal.
 func WithBreaker(mw Middleware) Option {
 	return func(c *config) { c.breaker = mw }
+}
+
+// WithGuard puts a guard between the retry loop and the breaker. It limits how
+// many attempts are in flight to a service once timeouts, or a queue that does
+// not drain, prove that the service is overloaded; sends a trickle to see when
+// it is back; and opens as soon as answers are fast. Healthy traffic is never
+// touched, and errors that come quickly are none of its business. What it
+// holds back ends with a [*GuardError], or with the last real response. The
+// default is no guard.
+func WithGuard(g Guard) Option {
+	return func(c *config) { c.guard = !g.Off }
 }
 
 // WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a

@@ -115,8 +115,8 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		// does not cost the caller the answer in hand.
 		t.loop.opener, _ = t.loop.next.(opener)
 	}
-	if cfg.guard != nil {
-		t.loop.next = cfg.guard.wrap(t.loop.next)
+	if cfg.guard {
+		t.loop.next = newGuardLayer(t.loop.next)
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = Chain(&t.loop, cfg.callLayers...)
