@@ -33,6 +33,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		Service: ctx.run.call.record.Service,
 		Method:  methodOf(req),
 		Attempt: ctx.number,
+		Hedge:   ctx.hedge,
 		Waited:  ctx.run.lastWait,
 		Err:     errPanic,
 	}
@@ -52,9 +53,8 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 // sending counts the attempt. Only the first of a call adds to the budget:
 // retries that earned credit would pay for more retries.
 func (r *run) sending() {
-	r.sent++
-	if r.sent == 1 && r.budget != nil {
-		r.budget.Deposit()
+	if r.sent.Add(1) == 1 && r.credit.budget != nil {
+		r.credit.budget.Deposit()
 	}
 }
 

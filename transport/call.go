@@ -149,6 +149,8 @@ type attemptCtx struct {
 	context.Context
 	run    *run
 	number int
+	slow   bool // the guard saw it succeed, but late
+	hedge  bool
 }
 
 func (c *attemptCtx) Value(key any) any {

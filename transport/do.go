@@ -98,7 +98,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
-		r.budget = cfg.budget(c.record.Service)
+		r.credit.budget = cfg.budget(c.record.Service)
 	}
 	defer c.end(cfg.observers)
 	err := r.repeat(ctx, op, cfg.observers)
@@ -112,6 +112,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 	p := r.call.policy
 	for n := 1; ; n++ {
 		err := r.try(ctx, op, os)
+		r.credit.settle(err == nil, false, false)
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
 		f.ended = endedBy(ctx)
@@ -121,7 +122,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		}
 		stop := decide(f)
 		if stop == StopSucceeded {
-			r.call.report(Call{Attempts: r.sent, Waited: r.waited, Stop: stop})
+			r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop})
 			return nil
 		}
 		if stop == "" {
@@ -139,7 +140,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 // try runs op once, within AttemptTimeout.
 func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
-	event := AttemptEvent{Service: r.call.record.Service, Attempt: r.sent, Waited: r.lastWait, Err: errPanic}
+	event := AttemptEvent{Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic}
 	if len(os) > 0 {
 		start := time.Now()
 		defer func() {
@@ -147,7 +148,7 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 			os.attempt(ctx, event)
 		}()
 	}
-	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: r.sent}
+	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: int(r.sent.Load())}
 	if limit := r.call.policy.AttemptTimeout; limit > 0 {
 		late := &timeoutError{after: limit}
 		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
@@ -190,6 +191,7 @@ func (c *config) unfitForDo() error {
 		{"WithCheckRetry", c.check != nil},
 		{"WithBreaker", c.breaker != nil},
 		{"WithGuard", c.guard},
+		{"WithHedging", c.hedge != nil},
 		{"WithIdempotencyKeys", c.keys},
 		{"WithCallLayer", len(c.callLayers) > 0},
 		{"WithAttemptLayer", len(c.attemptLayers) > 0},

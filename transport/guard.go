@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -39,18 +38,16 @@ func isGuard(err error) bool {
 // guardLayer is above the breaker: it holds attempts back while the service
 // is proved to be overloaded.
 type guardLayer struct {
-	next  http.RoundTripper
-	born  time.Time
-	valve sync.Map // of a service: string to *valve
-
-	mu       sync.Mutex // guards what follows, and additions to valve
-	count    int
-	overflow *valve
-	looked   time.Duration
+	next   http.RoundTripper
+	born   time.Time
+	valves perService[valve]
 }
 
 func newGuardLayer(next http.RoundTripper) *guardLayer {
-	return &guardLayer{next: next, born: time.Now()}
+	l := &guardLayer{next: next, born: time.Now()}
+	l.valves.make = newValve
+	l.valves.idle = func(v *valve) bool { return v.idle(l.clock()) }
+	return l
 }
 
 func (l *guardLayer) clock() time.Duration { return time.Since(l.born) }
@@ -60,7 +57,7 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, start := l.of(ctx.run.call.record.Service), l.clock()
+	v, start := l.valves.of(ctx.run.call.record.Service), l.clock()
 	limit := ctx.run.call.policy.AttemptTimeout
 	ahead, retryIn := v.enter(start, limit, ctx.number == 1)
 	if retryIn > 0 {
@@ -70,10 +67,15 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &GuardError{Service: v.service, RetryIn: retryIn}
 	}
 	seen := sightNothing // also if the layers below panic
-	defer func() { v.leave(start, l.clock(), limit, ahead, seen) }()
+	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, seen) }()
 	resp, err := l.next.RoundTrip(req)
 	seen = sightOf(req.Context(), resp, err)
 	return resp, err
+}
+
+// engaged reports whether calls to the service are held back.
+func (l *guardLayer) engaged(service string) bool {
+	return l.valves.of(service).calm.Load() < 0
 }
 
 // A sight is what an attempt shows of the load of the service.
@@ -101,47 +103,4 @@ func sightOf(ctx context.Context, resp *http.Response, err error) sight {
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
-}
-
-// of returns the valve of a service. There are at most as many as there are
-// default budgets; services beyond that share one.
-func (l *guardLayer) of(service string) *valve {
-	if v, ok := l.valve.Load(service); ok {
-		return v.(*valve)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if v, ok := l.valve.Load(service); ok {
-		return v.(*valve)
-	}
-	if l.count >= defaultServices && !l.makeRoom() {
-		if l.overflow == nil {
-			l.overflow = newValve("(other services)")
-		}
-		return l.overflow
-	}
-	v := newValve(service)
-	l.valve.Store(service, v)
-	l.count++
-	return v
-}
-
-// makeRoom drops the valves that are open and not in use, looking at most once
-// a second.
-func (l *guardLayer) makeRoom() bool {
-	now := l.clock()
-	if l.looked > 0 && now-l.looked < time.Second {
-		return false
-	}
-	l.looked = max(now, 1)
-	dropped := false
-	l.valve.Range(func(service, v any) bool {
-		if v.(*valve).idle(now) {
-			l.valve.Delete(service)
-			l.count--
-			dropped = true
-		}
-		return true
-	})
-	return dropped
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -39,8 +40,10 @@ func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	defer r.end()
 	body := r.firstBody()
 	for try := 1; ; try++ {
+		sent := r.sent.Load()
 		resp, err := r.send(body)
-		wait, stop := r.judge(try, resp, err)
+		r.settle(r.sent.Load() > sent, resp, err)
+		wait, stop := r.judge(max(try, int(r.sent.Load())), resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
 		}
@@ -63,16 +66,17 @@ type run struct {
 	call   *call
 	loop   *loop
 	req    *http.Request // as it came, never changed
-	budget budget.Budget
+	credit credit
 	stream *stream // of a body without GetBody
 	first  attemptCtx
 
-	sent     int            // attempts that reached the attempt layer
+	sent     atomic.Int32   // attempts that reached the attempt layer
 	lastWait time.Duration  // before the attempt at hand
 	waited   time.Duration  // in all
 	kept     *http.Response // the last real response, held in memory
 	id       string         // of the call, once a second attempt is sent
 	attempt  *http.Request  // the newest attempt
+	newest   *attemptCtx    // its context
 	body     io.Closer      // of the attempt being sent, for a base that panics
 
 	interrupted bool // the context ended during a wait
@@ -85,7 +89,7 @@ type run struct {
 func (r *run) begin(l *loop, req *http.Request) {
 	r.loop, r.req = l, req
 	if l.budget != nil {
-		r.budget = l.budget(r.call.record.Service)
+		r.credit.budget = l.budget(r.call.record.Service)
 	}
 }
 
@@ -103,7 +107,7 @@ func (r *run) end() {
 	if r.stream != nil {
 		r.stream.abort()
 	}
-	r.call.report(Call{Attempts: r.sent, Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
+	r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
 }
 
 // errPanic is what observers see of a call whose base panicked. The panic
@@ -144,7 +148,8 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	if ctx.run != nil { // responses of earlier attempts may still hold that one
 		ctx = new(attemptCtx)
 	}
-	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent + 1}
+	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
+	r.newest = ctx
 	req := r.req.WithContext(ctx)
 	r.attempt = req
 	if body != nil {
@@ -162,6 +167,16 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 		resp.Request = req
 	}
 	return resp, err
+}
+
+// settle closes the account of an attempt.
+func (r *run) settle(sent bool, resp *http.Response, err error) {
+	if !sent { // a layer refused it
+		r.credit.refund()
+		return
+	}
+	slow := r.newest != nil && r.newest.slow
+	r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), slow, isShed(resp))
 }
 
 // judge gathers the facts about an attempt and has them decided.
@@ -232,9 +247,7 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		paid()
 	}
 	if !sleep(ctx, wait) {
-		if granted {
-			r.refund()
-		}
+		r.credit.refund()
 		r.interrupted = true
 		return endedBy(ctx)
 	}
@@ -249,17 +262,7 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 	return ""
 }
 
-// pay asks the budget for an attempt. The first to be sent is free.
-func (r *run) pay() bool {
-	return r.budget == nil || r.sent == 0 || r.budget.Withdraw()
-}
-
-// refund gives back what an attempt cost that was not sent after all.
-func (r *run) refund() {
-	if b, ok := r.budget.(interface{ Refund() }); ok && r.sent > 0 {
-		b.Refund()
-	}
-}
+func (r *run) pay() bool { return r.credit.pay(int(r.sent.Load()) + 1) }
 
 // replace gives up the answer in hand for another attempt.
 func (r *run) replace(resp *http.Response, err error) {
@@ -284,7 +287,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 	}
 	r.over = true
 	r.call.report(Call{
-		Attempts: r.sent, Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
+		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
 	})
 	return resp, nil
 }
@@ -293,9 +296,9 @@ func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
 	err = explained(err)
 	r.call.report(Call{
-		Attempts: r.sent, Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
+		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
 	})
-	return &Error{Attempts: r.sent, Stop: stop, Err: err, Waited: r.waited}
+	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 
 // endedBy returns the StopReason of a context that is done, else "".

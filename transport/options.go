@@ -32,6 +32,7 @@ type config struct {
 	noBudget      bool
 	breaker       Middleware
 	guard         bool
+	hedge         *Hedge
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -58,6 +59,11 @@ func (c *config) validate() error {
 		}
 		if err := s.policy.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
+		}
+	}
+	if c.hedge != nil {
+		if err := c.hedge.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("transport: WithHedging: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -150,6 +156,16 @@ func WithBreaker(mw Middleware) Option {
 // default is no guard.
 func WithGuard(g Guard) Option {
 	return func(c *config) { c.guard = !g.Off }
+}
+
+// WithHedging sends a second copy of a request whose answer takes unusually
+// long. The first good answer wins, where an answer that would be retried is
+// none; the other copy is cancelled. It applies to the first attempt of calls
+// that are safe to repeat and whose body, if any, has GetBody; others are sent
+// once. A copy counts as an attempt, is paid from the budget, and is not sent
+// while the guard holds back or the breaker is open. The default is off.
+func WithHedging(h Hedge) Option {
+	return func(c *config) { c.hedge = &h }
 }
 
 // WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a

@@ -115,8 +115,17 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		// does not cost the caller the answer in hand.
 		t.loop.opener, _ = t.loop.next.(opener)
 	}
+	var guard *guardLayer
 	if cfg.guard {
-		t.loop.next = newGuardLayer(t.loop.next)
+		guard = newGuardLayer(t.loop.next)
+		t.loop.next = guard
+	}
+	if cfg.hedge != nil {
+		hedge, err := newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
+		if err != nil {
+			return nil, fmt.Errorf("transport: WithHedging: %w", err)
+		}
+		t.loop.next = hedge
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = Chain(&t.loop, cfg.callLayers...)

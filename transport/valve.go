@@ -102,11 +102,12 @@ func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
 	return true
 }
 
-// leave reports what an attempt showed that entered with n in flight.
-func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) {
+// leave reports what an attempt showed that entered with n in flight, and
+// returns whether that is a success which took too long to be a good sign.
+func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slow bool) {
 	v.inFlight.Add(-1)
 	if seen == sightNothing {
-		return
+		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -117,19 +118,19 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) {
 	if seen == sightTimeout {
 		e.late++
 		if start < v.passed {
-			return // one sent later was answered: this one hangs, it does not queue
+			return false // one sent later was answered: this one hangs, it does not queue
 		}
 		v.run++
 		if v.open() && v.run >= int(min(max(v.answers/4, 7), 50)) {
 			v.engage(now)
 		}
-		return
+		return false
 	}
 	if e.answers++; e.answers == 1 || latency < e.fastest {
 		e.fastest = latency
 	}
 	if seen == sightAnswer {
-		return
+		return false
 	}
 	e.successes++
 	v.learn(now, latency)
@@ -138,7 +139,7 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) {
 		if latency <= t/4 {
 			v.widen(1 / max(v.window, 1))
 		}
-		return
+		return true
 	}
 	e.fast++
 	v.run, v.fastAt, v.passed = 0, now, max(v.passed, start)
@@ -147,6 +148,7 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) {
 		v.calm.Store(int64(v.threshold()))
 	}
 	v.widen(1)
+	return false
 }
 
 // turn closes the epoch if it is over.

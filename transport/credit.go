@@ -1,0 +1,61 @@
+package transport
+
+import (
+	"net/http"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+// credit is what a run owes its budget.
+type credit struct {
+	budget budget.Budget // nil: none
+	paid   bool          // for the attempt that is sent next, or is under way
+	shed   bool          // the attempt before was refused by the server
+}
+
+// pay asks for an attempt. The first to be sent is free.
+func (c *credit) pay(attempt int) bool {
+	if c.budget == nil || attempt == 1 {
+		return true
+	}
+	if b, ok := c.budget.(interface{ WithdrawFor(attempt int) bool }); ok {
+		c.paid = b.WithdrawFor(attempt)
+	} else {
+		c.paid = c.budget.Withdraw()
+	}
+	return c.paid
+}
+
+// refund gives back what an attempt cost that was not sent after all.
+func (c *credit) refund() {
+	if !c.paid {
+		return
+	}
+	c.paid = false
+	if b, ok := c.budget.(interface{ Refund() }); ok {
+		b.Refund()
+	}
+}
+
+// settle tells the budget what came of the attempt that was paid for.
+func (c *credit) settle(succeeded, slow, shed bool) {
+	if c.paid {
+		c.paid = false
+		if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok {
+			switch {
+			case !succeeded || slow:
+				b.Settle(budget.Wasted)
+			case c.shed:
+				b.Settle(budget.Admitted)
+			default:
+				b.Settle(budget.Helped)
+			}
+		}
+	}
+	c.shed = shed
+}
+
+// isShed reports whether a response says that the server would not begin.
+func isShed(resp *http.Response) bool {
+	return resp != nil && (resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests)
+}
