@@ -190,7 +190,7 @@ func (c *config) unfitForDo() error {
 		{"WithServiceName", c.service != nil},
 		{"WithCheckRetry", c.check != nil},
 		{"WithBreaker", c.breaker != nil},
-		{"WithGuard", c.guard},
+		{"WithGuard", c.guardSet},
 		{"WithHedging", c.hedge != nil},
 		{"WithIdempotencyKeys", c.keys},
 		{"WithCallLayer", len(c.callLayers) > 0},

@@ -12,7 +12,7 @@ import (
 // the latencies that it sees, and AttemptTimeout where there is one, are its
 // only scales.
 type Guard struct {
-	// Off leaves the guard out again, for a list of options that has it in.
+	// Off leaves the guard out.
 	Off bool
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/transport"
 )
 
@@ -130,7 +131,12 @@ func drive(t *testing.T, clients []*transport.Transport, rate float64, seconds i
 
 func guarded(t *testing.T, base http.RoundTripper, n int, opts ...transport.Option) []*transport.Transport {
 	t.Helper()
+	fifth, err := budget.PerService(budget.Policy{Ratio: 0.2, MinPerSecond: 1}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
 	opts = append([]transport.Option{
+		transport.WithBudget(fifth),
 		transport.WithPolicy(transport.Policy{MaxAttempts: 4, AttemptTimeout: time.Second}),
 	}, opts...)
 	clients := make([]*transport.Transport, n)

@@ -9,13 +9,12 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// The default budget of New: a fifth of the requests of a service, and one
-// retry per second, may be retries.
-const (
-	defaultRatio    = 0.2
-	defaultFloor    = 1
-	defaultServices = 1024
-)
+// defaultBudget is the budget of New per service: retries that help are free,
+// and of those that do not there may be a twentieth of the requests and one
+// per second.
+var defaultBudget = budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}
+
+const defaultServices = 1024
 
 // An Option changes what [New] builds.
 type Option func(*config)
@@ -32,6 +31,7 @@ type config struct {
 	noBudget      bool
 	breaker       Middleware
 	guard         bool
+	guardSet      bool
 	hedge         *Hedge
 	keys          bool
 	callLayers    []Middleware
@@ -46,7 +46,7 @@ type servicePolicy struct {
 	policy Policy
 }
 
-func defaults() config { return config{} }
+func defaults() config { return config{guard: true} }
 
 func (c *config) validate() error {
 	errs := c.errs
@@ -125,10 +125,10 @@ func WithBackoff(backoff retryablehttp.Backoff) Option {
 
 // WithBudget sets the retry budget of each service. The func is called once
 // per call and must be quick; budget.PerService and the fleet budget's
-// PerService make one. The default is a local budget per service with a Ratio
-// of 0.2 and one retry per second. A nil func, or one that returns nil, means
-// no budget: then only MaxAttempts bounds the retries, which is not enough to
-// keep a storm away.
+// PerService make one. The default is a local budget per service with
+// [budget.Policy].Evidence, a Ratio of 0.05 and one retry per second: retries
+// that help pay for themselves. A nil func, or one that returns nil, means no
+// budget: then only MaxAttempts and the guard bound the retries.
 func WithBudget(of func(service string) budget.Budget) Option {
 	return func(c *config) { c.budget, c.noBudget = of, of == nil }
 }
@@ -153,9 +153,9 @@ func WithBreaker(mw Middleware) Option {
 // it is back; and opens as soon as answers are fast. Healthy traffic is never
 // touched, and errors that come quickly are none of its business. What it
 // holds back ends with a [*GuardError], or with the last real response. The
-// default is no guard.
+// default is Guard{}; Guard{Off: true} leaves it out.
 func WithGuard(g Guard) Option {
-	return func(c *config) { c.guard = !g.Off }
+	return func(c *config) { c.guard, c.guardSet = !g.Off, true }
 }
 
 // WithHedging sends a second copy of a request whose answer takes unusually

@@ -67,7 +67,8 @@ func (p *policies) of(service string) *Policy {
 
 // New returns the chain around base, which is [http.DefaultTransport] when it
 // is nil. Without options it sends a safe request up to three times, with
-// full jitter, within a local retry budget per service. All that is wrong
+// full jitter, within a local retry budget per service, and a guard holds
+// calls back while a service is overloaded. All that is wrong
 // with the options is joined into one error.
 func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	cfg := defaults()
@@ -86,7 +87,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		base = http.DefaultTransport
 	}
 	if cfg.budget == nil && !cfg.noBudget {
-		perService, err := budget.PerService(budget.Policy{Ratio: defaultRatio, MinPerSecond: defaultFloor}, defaultServices)
+		perService, err := budget.PerService(defaultBudget, defaultServices)
 		if err != nil {
 			return nil, fmt.Errorf("transport: default budget: %w", err)
 		}
