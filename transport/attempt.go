@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -27,7 +28,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx.run.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
-		return l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+		return l.bounded(req, ctx.run)
 	}
 	event := AttemptEvent{
 		Service: ctx.run.call.record.Service,
@@ -41,8 +42,9 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		event.Duration = time.Since(start)
 		l.observers.attempt(req.Context(), event)
 	}()
-	resp, err := l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+	resp, err := l.bounded(req, ctx.run)
 	event.Err = err
+	ctx.run.resp = resp
 	if err == nil && resp != nil {
 		event.Status = resp.StatusCode
 	}
@@ -53,6 +55,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 // retries that earned credit would pay for more retries.
 func (r *run) sending() {
 	r.sent++
+	r.paid = false
 	if r.sent == 1 && r.budget != nil {
 		r.budget.Deposit()
 	}
@@ -109,7 +112,8 @@ func (r *run) callID() string {
 // bounded sends the request with the time limit of an attempt, if there is
 // one. The limit ends with the response header, but the context of the attempt
 // lives until the body is closed or read to its end.
-func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Response, error) {
+func (l *attemptLayer) bounded(req *http.Request, r *run) (*http.Response, error) {
+	limit := r.call.policy.AttemptTimeout
 	if limit <= 0 {
 		return l.next.RoundTrip(req)
 	}
@@ -140,7 +144,8 @@ func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Re
 		return resp, err
 	}
 	held = true
-	resp.Body = untilClosed(resp.Body, func() { cancel(nil) })
+	r.cancel = func() { cancel(nil) }
+	resp.Body = untilClosed(resp.Body, r.cancel)
 	return resp, nil
 }
 
@@ -179,4 +184,13 @@ type upgradedBody struct {
 func (b *upgradedBody) Close() error {
 	defer b.done()
 	return b.ReadWriteCloser.Close()
+}
+
+// CloseWrite ends the sending half of the connection, as the body of net/http
+// does where the connection can.
+func (b *upgradedBody) CloseWrite() error {
+	if c, ok := b.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return fmt.Errorf("transport: CloseWrite: %w", http.ErrNotSupported)
 }

@@ -20,12 +20,12 @@ func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 	var again bool
 	switch {
 	case check != nil:
-		var asked error
 		if err != nil {
 			err = &url.Error{Op: "RoundTrip", URL: req.URL.Redacted(), Err: err}
 		}
-		again, asked = check(ctx, resp, err)
-		again = again && asked == nil
+		// The error only says why: ErrorPropagatedRetryPolicy gives one with
+		// its "true", and go-retryablehttp goes by that.
+		again, _ = check(ctx, resp, err)
 	case err != nil:
 		again = retryableError(ctx, err)
 	default:

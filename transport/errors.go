@@ -86,7 +86,11 @@ func newEndedError(ctx context.Context, resp *http.Response, err error) error {
 	if resp != nil {
 		err = fmt.Errorf("last answer %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
-	return &endedError{err: ctx.Err(), cause: context.Cause(ctx), last: err}
+	cause := context.Cause(ctx)
+	if cause == nil { // a context of the caller's own making need not have one
+		cause = ctx.Err()
+	}
+	return &endedError{err: ctx.Err(), cause: cause, last: err}
 }
 
 func (e *endedError) Error() string {
