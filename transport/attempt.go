@@ -119,7 +119,7 @@ func (l *attemptLayer) bounded(req *http.Request, r *run) (*http.Response, error
 	}
 	parent := req.Context()
 	ctx, cancel := context.WithCancelCause(parent)
-	late := &timeoutError{after: limit}
+	late := &timeoutError{after: limit, missing: missingHeader}
 	timer := time.AfterFunc(limit, func() { cancel(late) })
 	held := false
 	defer func() {
@@ -138,7 +138,7 @@ func (l *attemptLayer) bounded(req *http.Request, r *run) (*http.Response, error
 		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
 			return nil, late
 		}
-		return nil, &timeoutError{after: limit, err: err}
+		return nil, &timeoutError{after: limit, missing: missingHeader, err: err}
 	}
 	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
 		return resp, err

@@ -158,13 +158,13 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 	}
 	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: r.sent}
 	if limit := r.call.policy.AttemptTimeout; limit > 0 {
-		late := &timeoutError{after: limit}
+		late := &timeoutError{after: limit, missing: missingResult}
 		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
 		defer cancel()
 		defer func() {
 			// An operation that gave up because of the limit timed out.
 			if err != nil && ctx.Err() == nil && errors.Is(err, bounded.Err()) {
-				err = &timeoutError{after: limit, err: err}
+				err = &timeoutError{after: limit, missing: missingResult, err: err}
 				event.Err = err
 			}
 		}()

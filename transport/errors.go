@@ -61,12 +61,18 @@ func explained(err error) error {
 
 // timeoutError ends an attempt that outlasted AttemptTimeout.
 type timeoutError struct {
-	after time.Duration
-	err   error // what the base made of it, if that says more; may be nil
+	after   time.Duration
+	missing string // what did not come in time
+	err     error  // what became of it, if that says more; may be nil
 }
 
+const (
+	missingHeader = "response header"
+	missingResult = "result"
+)
+
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("transport: no response header within AttemptTimeout %v", e.after)
+	return fmt.Sprintf("transport: no %s within AttemptTimeout %v", e.missing, e.after)
 }
 
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
