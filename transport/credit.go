@@ -9,13 +9,15 @@ import (
 // credit is what a run owes its budget.
 type credit struct {
 	budget budget.Budget // nil: none
-	paid   bool          // for the attempt that is sent next, or is under way
+	paid   bool          // for an attempt that is not sent yet
+	owed   bool          // the budget wants to know what came of the attempt under way
 	shed   bool          // the attempt before was refused by the server
 }
 
-// pay asks for an attempt. The first to be sent is free.
+// pay asks for an attempt. The first to be sent is free, and one that a layer
+// refused to send is still paid for.
 func (c *credit) pay(attempt int) bool {
-	if c.budget == nil || attempt == 1 {
+	if c.budget == nil || attempt == 1 || c.paid {
 		return true
 	}
 	if b, ok := c.budget.(interface{ WithdrawFor(attempt int) bool }); ok {
@@ -25,6 +27,9 @@ func (c *credit) pay(attempt int) bool {
 	}
 	return c.paid
 }
+
+// sent says that the attempt is under way.
+func (c *credit) sent() { c.owed, c.paid = c.paid, false }
 
 // refund gives back what an attempt cost that was not sent after all.
 func (c *credit) refund() {
@@ -37,10 +42,10 @@ func (c *credit) refund() {
 	}
 }
 
-// settle tells the budget what came of the attempt that was paid for.
+// settle tells the budget what came of an attempt that was paid for.
 func (c *credit) settle(succeeded, slow, shed bool) {
-	if c.paid {
-		c.paid = false
+	if c.owed {
+		c.owed = false
 		if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok {
 			switch {
 			case !succeeded || slow:

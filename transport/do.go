@@ -66,9 +66,17 @@ type marked struct {
 func (m *marked) Error() string { return m.err.Error() }
 func (m *marked) Unwrap() error { return m.err }
 
+// isMarkedPermanent looks under other marks too: who says how long to wait does
+// not thereby say that waiting helps.
 func isMarkedPermanent(err error) bool {
 	var m *marked
-	return errors.As(err, &m) && m.permanent
+	for errors.As(err, &m) {
+		if m.permanent {
+			return true
+		}
+		err = m.err
+	}
+	return false
 }
 
 // askedWait returns how long an error asks to wait.
@@ -101,6 +109,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
 	defer c.end(cfg.observers)
+	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)
 	return err
@@ -126,7 +135,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 			return nil
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() {})
+			stop = r.await(ctx, f.wait, func() StopReason { return "" })
 		}
 		switch {
 		case r.interrupted:
@@ -150,13 +159,14 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 	}
 	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: int(r.sent.Load())}
 	if limit := r.call.policy.AttemptTimeout; limit > 0 {
-		late := &timeoutError{after: limit}
+		late := &timeoutError{after: limit, missing: missingResult}
 		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
 		defer cancel()
 		defer func() {
 			// An operation that gave up because of the limit timed out.
 			if err != nil && ctx.Err() == nil && errors.Is(err, bounded.Err()) {
-				err, event.Err = late, late
+				err = &timeoutError{after: limit, missing: missingResult, err: err}
+				event.Err = err
 			}
 		}()
 		attempt = bounded

@@ -138,17 +138,11 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 // and the deadline all allow it, and returns the last real response or an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL == nil || req.Header == nil {
-		// The base has its own words for what is wrong with the request.
-		return t.base.RoundTrip(req)
-	}
 	r := new(run)
 	r.call = &r.own
+	defer t.leave(r, req)
 	t.newCall(r.call, req)
-	defer r.call.end(t.observers)
-	if t.keys {
-		req = withIdempotencyKey(req)
-	}
+	r.entered = true
 	resp, err := t.enter(r, req)
 	r.call.settle(resp, err)
 	return resp, err
@@ -156,10 +150,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // enter starts at the outermost layer.
 func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
+	if req.URL == nil || req.Header == nil {
+		// The base has its own words for what is wrong with the request.
+		return t.base.RoundTrip(req)
+	}
+	if t.keys {
+		req = withIdempotencyKey(req)
+	}
 	if t.entry == nil {
 		return t.loop.do(r, req)
 	}
 	return t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
+}
+
+// leave runs on every path, a panic of the func that names services among them.
+func (t *Transport) leave(r *run, req *http.Request) {
+	if !r.entered && req.Body != nil {
+		req.Body.Close()
+	}
+	r.call.end(t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
@@ -196,6 +205,9 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 }
 
 func (t *Transport) serviceOf(req *http.Request) string {
+	if req.URL == nil {
+		return strings.ToLower(req.Host)
+	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
 			return name
