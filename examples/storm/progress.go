@@ -30,7 +30,9 @@ func (s *storm) watching(w io.Writer, stop <-chan struct{}) {
 		"Good answers per second:\n", s.cfg.clients, s.cfg.rate, s.cfg.capacity, s.cfg.stall, s.cfg.calm)
 	for i := range wholeSeconds(s.cfg.duration) {
 		if !until(s.start.Add(time.Duration(i+1)*time.Second), stop) {
-			fmt.Fprintln(w)
+			if terminal {
+				fmt.Fprintln(w)
+			}
 			return
 		}
 		line := s.progressLine(i)
