@@ -63,8 +63,11 @@ func newProxy(backend *url.URL) (http.Handler, error) {
 		return nil, err
 	}
 	// What the proxy itself has no room for it refuses. A WebSocket counts as
-	// long as it is open.
-	wrap, err := middleware.New(middleware.WithConcurrency(1000), middleware.WithAttempts())
+	// long as it is open, so that it must not have a deadline by default.
+	wrap, err := middleware.New(
+		middleware.WithConcurrency(1000),
+		middleware.WithDeadlines(middleware.Deadlines{}),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +76,9 @@ func newProxy(backend *url.URL) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(backend)
 			r.SetXForwarded()
+			// The client's deadline is in the context by now, from which the
+			// chain tells the backend what is left of it at each attempt.
+			r.Out.Header.Del(headers.RequestTimeoutMs)
 		},
 		ErrorHandler: fail,
 	}), nil

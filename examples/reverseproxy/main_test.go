@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
+	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/transport"
 )
 
@@ -54,6 +55,35 @@ func TestSocketClosesThroughTheProxy(t *testing.T) {
 	}
 	conn.Close()
 	<-gone
+}
+
+// What the client said at first is no longer true at the second attempt.
+func TestDeadlineShrinksOnTheWay(t *testing.T) {
+	var left []time.Duration
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d, _ := headers.TimeoutOf(r.Header, time.Now())
+		left = append(left, d)
+		if len(left) < 2 {
+			w.Header().Set("Retry-After-Ms", "20")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer backend.Close()
+	handler, err := newProxy(parse(t, backend.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Request-Timeout-Ms", "4000")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || len(left) != 2 {
+		t.Fatalf("status %d after %d attempts, want 200 after 2", w.Code, len(left))
+	}
+	// The wait between the attempts is at least 20 ms.
+	if left[0] <= 0 || left[0] > 4*time.Second || left[1] <= 0 || left[1] > left[0]-20*time.Millisecond {
+		t.Errorf("the backend was told of %v, want less each time", left)
+	}
 }
 
 func TestNoBackendIsABadGateway(t *testing.T) {
