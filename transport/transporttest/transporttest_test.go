@@ -1,0 +1,10 @@
+package transporttest
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestIdentity(t *testing.T) {
+	Run(t, func(base http.RoundTripper) http.RoundTripper { return base })
+}
