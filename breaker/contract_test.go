@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -22,10 +23,25 @@ func TestContract(t *testing.T) {
 
 func TestContractOfAnOpenCircuit(t *testing.T) {
 	transporttest.RunRefusing(t, func(base http.RoundTripper) http.RoundTripper {
-		rt := wrapped(t, base, breaker.WithTripRatio(1, 1), breaker.WithFailureIf(func(*http.Response, error) bool { return true }))
-		return rt
+		set, err := breaker.New(breaker.WithTripRatio(1, 1), breaker.WithServiceName(func(*http.Request) string { return "peer" }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		down := set.Wrap(refusing{})
+		req, err := http.NewRequest("GET", "http://peer.test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := down.RoundTrip(req); err == nil || set.State("peer") != breaker.StateOpen {
+			t.Fatalf("after %v the circuit is %v, want it open", err, set.State("peer"))
+		}
+		return set.Wrap(base)
 	})
 }
+
+type refusing struct{}
+
+func (refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("down") }
 
 func wrapped(t *testing.T, base http.RoundTripper, opts ...breaker.Option) http.RoundTripper {
 	t.Helper()

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -179,4 +180,13 @@ type upgradedBody struct {
 func (b *upgradedBody) Close() error {
 	defer b.done()
 	return b.ReadWriteCloser.Close()
+}
+
+// CloseWrite ends the caller's half of the connection, as the body of
+// net/http's own 101 response does.
+func (b *upgradedBody) CloseWrite() error {
+	if half, ok := b.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return fmt.Errorf("transport: CloseWrite: %w", http.ErrNotSupported)
 }

@@ -26,6 +26,16 @@ func (e *env) client() *http.Client {
 	return &http.Client{Transport: e.layer, Timeout: e.patience}
 }
 
+// through sends a request through client, which may have a Timeout that the
+// layer does not heed.
+func (e *env) through(client *http.Client, req *http.Request) (resp *http.Response, err error) {
+	err = e.within("the call of http.Client", func() (err error) {
+		resp, err = client.Do(req)
+		return err
+	})
+	return resp, err
+}
+
 func redirectsPass(e *env) error {
 	e.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -79,7 +89,11 @@ func redirectsByClient(e *env) error {
 	asked := 0
 	client := e.client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { asked++; return nil }
-	resp, err := client.Post(e.url+"/moved", "text/plain", strings.NewReader(content))
+	req, err := http.NewRequestWithContext(e.ctx, "POST", e.url+"/moved", strings.NewReader(content))
+	if err != nil {
+		return err
+	}
+	resp, err := e.through(client, req)
 	if err != nil {
 		return err
 	}
@@ -110,7 +124,8 @@ func cookiesByClient(e *env) error {
 		want   [3]string
 	}{{"with a Jar", with, [3]string{"", "session=secret", "session=secret"}}, {"without a Jar", without, [3]string{}}} {
 		for i, want := range tt.want {
-			resp, err := tt.client.Get(e.url)
+			req, _ := e.request(kinds[0], "/")
+			resp, err := e.through(tt.client, req)
 			if err != nil {
 				return err
 			}
@@ -130,7 +145,8 @@ func clientTimeout(e *env) error {
 	e.serve(e.peer())
 	client := e.client()
 	client.Timeout = e.moment()
-	_, err := client.Get(e.url + "/hang")
+	req, _ := e.request(kinds[0], "/hang")
+	_, err := e.through(client, req)
 	var t interface{ Timeout() bool }
 	if err == nil || !errors.As(err, &t) || !t.Timeout() {
 		return fmt.Errorf("a Get past the Timeout of its client ended with %v, want a timeout", err)

@@ -52,7 +52,7 @@ func (e *env) close() {
 // serve starts the peer and puts the layer in front of it.
 func (e *env) serve(h http.Handler) {
 	if e.ground == stub {
-		e.over(&memory{handler: h})
+		e.over(&memory{handler: h, ctx: e.ctx})
 		return
 	}
 	srv := httptest.NewUnstartedServer(h)

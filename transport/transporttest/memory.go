@@ -17,7 +17,10 @@ import (
 
 // memory is a base that calls a handler, without sockets, so that it works in
 // a synctest bubble. It does by the contract what http.Transport does.
-type memory struct{ handler http.Handler }
+type memory struct {
+	handler http.Handler
+	ctx     context.Context // ends every exchange
+}
 
 func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := unsendable(req); err != nil {
@@ -26,7 +29,7 @@ func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	x := &exchange{req: req, header: make(http.Header), ready: make(chan struct{})}
+	x := &exchange{req: req, over: m.ctx, header: make(http.Header), ready: make(chan struct{})}
 	x.content, x.sink = io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	x.end = sync.OnceFunc(func() {
@@ -36,8 +39,10 @@ func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	})
 	stop := context.AfterFunc(req.Context(), func() { x.abort(context.Cause(req.Context())) })
+	over := context.AfterFunc(m.ctx, func() { x.abort(m.ctx.Err()) })
 	go func() {
 		defer stop()
+		defer over()
 		x.serve(ctx, m.handler)
 	}()
 	<-x.ready
@@ -59,7 +64,8 @@ func unsendable(req *http.Request) error {
 // An exchange is the http.ResponseWriter of one request, and the answer to it.
 type exchange struct {
 	req     *http.Request
-	end     func() // of both directions
+	over    context.Context // of memory
+	end     func()          // of both directions
 	content *io.PipeReader
 	sink    *io.PipeWriter
 	ready   chan struct{} // closed once there is a response or an error
@@ -70,8 +76,10 @@ type exchange struct {
 
 	// What follows is the handler's, until the sink is closed.
 	header   http.Header
-	head     *http.Response // what was sent, also to a caller that had left
+	sent     bool
+	bodiless bool
 	hijacked bool
+	trailers []string    // announced
 	trailer  http.Header // what the reader gets at the end
 }
 
@@ -117,7 +125,7 @@ func (x *exchange) serve(ctx context.Context, h http.Handler) {
 		}
 		if v == nil && !x.hijacked {
 			x.send(http.StatusOK, true)
-			x.trailers()
+			x.gather()
 			x.sink.Close()
 		}
 		x.sink.CloseWithError(io.ErrUnexpectedEOF)
@@ -143,9 +151,11 @@ func (x *exchange) WriteHeader(code int) {
 
 // send gives the caller the response; empty says that no body follows.
 func (x *exchange) send(code int, empty bool) {
-	if x.head != nil {
+	if x.sent {
 		return
 	}
+	x.sent = true
+	x.bodiless = empty || x.req.Method == http.MethodHead || code == http.StatusNoContent || code == http.StatusNotModified
 	resp := &http.Response{
 		Status: strconv.Itoa(code) + " " + http.StatusText(code), StatusCode: code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -156,29 +166,24 @@ func (x *exchange) send(code int, empty bool) {
 	} else if empty || code == http.StatusNoContent {
 		resp.ContentLength = 0
 	}
-	if names := resp.Header.Values("Trailer"); len(names) > 0 {
+	if x.trailers = resp.Header.Values("Trailer"); len(x.trailers) > 0 {
 		resp.Trailer = make(http.Header)
-		for _, name := range names {
-			resp.Trailer[http.CanonicalHeaderKey(name)] = nil
+		for _, name := range x.trailers {
+			resp.Trailer[name] = nil
 		}
 		resp.Header.Del("Trailer")
 	}
-	if resp.Body = (*received)(x); empty || x.bodiless(code) {
+	if resp.Body = (&received{x, resp}); x.bodiless {
 		resp.Body = http.NoBody
 		x.content.Close()
 	}
-	x.head = resp
 	x.answer(resp, nil)
 }
 
-func (x *exchange) bodiless(code int) bool {
-	return x.req.Method == http.MethodHead || code == http.StatusNoContent || code == http.StatusNotModified
-}
-
-// trailers gathers what the handler set after the body began.
-func (x *exchange) trailers() {
+// gather finds the trailers among what the handler set.
+func (x *exchange) gather() {
 	x.trailer = make(http.Header)
-	for name := range x.head.Trailer {
+	for _, name := range x.trailers {
 		x.trailer[name] = x.header[name]
 	}
 	for name, values := range x.header {
@@ -191,7 +196,7 @@ func (x *exchange) trailers() {
 func (x *exchange) Write(p []byte) (int, error) {
 	x.send(http.StatusOK, false)
 	n, err := x.sink.Write(p)
-	if errors.Is(err, io.ErrClosedPipe) && x.head.Body == http.NoBody {
+	if x.bodiless {
 		return len(p), nil
 	}
 	return n, err
@@ -209,6 +214,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		r := bufio.NewReader(here)
 		resp, err := http.ReadResponse(r, x.req)
 		if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+			context.AfterFunc(x.over, func() { here.Close() })
 			resp.Body = struct {
 				io.Reader
 				io.WriteCloser
@@ -222,21 +228,24 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // received is the body of the response.
-type received exchange
+type received struct {
+	x    *exchange
+	resp *http.Response // whose Trailer the end of the body sets
+}
 
 func (b *received) Read(p []byte) (int, error) {
-	n, err := b.content.Read(p)
+	n, err := b.x.content.Read(p)
 	switch {
-	case err != io.EOF || len(b.trailer) == 0:
-	case b.head.Trailer == nil:
-		b.head.Trailer = b.trailer
+	case err != io.EOF || len(b.x.trailer) == 0:
+	case b.resp.Trailer == nil:
+		b.resp.Trailer = b.x.trailer
 	default:
-		maps.Copy(b.head.Trailer, b.trailer)
+		maps.Copy(b.resp.Trailer, b.x.trailer)
 	}
 	return n, err
 }
 
 func (b *received) Close() error {
-	(*exchange)(b).end()
-	return b.content.Close()
+	b.x.end()
+	return b.x.content.Close()
 }

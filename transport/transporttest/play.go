@@ -98,8 +98,8 @@ func (e *env) each(see func(*play) error) error {
 	e.serve(e.peer())
 	for _, o := range outcomes {
 		for _, k := range kinds {
-			if e.ground != stub && o.path == "/status/503" {
-				continue // what waits before it sends again would take its time
+			if e.ground != stub && (o.path == "/status/503" || o.path == "/cut" && k.method == "GET") {
+				continue // a layer that waits before it sends again takes real time here
 			}
 			p, err := e.play(k, o)
 			if err == nil {

@@ -37,7 +37,7 @@ func requestReused(e *env) error {
 		}
 		for _, attempt := range e.base.requests()[sent:] {
 			if first == nil {
-				first = attempt.Header
+				first = attempt.Header.Clone()
 			}
 			for name, values := range attempt.Header {
 				if len(values) != len(first[name]) {
@@ -207,26 +207,33 @@ func refusal(e *env) error {
 	for _, ends := range []string{"", "before"} {
 		for _, k := range kinds {
 			p, err := e.play(k, outcome{name: "is refused", path: "/echo", ends: ends})
-			defer p.ctx.cancel()
-			switch n, where := e.goroutines(); {
-			case err != nil:
-			case len(e.base.requests()) > 0:
-				err = errors.New("the request was sent")
-			case p.changed != nil:
-				err = p.changed
-			case !e.eventually(func() bool { return p.bodies.unclosed() == 0 }):
-				err = errors.New("the request's body was not closed")
-			case p.ctx.held() > 0:
-				err = errors.New("a context derived from the caller's was not cancelled")
-			case n > 0:
-				err = fmt.Errorf("%d goroutines were left behind:\n%s", n, where)
-			case p.result.resp != nil && p.result.resp.Request == nil:
-				err = errors.New("the response has no Request")
+			if err == nil {
+				err = e.refused(p)
 			}
+			p.ctx.cancel()
 			if err != nil {
 				return fmt.Errorf("%s: %w", k.name, err)
 			}
 		}
+	}
+	return nil
+}
+
+func (e *env) refused(p *play) error {
+	switch {
+	case len(e.base.requests()) > 0:
+		return errors.New("the request was sent")
+	case p.changed != nil:
+		return p.changed
+	case !e.eventually(func() bool { return p.bodies.unclosed() == 0 }):
+		return errors.New("the request's body was not closed")
+	case p.ctx.held() > 0:
+		return errors.New("a context derived from the caller's was not cancelled")
+	case p.result.resp != nil && p.result.resp.Request == nil:
+		return errors.New("the response has no Request")
+	}
+	if n, where := e.goroutines(); n > 0 {
+		return fmt.Errorf("%d goroutines were left behind:\n%s", n, where)
 	}
 	return nil
 }

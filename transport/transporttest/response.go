@@ -246,8 +246,7 @@ func (e *env) panicking(k kind, want any) (*play, error) {
 }
 
 func goroutinesEnd(e *env) error {
-	return e.each(func(p *play) error {
-		p.ctx.cancel()
+	return e.each(func(*play) error {
 		var where string
 		over := e.eventually(func() bool {
 			if e.server != nil {
