@@ -125,7 +125,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 			return nil
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() {})
+			stop = r.await(ctx, f.wait, func() StopReason { return "" })
 		}
 		switch {
 		case r.interrupted:

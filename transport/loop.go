@@ -116,15 +116,12 @@ func (r *run) firstBody() io.ReadCloser {
 		return body
 	}
 	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
-	return r.stream.body()
+	return r.stream.next()
 }
 
-// rewound returns the body for another attempt.
+// rewound opens the body for another attempt where GetBody does.
 func (r *run) rewound() (io.ReadCloser, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream.body(), nil
-	case r.req.Body == nil || r.req.Body == http.NoBody:
+	if r.stream != nil || r.req.Body == nil || r.req.Body == http.NoBody {
 		return r.req.Body, nil
 	}
 	return r.req.GetBody()
@@ -207,16 +204,29 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (io.Re
 	if bodyErr != nil {
 		return nil, StopBody
 	}
-	stop := r.await(r.req.Context(), wait, func() { r.replace(resp, err) })
-	if stop != "" && body != nil {
+	opened := r.stream == nil && body != nil
+	stop := r.await(r.req.Context(), wait, func() StopReason {
+		if r.stream != nil {
+			// Not earlier: it ends the sending of the attempt whose response
+			// may be the one that is returned.
+			next := r.stream.next()
+			if next == nil {
+				return StopBody
+			}
+			body, opened = next, true
+		}
+		r.replace(resp, err)
+		return ""
+	})
+	if stop != "" && opened {
 		body.Close()
 	}
 	return body, stop
 }
 
 // await pays for another attempt and waits. It calls paid once the attempt is
-// certain but for the caller's context.
-func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopReason {
+// certain but for the caller's context and for what paid itself returns.
+func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
 	if r.loop.dryRun && granted {
 		r.wouldRetry = true
@@ -229,7 +239,10 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		return StopBudget
 	}
 	if granted {
-		paid()
+		if stop := paid(); stop != "" {
+			r.refund()
+			return stop
+		}
 	}
 	if !sleep(ctx, wait) {
 		if granted {
@@ -244,7 +257,10 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		if !r.pay() {
 			return StopBudget
 		}
-		paid()
+		if stop := paid(); stop != "" {
+			r.refund()
+			return stop
+		}
 	}
 	return ""
 }

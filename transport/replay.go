@@ -38,7 +38,7 @@ type cursor struct {
 // errBodyClosed is what net/http's own bodies answer after Close.
 var errBodyClosed = errors.New("http: invalid Read on closed Body")
 
-// errNotKept cannot happen while replayable is asked before each attempt.
+// errNotKept cannot happen, since next asks.
 var errNotKept = errors.New("transport: the start of the request body is no longer kept")
 
 // newStream returns the stream of req's body, and keeps nothing if its length
@@ -52,11 +52,15 @@ func newStream(req *http.Request, limit int64) *stream {
 	return s
 }
 
-// body returns the body of the next attempt and ends that of the one before:
-// a base that still sends it must not race with the new attempt for the rest.
-func (s *stream) body() io.ReadCloser {
+// next returns the body of the next attempt and ends that of the one before: a
+// base that still sends it must not race with the new attempt for the rest. It
+// returns nil, and ends nothing, if the body cannot be sent from its start.
+func (s *stream) next() io.ReadCloser {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.whole() {
+		return nil
+	}
 	if s.current == nil {
 		s.current = &s.first
 	} else {
@@ -70,7 +74,12 @@ func (s *stream) body() io.ReadCloser {
 func (s *stream) replayable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A source that broke would break the next attempt at the same place.
+	return s.whole()
+}
+
+// whole is replayable with s.mu held. A source that broke would break the next
+// attempt at the same place.
+func (s *stream) whole() bool {
 	return !s.lost && !s.closed && (s.err == nil || s.err == io.EOF)
 }
 
