@@ -98,8 +98,8 @@ func (x *exchange) answer(resp *http.Response, err error) bool {
 // abort ends the exchange from the caller's side.
 func (x *exchange) abort(err error) {
 	x.sink.CloseWithError(err)
+	x.answer(nil, err) // before the handler learns of it and answers too
 	x.end()
-	x.answer(nil, err)
 }
 
 func (x *exchange) serve(ctx context.Context, h http.Handler) {

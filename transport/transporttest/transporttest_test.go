@@ -76,7 +76,7 @@ func TestMutantsAreCaught(t *testing.T) {
 					if g == stub {
 						synctest.Test(t, func(*testing.T) { err = c.see(g, m.wrap, g.patience()) })
 					} else {
-						err = c.see(g, m.wrap, 150*time.Millisecond)
+						err = c.see(g, m.wrap, 60*time.Millisecond)
 					}
 					if err == nil || errors.Is(err, errLacks) {
 						t.Errorf("a layer that %s passed", m.name)
