@@ -560,6 +560,9 @@ var mutants = []mutant{
 		}
 		return resp, err
 	})},
+	{"cancellation_ends_upload", "sends a body whose Close does nothing", 0, sent(func(b io.ReadCloser) io.ReadCloser { return io.NopCloser(b) })},
+	{"cancellation_ends_upload", "detaches the base from its caller", 0, under(context.WithoutCancel)},
+	{"cancellation_ends_upload", "reads the whole body first", 0, sent(swallow)},
 	{"client_timeout", "detaches the base from its caller", 0, before(func(req *http.Request) *http.Request {
 		req = req.WithContext(context.WithoutCancel(req.Context()))
 		req.Cancel = nil //lint:ignore SA1019 the other way in which http.Client passes it
