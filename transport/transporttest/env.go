@@ -188,7 +188,7 @@ func (e *env) eventually(cond func() bool) bool {
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(e.patience); !cond(); <-tick.C {
+	for end := time.Now().Add(min(e.patience, 5*time.Second)); !cond(); <-tick.C {
 		if time.Now().After(end) {
 			return false
 		}
