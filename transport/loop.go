@@ -74,7 +74,7 @@ type run struct {
 	kept     *http.Response // the last real response, held in memory
 	id       string         // of the call, once a second attempt is sent
 	attempt  *http.Request  // the newest attempt
-	body     io.Closer      // of the attempt being sent, for a base that panics
+	body     io.Closer      // of the attempt at hand, for a base that panics
 	resp     *http.Response // of the newest attempt, for a hook that panics
 	cancel   func()         // ends the newest attempt; nil without an AttemptTimeout
 
@@ -216,6 +216,9 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 		if body, ok = r.rewound(); !ok {
 			return nil, StopBody
 		}
+		if body != nil {
+			r.body = body
+		}
 	}
 	stop = r.await(r.req.Context(), wait, func() StopReason {
 		if r.stream != nil {
@@ -230,6 +233,7 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 		return ""
 	})
 	if stop != "" && body != nil {
+		r.body = nil
 		body.Close()
 	}
 	return body, stop
