@@ -103,10 +103,10 @@ func withHeader(req *http.Request) *http.Request {
 // callID tells the attempts of one call from those of others. It is no
 // secret, so it need not be hard to guess.
 func (r *run) callID() string {
-	if r.id == "" {
-		r.id = strconv.FormatUint(rand.Uint64(), 36)
+	if r.id == 0 {
+		r.id = rand.Uint64()
 	}
-	return r.id
+	return strconv.FormatUint(r.id, 36)
 }
 
 // bounded sends the request with the time limit of an attempt, if there is

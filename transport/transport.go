@@ -134,6 +134,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.newCall(r.call, req)
 	r.entered = true
 	resp, err := t.enter(r, req)
+	if r.over { // what the loop reported is what is returned
+		r.call.returned = true
+		return resp, err
+	}
 	r.call.settle(resp, err)
 	return resp, err
 }
@@ -158,7 +162,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 	if !r.entered && req.Body != nil {
 		req.Body.Close()
 	}
-	r.call.end(t.observers)
+	r.call.end(req.Context(), t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
