@@ -200,7 +200,7 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 
 func (t *Transport) serviceOf(req *http.Request) string {
 	if req.URL == nil {
-		return strings.ToLower(req.Host)
+		return lower(req.Host)
 	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
@@ -211,7 +211,18 @@ func (t *Transport) serviceOf(req *http.Request) string {
 	if host == "" {
 		host = req.Host
 	}
-	return strings.ToLower(host) // the same string when it is lower case already
+	return lower(host)
+}
+
+// lower is strings.ToLower with a short way for what is lower case already, as
+// nearly every host is.
+func lower(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= 'A' && c <= 'Z' || c >= 0x80 {
+			return strings.ToLower(s)
+		}
+	}
+	return s
 }
 
 func methodOf(req *http.Request) string {
