@@ -50,20 +50,17 @@ func CallOf(resp *http.Response) (Call, bool) {
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {
 	policy *Policy
-	ctx    context.Context
-	timed  bool
-	start  time.Time
+	start  time.Time // zero without observers
 
-	mu       sync.Mutex // guards what follows
+	returned bool       // from RoundTrip, which alone writes and reads it
+	mu       sync.Mutex // guards record
 	record   Call
-	returned bool
 }
 
 // newCall fills in what is settled once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
-	c.ctx = req.Context()
 	c.record.Method = methodOf(req)
-	if c.timed = len(t.observers) > 0; c.timed {
+	if len(t.observers) > 0 {
 		c.start = time.Now()
 	}
 	c.record.Service = t.serviceOf(req)
@@ -95,7 +92,7 @@ func (c *call) settle(resp *http.Response, err error) {
 }
 
 // end tells the observers, also of a call that panicked.
-func (c *call) end(os observers) {
+func (c *call) end(ctx context.Context, os observers) {
 	if len(os) == 0 {
 		return
 	}
@@ -104,20 +101,20 @@ func (c *call) end(os observers) {
 	if !c.returned {
 		record.Stop, record.Status, record.Err = StopNotRetryable, 0, errPanic
 	}
-	os.call(c.ctx, record)
+	os.call(ctx, record)
 }
 
 // report adds what a run of the loop came to. Service and Method stay
 // untouched: contexts give them out, and those are read without the lock, at
 // times by a goroutine of the base that outlives the call.
-func (c *call) report(r Call) {
+func (c *call) report(r *run, stop StopReason, status int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.record.Attempts += r.Attempts
-	c.record.Waited += r.Waited
-	c.record.Stop, c.record.Status, c.record.Err = r.Stop, r.Status, r.Err
-	c.record.WouldRetry = c.record.WouldRetry || r.WouldRetry
-	if c.timed {
+	c.record.Attempts += int(r.sent.Load())
+	c.record.Waited += r.waited
+	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
+	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
+	if !c.start.IsZero() {
 		c.record.Elapsed = time.Since(c.start)
 	}
 }
