@@ -42,6 +42,7 @@ type ledger struct {
 	saidAt    time.Duration
 	speakAt   time.Duration // not before, unless woken
 	stretch   int
+	wanted    bool // at the last exchange
 	last      answer
 	connected bool
 	foreign   bool
@@ -68,8 +69,8 @@ func (l *ledger) look(now, interval time.Duration) {
 	l.rate += (float64(requests)/elapsed - l.rate) * weight
 	withdrawn := max(float64(spent)/token+float64(denied), 0)
 	l.demand += (withdrawn/elapsed - l.demand) * weight
-	// It rises at once, but a few withdrawals in a moment are no rate.
-	l.demand = max(l.demand, withdrawn/max(elapsed, min(interval, time.Second).Seconds()))
+	// It rises at once, by what cannot be chance: one withdrawal is no rate.
+	l.demand = max(l.demand, (withdrawn-math.Sqrt(withdrawn))/max(elapsed, min(interval, time.Second).Seconds()))
 	if l.rate < 1e-3 {
 		l.rate = 0
 	}
@@ -141,6 +142,11 @@ func (l *ledger) least() float64 {
 // until the next exchange, and quiet how long one may say nothing.
 func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask, books budget.Books, speak bool) {
 	l.look(now, interval)
+	// Who could not ask for a while asks for more, so that all get the same
+	// share of what they need, however often they ask.
+	if l.wanted {
+		interval = max(interval, min(now-l.saidAt, emptyFor))
+	}
 	l.settleCeiling(interval)
 	// A little early is early enough, so that jitter does not cost a round.
 	if now+interval/4 < l.speakAt && !woken {
@@ -204,6 +210,7 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, li
 		l.account.Bring(int64(r.grant) * token)
 	}
 	l.last, l.said, l.saidAt = r, books, at
+	l.wanted = a.want > 0
 	l.turn(r.switched)
 
 	interval := limits.interval(r.instances)

@@ -40,7 +40,7 @@ func (s *state) step(known bool, a ask, now float64) answer {
 	}
 	el := max((now-s.at)/1e6, 0)
 	s.at = now
-	const long, short, soon = 10, 1, 0.25
+	const long, short, soon = 10, 1, 0.5
 	slow, fast := 1+el/long, 1+el/short
 	s.act = s.act/slow + a.present
 	s.req = s.req/slow + a.requests

@@ -21,7 +21,7 @@ func TestScriptEqualsModel(t *testing.T) {
 		client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 		defer client.Close()
 		micros := 1.7e15
-		scriptEqualsModel(t, client, 5000, func(r *rand.Rand) float64 {
+		scriptEqualsModel(t, client, steps(500, 5000), func(r *rand.Rand) float64 {
 			switch r.IntN(20) {
 			case 0:
 				micros += float64(r.IntN(20e6))
@@ -41,7 +41,7 @@ func TestScriptEqualsModel(t *testing.T) {
 		defer client.Close()
 		// The script's own clock, where a test cannot set it, is read back
 		// from the state.
-		scriptEqualsModel(t, client, 20_000, nil)
+		scriptEqualsModel(t, client, steps(2000, 20_000), nil)
 	})
 }
 

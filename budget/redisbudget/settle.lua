@@ -32,7 +32,7 @@
 local tag = 'evkbdgt1'
 local ttl = 600000 -- ms that an unused budget is remembered
 local long, short = 10, 1 -- s over which sums decay
-local soon = 0.25 -- s of wants that a pool should be able to serve
+local soon = 0.5 -- s of wants that a pool should be able to serve
 local most = 9007199254740992 -- 2^53; nothing here comes near it
 
 -- Servers without the struct library get the two functions that are used.

@@ -24,6 +24,8 @@ const (
 	// maxStuck is how many calls of a shard may be without an answer after
 	// that: a client without a timeout of its own can hold on to them.
 	maxStuck = 3
+	// spread is how far an interval may be off, as a part of it.
+	spread = 0.15
 	// burst is how many rounds may follow each other without a pause.
 	burst = 3
 )
@@ -42,7 +44,7 @@ func (l limits) interval(instances float64) time.Duration {
 
 // pace is the mean time between rounds of a process, whatever it has to say:
 // three in a second with the default interval.
-func (l limits) pace() time.Duration { return l.min * 5 / 3 }
+func (l limits) pace() time.Duration { return l.min * 17 / 10 }
 
 // A syncer decides when a process talks to the fleet, and about which budgets.
 // It has no goroutine and no clock: who drives it calls begin when next is due
@@ -68,6 +70,7 @@ type shard struct {
 	due      time.Duration
 	last     time.Duration // when it last sent calls
 	interval time.Duration
+	fleet    float64 // the most processes that share one of the budgets
 	inFlight int
 	stuck    int
 	failing  bool
@@ -186,11 +189,24 @@ func (s *syncer) begin(now time.Duration) []*call {
 	return calls
 }
 
-// wokenAt is when a woken shard may speak: soon, but at most twice in an
-// interval.
+// wokenAt is when a woken shard may speak: soon, but in a large fleet at most
+// twice in an interval. In a small one the pace is bound enough.
 func (s *syncer) wokenAt(h *shard, now time.Duration) time.Duration {
-	jitter := time.Duration(s.rand.Float64() * float64(min(h.interval/8, soonest)))
-	return max(now+jitter, h.last+h.interval/2)
+	jitter := time.Duration(s.rand.Float64() * float64(h.crowd()))
+	gap := h.interval / 2
+	if h.interval == s.limits.min {
+		gap = h.interval / 8
+	}
+	return max(now+jitter, h.last+gap)
+}
+
+// crowd is over how long the calls should be spread that one failure wakes, at
+// fifty in a millisecond.
+func (h *shard) crowd() time.Duration {
+	if h.fleet < 1 {
+		return soonest
+	}
+	return min(time.Duration(h.fleet*float64(time.Millisecond)/50), soonest)
 }
 
 // round appends the calls of a shard that is due.
@@ -218,19 +234,22 @@ func (s *syncer) round(i int, now time.Duration, calls []*call) []*call {
 		return calls
 	}
 	h.last = now
-	s.paced = max(s.paced, now) + s.limits.pace()
+	// Chance keeps processes from falling into step, where who always asks
+	// first gets most.
+	s.paced = max(s.paced, now) + s.jitter(s.limits.pace())
 	return calls
 }
 
 // collect prepares the budgets of a shard, and forgets those out of use.
 func (s *syncer) collect(i int, now time.Duration, woken bool, calls []*call) []*call {
 	h := &s.shards[i]
-	h.interval = s.limits.min
+	h.interval, h.fleet = s.limits.min, 0
 	var c *call
 	h.budgets = slices.DeleteFunc(h.budgets, func(b *Shared) bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		h.interval = max(h.interval, s.limits.interval(b.ledger.last.instances))
+		h.fleet = max(h.fleet, b.ledger.last.instances)
+		h.interval = max(h.interval, s.limits.interval(h.fleet))
 		a, books, speak := b.ledger.prepare(now, h.interval, s.limits.max, woken && b.woken.Swap(false))
 		if !speak {
 			return s.retire(b, now)
@@ -350,7 +369,7 @@ func (s *syncer) disconnect(h *shard) {
 }
 
 func (s *syncer) jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.85 + 0.3*s.rand.Float64()))
+	return time.Duration(float64(d) * (1 + spread*(2*s.rand.Float64()-1)))
 }
 
 // handBack returns the calls that give the credit of all budgets away.
