@@ -109,7 +109,7 @@ var scenes = []struct {
 func TestSimulation(t *testing.T) {
 	t.Log(header)
 	for _, size := range sizes {
-		if size.instances > 1000 && !*long {
+		if size.instances > 1000 && !*long || size.instances > 10 && raced {
 			continue
 		}
 		for _, sc := range scenes {
@@ -155,6 +155,9 @@ func TestSimulationOfRareCalls(t *testing.T) {
 		instances int
 		least     float64 // of the failed calls that are retried
 	}{{10, 0.5}, {100, 0.6}, {1000, 0.7}} {
+		if tt.instances > 10 && raced {
+			continue
+		}
 		w := newWorld(scene{
 			instances: tt.instances, requests: 0.2 * float64(tt.instances), length: time.Duration(steps(200, 1000)) * s,
 			fails:  func(time.Duration, int, int) float64 { return 0.05 },
