@@ -131,3 +131,5 @@ func steps(short, many int) int {
 // raced says that the race detector is on, which slows a simulation down
 // tenfold and finds nothing in it: it has one goroutine.
 var raced bool
+
+func contains(s, sub string) bool { return strings.Contains(s, sub) }
