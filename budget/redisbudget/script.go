@@ -35,6 +35,7 @@ func (s script) settle(ctx context.Context, c *call) ([]answer, error) {
 		reply, err = s.run(ctx, c, "eval", settleScript)
 	}
 	if err != nil {
+		s.reload(ctx)
 		return nil, err
 	}
 	return parseReply(reply, len(c.keys))
@@ -59,6 +60,14 @@ func (s script) run(ctx context.Context, c *call, verb, body string) (any, error
 		return nil, err
 	}
 	return cmd.Result()
+}
+
+// reload has a cluster client ask who its masters are. By itself it does so
+// when it is redirected, but not when a master is gone.
+func (s script) reload(ctx context.Context) {
+	if c, ok := s.client.(interface{ ReloadState(context.Context) }); ok {
+		c.ReloadState(ctx)
+	}
 }
 
 // once is a command that the client must not repeat. If a reply is lost it

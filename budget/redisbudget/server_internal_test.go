@@ -26,6 +26,8 @@ type server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+
+	sentinel string // its configuration, if it is one
 }
 
 // startRedis starts a server with those arguments on a free port. Without a
@@ -58,10 +60,14 @@ func freeAddr(t testing.TB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr := l.Addr().(*net.TCPAddr)
+		port := l.Addr().(*net.TCPAddr).Port
+		bus, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", (port+10000)%65536))
 		l.Close()
-		if addr.Port < 50000 {
-			return fmt.Sprint("127.0.0.1:", addr.Port)
+		if err == nil {
+			bus.Close()
+			if port < 50000 {
+				return fmt.Sprint("127.0.0.1:", port)
+			}
 		}
 	}
 	t.Fatal("no free port below 50000")
@@ -74,6 +80,13 @@ func (s *server) port() string { return s.addr[strings.LastIndexByte(s.addr, ':'
 func (s *server) start() {
 	s.t.Helper()
 	args := append([]string{"--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
+	if s.sentinel != "" {
+		conf := filepath.Join(s.dir, "sentinel.conf") // which it rewrites
+		if err := os.WriteFile(conf, []byte(s.sentinel), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		args = []string{conf, "--sentinel", "--logfile", filepath.Join(s.dir, "log")}
+	}
 	s.cmd = exec.Command("redis-server", args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -131,5 +144,3 @@ func steps(short, many int) int {
 // raced says that the race detector is on, which slows a simulation down
 // tenfold and finds nothing in it: it has one goroutine.
 var raced bool
-
-func contains(s, sub string) bool { return strings.Contains(s, sub) }
