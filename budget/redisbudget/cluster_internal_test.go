@@ -108,8 +108,17 @@ func TestCluster(t *testing.T) {
 	c.servers[to].kill()
 	eventually(t, 5*time.Second, "some notice", func() bool { return h.connected() < herdSize })
 	eventually(t, 20*time.Second, "a replica takes over", func() bool {
-		info := c.admins[from].ClusterInfo(t.Context()).Val()
-		return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_ok:16384")
+		for _, i := range []int{from, 3 - to - from} {
+			for _, r := range must(c.admins[i].ClusterSlots(ctx).Result()) {
+				if r.Start <= int(slot) && int(slot) <= r.End && r.Nodes[0].ID == c.ids[to] {
+					return false
+				}
+			}
+			if !strings.Contains(c.admins[i].ClusterInfo(ctx).Val(), "cluster_state:ok") {
+				return false
+			}
+		}
+		return true
 	})
 	t.Logf("a replica took over for a dead master; shared again after %v", h.shares(back))
 	h.together(1500 * time.Millisecond)

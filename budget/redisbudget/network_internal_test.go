@@ -3,7 +3,11 @@ package redisbudget
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,23 +107,29 @@ func prefixFor(name string) string { return strings.ReplaceAll(name, " ", "-") }
 func TestCreditIsHandedOverOnce(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
+	must(admin(t, s.addr).ScriptLoad(t.Context(), settleScript).Result())
 	for _, tt := range []struct {
 		name  string
 		safe  bool
 		gives float64 // that arrive of one token
 	}{{"with credit", false, 1}, {"if it were an ordinary command", true, 4}} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := newNetwork(t, s.addr)
-			client := redis.NewClient(&redis.Options{Addr: n.proxy.Listen, MinIdleConns: 8})
+			thief := newThief(t, s.addr)
+			client := redis.NewClient(&redis.Options{Addr: thief.addr})
 			defer client.Close()
 			x, ctx := script{client}, t.Context()
 			give := ask{floor: 0, ratio: 1, stock: 100, requests: 1000, give: 1}
-			warm := &call{keys: []string{"{p}:warm"}, asks: []ask{{}}, safe: true}
-			eventually(t, 5*time.Second, "all connections stand", func() bool {
-				_, err := x.settle(ctx, warm)
-				return err == nil && client.PoolStats().IdleConns >= 8
-			})
-			n.worsen("reset_peer", "downstream", `"timeout":0`)
+			// The client greets a server on first use, so all are used.
+			var conns []*redis.Conn
+			for range 8 {
+				c := client.Conn()
+				must(c.Ping(ctx).Result())
+				conns = append(conns, c)
+			}
+			for _, c := range conns {
+				c.Close()
+			}
+			thief.on.Store(true)
 			key := "{p}:" + tt.name
 			if _, err := x.settle(ctx, &call{keys: []string{key}, asks: []ask{give}, safe: tt.safe}); err == nil {
 				t.Fatal("the reply was not lost")
@@ -132,5 +142,53 @@ func TestCreditIsHandedOverOnce(t *testing.T) {
 				t.Errorf("of one token given, %v arrived, want %v", got, tt.gives)
 			}
 		})
+	}
+}
+
+// A thief is a proxy that lets requests through and, while it is on, hangs up
+// instead of passing on the answer.
+type thief struct {
+	addr string
+	on   atomic.Bool
+}
+
+func newThief(t *testing.T, upstream string) *thief {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := &thief{addr: l.Addr().String()}
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			busy.Go(func() { th.carry(client, upstream) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); busy.Wait() })
+	return th
+}
+
+func (th *thief) carry(client net.Conn, upstream string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", upstream)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		io.Copy(server, client)
+		server.Close()
+	}()
+	b := make([]byte, 4096)
+	for {
+		n, err := server.Read(b)
+		if err != nil || th.on.Load() {
+			return
+		}
+		client.Write(b[:n])
 	}
 }

@@ -1,6 +1,7 @@
 package redisbudget
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -74,7 +75,19 @@ type shard struct {
 	inFlight int
 	stuck    int
 	failing  bool
+	found    bool // just now, after it was failing
 	backoff  time.Duration
+}
+
+// urgency orders shards that are due.
+func (h *shard) urgency() int {
+	switch {
+	case h.failing || h.found:
+		return 2
+	case h.woken.Load():
+		return 1
+	}
+	return 0
 }
 
 // A call is one exchange.
@@ -158,8 +171,8 @@ func (s *syncer) next(now time.Duration) time.Duration {
 func (s *syncer) begin(now time.Duration) []*call {
 	s.admit(now)
 	var calls []*call
-	// First the shards with a budget that was refused; of equals, the one
-	// that waited longest.
+	// First the shards that were lost, then those with a budget that was
+	// refused; of equals, the one that waited longest.
 	order := make([]int, 0, len(s.shards))
 	for i := range s.shards {
 		h := &s.shards[i]
@@ -175,13 +188,7 @@ func (s *syncer) begin(now time.Duration) []*call {
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		x, y := &s.shards[a], &s.shards[b]
-		if x.woken.Load() != y.woken.Load() {
-			if x.woken.Load() {
-				return -1
-			}
-			return 1
-		}
-		return int(x.last - y.last)
+		return cmp.Or(cmp.Compare(y.urgency(), x.urgency()), cmp.Compare(x.last, y.last))
 	})
 	for _, i := range order {
 		calls = s.round(i, now, calls)
@@ -216,11 +223,14 @@ func (s *syncer) round(i int, now time.Duration, calls []*call) []*call {
 		h.due = now + probeEvery
 		return calls
 	}
-	if earliest := s.paced - burst*s.limits.pace(); now < earliest {
+	// What brings a lost shard back has bounds of its own.
+	urgent := h.failing || h.found
+	if earliest := s.paced - burst*s.limits.pace(); now < earliest && !urgent {
 		h.due = earliest
 		return calls
 	}
 	woken := h.woken.Swap(false)
+	h.found = false
 	before := len(calls)
 	if h.failing && len(h.budgets) > 0 {
 		calls = append(calls, s.probe(i, now))
@@ -234,6 +244,9 @@ func (s *syncer) round(i int, now time.Duration, calls []*call) []*call {
 		return calls
 	}
 	h.last = now
+	if urgent {
+		return calls
+	}
 	// Chance keeps processes from falling into step, where who always asks
 	// first gets most.
 	s.paced = max(s.paced, now) + s.jitter(s.limits.pace())
@@ -344,8 +357,8 @@ func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) ou
 	case c.safe:
 		// What had to wait meanwhile follows soon, but not all at once.
 		o.changed = h.failing
-		h.failing = false
-		h.due = now + s.jitter(min(h.interval, soonest*5))
+		h.failing, h.found = false, true
+		h.due = now + time.Duration(s.rand.Float64()*float64(h.crowd()))
 		return o
 	}
 	if h.inFlight == 0 {
