@@ -15,7 +15,7 @@ import (
 // for who still holds it.
 func PerService(p Policy, maxServices int) (func(service string) Budget, error) {
 	var errs []error
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if maxServices < 1 {
@@ -88,4 +88,4 @@ func (s *services) drop() bool {
 
 // idle reports whether a budget is as if it were new: no timer runs and
 // nothing of its stock is missing.
-func (l *Local) idle() bool { return l.account.asleep.Load() }
+func (l *Local) idle() bool { return l.account.Asleep() }
