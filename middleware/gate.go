@@ -114,7 +114,7 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 func (g *gate) room() int {
 	served := 2 * g.adaptive.throughput() * g.queue.interval.Seconds()
 	if served == 0 {
-		return 8 * leastQueue
+		return mostQueue
 	}
 	return int(min(max(served, leastQueue), mostQueue))
 }
@@ -210,6 +210,9 @@ func (g *gate) publish() {
 	a := &g.adaptive
 	g.limit.Store(int64(a.limit))
 	g.queue.interval = min(max(time.Duration(5*a.base), leastPatient), g.maxWait)
+	if a.windows <= learning {
+		g.queue.interval = g.maxWait // the limit may be too low yet
+	}
 	g.calendar.throughput.Store(int64(a.throughput() * 1000))
 	g.probing.Store(a.probe.on)
 }

@@ -21,7 +21,10 @@ const (
 
 	learning = 10 // windows in which the base is not settled yet
 
+	follow      = 1.2
+	probeAfter  = time.Second // of shedding without a break
 	probeEvery  = 10 * time.Second
+	probeRarest = 16 * probeEvery
 	probeCohort = 32
 	probeLeast  = 5 // of the cohort that must have returned to be believed
 
@@ -52,14 +55,16 @@ type adaptive struct {
 	windows int     // closed so far
 	base    float64 // ns; of the mix in the last window
 
-	work     float64 // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
-	busy     float64 // the greatest work seen, fading over 60 s
-	grown    float64 // work when the limit last grew because it bound
-	peak     float64 // in flight while the limit did not bind, fading over 30 s
-	shedding int     // windows in a row that shed
+	work     float64       // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
+	busy     float64       // the greatest work seen, fading over 60 s
+	grown    float64       // work when the limit last grew because it bound
+	peak     float64       // in flight while the limit did not bind, fading over 30 s
+	verified bool          // the base was measured without overload
+	shedding time.Duration // since when windows have shed; 0: the last did not
 
-	probe     probe
-	probeDone time.Duration // when the last one ended
+	probe      probe
+	probeDone  time.Duration // when the last one ended
+	probePause time.Duration // until the next, where the last found nothing wrong
 }
 
 // window is what happened since the last decision.
@@ -67,9 +72,10 @@ type window struct {
 	since     time.Duration
 	n         int
 	took      float64 // ns
+	live      int     // completions that somebody waited for
+	liveTook  float64
 	inFlight  float64
 	most      int // in flight
-	dropped   int
 	shed      int
 	unstarted bool
 }
@@ -77,9 +83,11 @@ type window struct {
 // probe is a cohort of requests by which the base is verified.
 type probe struct {
 	on       bool
-	number   int // of this probe, by which its requests are told from others
+	number   int           // of this probe, by which its requests are told from others
+	pause    time.Duration // before it
 	started  int
 	done     int
+	live     int // of those, whom somebody waited for
 	at       time.Duration
 	took     float64
 	expected float64 // took, had each the base of its route
@@ -124,13 +132,14 @@ func (a *adaptive) completed(c completion) bool {
 		w.unstarted, w.since = false, c.at-c.took
 		a.born = w.since
 	}
-	route.add(float64(c.took))
 	w.n++
 	w.took += float64(c.took)
 	w.inFlight += float64(c.inFlight)
 	w.most = max(w.most, c.inFlight)
-	if c.dropped {
-		w.dropped++
+	route.add(float64(c.took), c.dropped)
+	if !c.dropped {
+		w.live++
+		w.liveTook += float64(c.took)
 	}
 	elapsed := c.at - w.since
 	if elapsed < windowTime || w.n < windowCount && (elapsed < slowTime || w.n < slowCount) {
@@ -146,18 +155,24 @@ func (a *adaptive) probed(c completion, route *route) bool {
 	p := &a.probe
 	if c.probe == p.number {
 		p.done++
-		p.took += float64(c.took)
-		p.expected += route.expected(float64(c.took))
+		if !c.dropped {
+			p.live++
+			p.took += float64(c.took)
+			p.expected += route.expected(float64(c.took))
+		}
 	}
 	if p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
 		return false
 	}
-	if p.done >= probeLeast && p.expected > 0 {
+	a.probePause = probeEvery
+	if p.live >= probeLeast && p.expected > 0 {
 		ratio := p.took / p.expected
 		if ratio > .5 && ratio < 2 {
 			ratio = math.Sqrt(ratio) // the noise of one cohort
+			a.probePause = min(2*p.pause, probeRarest)
 		}
 		a.rescale(ratio)
+		a.verified = true
 	}
 	a.probe = probe{number: p.number}
 	a.probeDone = c.at
@@ -170,6 +185,11 @@ func (a *adaptive) probed(c completion, route *route) bool {
 func (a *adaptive) rescale(ratio float64) {
 	a.routes.rescale(ratio)
 	a.base *= ratio
+	a.scale(ratio)
+}
+
+// scale corrects what is measured by a base that was wrong.
+func (a *adaptive) scale(ratio float64) {
 	a.work *= ratio
 	a.busy *= ratio
 	a.grown *= ratio
@@ -180,14 +200,22 @@ func (a *adaptive) close(now, elapsed time.Duration) {
 	w := &a.window
 	n := float64(w.n)
 	latency, inFlight, most := w.took/n, w.inFlight/n, float64(w.most)
-	waste := float64(w.dropped) / n
+	if w.live > 0 {
+		latency = w.liveTook / float64(w.live)
+	}
+	waste := 1 - float64(w.live)/n
 	a.windows++
-	if w.shed > 0 {
-		a.shedding++
-	} else {
+	if w.shed == 0 {
 		a.shedding = 0
+	} else if a.shedding == 0 {
+		a.shedding = w.since
 	}
 	a.measure(now, elapsed, latency)
+	defer func() {
+		if Debug != nil {
+			Debug("%8.3f lat=%6.1f base=%6.1f busy=%6.1f inf=%6.1f most=%v lim=%6.1f waste %.2f shed %d probe %v ver %v", now.Seconds(), latency/1e6, a.base/1e6, a.busy, inFlight, most, a.limit, waste, a.shedding, a.probe.on, a.verified)
+		}
+	}()
 	if !a.fixed {
 		a.decide(now, elapsed, latency, inFlight, most, waste)
 		if a.guard != nil {
@@ -204,12 +232,14 @@ func (a *adaptive) reset(now time.Duration) {
 
 // measure brings base and throughput up to date.
 func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
-	base := a.routes.mix()
-	young := now-a.born < time.Duration(5*latency)
-	if young || a.windows <= learning && latency < base {
-		a.routes.learn(1)
-	}
 	a.base = a.routes.mix()
+	young := now-a.born < time.Duration(5*latency)
+	if young || a.windows <= learning && latency < a.base {
+		a.routes.learn()
+		learnt := a.routes.mix()
+		a.scale(learnt / a.base)
+		a.base = learnt
+	}
 	s := elapsed.Seconds()
 	work := float64(a.window.n) * a.base / 1e9 / s
 	if a.windows == 1 {
@@ -221,14 +251,26 @@ func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
 }
 
 // decide sets the limit from what the window says.
+var Debug func(string, ...any)
+
 func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, waste float64) {
 	s := elapsed.Seconds()
 	binds := most >= a.limit-1
 	keepsBusy := func() float64 { return tolerance * a.busy }
 	work := float64(a.window.n) * a.base / 1e9 / s
 	inflated := latency > tolerance*a.base
+	loaded := latency > calm*tolerance*a.base
+	wasted := waste >= wasteful
+	if wasted && !inflated && a.verified && a.window.live >= slowCount {
+		// Others are served as fast as ever, so it is not load that keeps
+		// these from being served in time.
+		wasted = false
+	}
+	if a.windows > learning && !wasted && !loaded && !binds && a.window.shed == 0 {
+		a.verified = true
+	}
 	switch {
-	case latency <= calm*tolerance*a.base && waste < wasteful:
+	case !loaded && !wasted:
 		a.peak *= math.Exp(-s / 30)
 		if binds {
 			// A limit that binds says nothing about what the peak would be.
@@ -236,8 +278,11 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 		} else {
 			a.peak = math.Max(a.peak, most)
 		}
-		if a.windows > learning && (latency < a.base || inFlight <= a.busy) {
-			a.follow()
+		if a.windows > learning {
+			a.routes.compare(latency / a.base)
+			if inFlight <= follow*a.busy {
+				a.rescale(1 + .1*(latency/a.base-1))
+			}
 		}
 		want := keepsBusy()
 		if !binds {
@@ -249,9 +294,9 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 		} else {
 			a.limit = math.Max(want, a.limit*.98)
 		}
-	case inflated || waste >= wasteful:
+	case inflated || wasted:
 		a.limit = math.Min(a.limit, keepsBusy())
-		if waste >= wasteful {
+		if wasted {
 			a.limit = math.Min(a.limit, inFlight) * .7
 		}
 		a.peak = math.Min(a.peak, a.limit/headroom)
@@ -261,30 +306,21 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 	if !binds {
 		a.grown *= .95
 	}
-	due := now-a.probeDone >= probeEvery && a.shedding >= 3 && most >= .9*keepsBusy()
-	// Work is wasted although the latency looks normal: it is the base that is
-	// wrong.
-	wrong := waste >= wasteful && !inflated && now-a.probeDone >= probeEvery/10
+	pause := max(a.probePause, probeEvery)
+	due := now-a.probeDone >= probeEvery && a.shedding > 0 && now-a.shedding >= probeAfter && most >= .9*keepsBusy()
+	// Work is wasted although the latency looks normal: it may be the base that
+	// is wrong.
+	wrong := waste >= wasteful && !inflated && now-a.probeDone >= pause && a.routes.unaffected() < slowCount
+	if !a.verified {
+		wrong = waste >= wasteful && !inflated && now-a.probeDone >= probeEvery/10
+		pause = probeEvery
+	}
 	if a.windows > learning && (due || wrong) {
-		a.probe = probe{on: true, number: a.probe.number + 1, at: now}
+		a.probe = probe{on: true, number: a.probe.number + 1, at: now, pause: pause}
 		a.limit = math.Max(1, math.Min(a.busy, a.limit)/2)
 		return
 	}
 	a.limit = a.bounded(a.limit)
-}
-
-// follow moves the bases a little towards what a calm window shows.
-func (a *adaptive) follow() {
-	before := a.base
-	a.routes.learn(.1)
-	after := a.routes.mix()
-	if before > 0 {
-		ratio := after / before
-		a.base = after
-		a.work *= ratio
-		a.busy *= ratio
-		a.grown *= ratio
-	}
 }
 
 func (a *adaptive) bounded(limit float64) float64 {
