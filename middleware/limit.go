@@ -26,7 +26,9 @@ const (
 	probeEvery  = 10 * time.Second
 	probeRarest = 16 * probeEvery
 	probeCohort = 32
-	probeLeast  = 5 // of the cohort that must have returned to be believed
+	probeEnough = 12  // of the cohort that make up for the rest if their latency
+	probePlain  = 2.5 // over the base is that
+	probeLeast  = 5   // of the cohort that must have returned to be believed
 
 	startLimit = 64
 )
@@ -117,8 +119,8 @@ func (a *adaptive) admitted() int {
 	return a.probe.number
 }
 
-// shed counts a request that was refused for want of room.
-func (a *adaptive) shed() { a.window.shed++ }
+// shed counts requests that were refused for want of room.
+func (a *adaptive) shed(n int) { a.window.shed += n }
 
 // completed takes in a completion and reports whether the limit may have
 // changed.
@@ -161,7 +163,10 @@ func (a *adaptive) probed(c completion, route *route) bool {
 			p.expected += route.expected(float64(c.took))
 		}
 	}
-	if p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
+	// The first to return are the fastest, so if even they are slow there is no
+	// need to wait for the others.
+	plain := p.live >= probeEnough && p.took > probePlain*p.expected
+	if !plain && p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
 		return false
 	}
 	a.probePause = probeEvery
