@@ -190,7 +190,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 			f.openFor = l.opener.OpenFor(r.attempt)
 		}
 	}
-	f.ended = endedBy(ctx)
+	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
 	f.wait = p.delay(try, f.hint, l.backoff, resp)
 	if t, ok := ctx.Deadline(); ok {
@@ -283,6 +283,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 		resp = r.kept
 	}
 	r.over = true
+	passUp(r.req.Context(), resp, stop)
 	r.call.report(Call{
 		Attempts: r.sent, Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
 	})
@@ -291,6 +292,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 
 func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
+	passUp(r.call.ctx, nil, stop)
 	err = explained(err)
 	r.call.report(Call{
 		Attempts: r.sent, Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
