@@ -27,8 +27,8 @@ type gate struct {
 	queue    queue
 }
 
-func newGate(c *config) *gate {
-	g := &gate{epoch: time.Now(), queued: c.shedding != nil, ranked: c.priority != nil}
+func newGate(c *config, epoch time.Time) *gate {
+	g := &gate{epoch: epoch, queued: c.shedding != nil, ranked: c.priority != nil}
 	s := c.shedding.filled()
 	g.maxWait = s.MaxWait
 	g.calendar.longest = s.MaxRetryAfter

@@ -132,19 +132,19 @@ func newLimiter(r Rate) limiter {
 }
 
 // allows takes from the quota and writes what is left of it into the header of
-// the response.
-func (l *limiter) allows(x *exchange, r *http.Request) bool {
+// the response. If there is nothing left it returns when to come back.
+func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	key := l.key(r)
 	if key == "" {
-		return true
+		return 0, true
 	}
 	g := l.Take(r.Context(), key)
 	l.write(x.Header(), g)
-	if !g.OK {
-		// Those who were refused together shall not come back together.
-		x.rateWait = g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1)
+	if g.OK {
+		return 0, true
 	}
-	return g.OK
+	// Those who were refused together shall not come back together.
+	return g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1), false
 }
 
 func (l *limiter) write(h http.Header, g Grant) {
