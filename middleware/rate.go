@@ -76,13 +76,13 @@ func (q Quota) filled() Quota {
 func (q Quota) validate() error {
 	switch {
 	case q.Requests < 1:
-		return fmt.Errorf("Requests %d: want at least 1", q.Requests)
+		return fmt.Errorf("quota: Requests %d: want at least 1", q.Requests)
 	case q.Per < time.Millisecond:
-		return fmt.Errorf("Per %v: want at least 1ms", q.Per)
+		return fmt.Errorf("quota: Per %v: want at least 1ms", q.Per)
 	case q.Burst < 0:
-		return fmt.Errorf("Burst %d: want at least 1, or 0 for Requests", q.Burst)
+		return fmt.Errorf("quota: Burst %d: want at least 1, or 0 for Requests", q.Burst)
 	case q.Per/time.Duration(q.Requests) < 1 || q.interval() > maxDebt/time.Duration(q.filled().Burst):
-		return fmt.Errorf("%d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
+		return fmt.Errorf("quota: %d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
 	}
 	return nil
 }
