@@ -200,7 +200,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
-	f.ended = endedBy(ctx)
+	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
 	f.wait = p.delay(try, f.hint, l.backoff, resp)
 	if t, ok := ctx.Deadline(); ok {
@@ -301,12 +301,16 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 		resp = r.kept
 	}
 	r.over = true
+	passUp(r.req.Context(), resp, stop)
 	r.call.report(r, stop, resp.StatusCode, nil)
 	return resp, nil
 }
 
 func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
+	if r.req != nil { // nil for Do
+		passUp(r.req.Context(), nil, stop)
+	}
 	err = explained(err)
 	r.call.report(r, stop, 0, err)
 	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
