@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -49,11 +50,13 @@ func CallOf(resp *http.Response) (Call, bool) {
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {
 	policy *Policy
-	ctx    context.Context
 	timed  bool
-	start  time.Time
+	born   time.Time     // what clock counts from
+	start  time.Duration // by clock
+	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
 
 	mu       sync.Mutex // guards what follows
+	ctx      context.Context
 	record   Call
 	returned bool
 }
@@ -65,8 +68,34 @@ func (t *Transport) newCall(c *call, req *http.Request) {
 	c.ctx = req.Context()
 	c.record.Service, c.record.Method = service, methodOf(req)
 	if c.timed = len(t.observers) > 0; c.timed {
-		c.start = time.Now()
+		c.born = t.born
+		c.start = c.clock()
 	}
+}
+
+// clock is monotonic. It costs half of time.Now, which reads two clocks.
+func (c *call) clock() time.Duration { return time.Since(c.born) }
+
+// answered returns the time at which an answer came, which is now.
+func (c *call) answered() time.Duration {
+	now := c.clock()
+	c.header.Store(int64(now))
+	return now
+}
+
+// elapsed is up to the answer in hand, or up to now where there is none.
+func (c *call) elapsed() time.Duration {
+	if at := time.Duration(c.header.Load()); at > 0 {
+		return at - c.start
+	}
+	return c.clock() - c.start
+}
+
+// entered notes the context that the call layers passed on.
+func (c *call) entered(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ctx = ctx
 }
 
 // settle records what RoundTrip returns where the loop did not run, and says
@@ -94,12 +123,16 @@ func (c *call) end(os observers) {
 	if len(os) == 0 {
 		return
 	}
-	record := c.snapshot()
-	record.Elapsed = time.Since(c.start)
+	c.mu.Lock()
+	ctx, record := c.ctx, c.record
+	c.mu.Unlock()
+	if record.Elapsed == 0 { // the loop did not run
+		record.Elapsed = c.elapsed()
+	}
 	if !c.returned {
 		record.Stop, record.Status, record.Err = StopNotRetryable, 0, errPanic
 	}
-	os.call(c.ctx, record)
+	os.call(ctx, record)
 }
 
 // report adds what a run of the loop came to.
@@ -110,7 +143,7 @@ func (c *call) report(r Call) {
 	r.Attempts += c.record.Attempts
 	r.Waited += c.record.Waited
 	if c.timed {
-		r.Elapsed = time.Since(c.start)
+		r.Elapsed = c.elapsed()
 	}
 	c.record = r
 }

@@ -94,7 +94,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	c := &call{policy: p.filled(), ctx: ctx, timed: len(cfg.observers) > 0}
 	c.record.Service = headers.Service(ctx)
 	if c.timed {
-		c.start = time.Now()
+		c.born = time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
@@ -125,7 +125,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 			return nil
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() {})
+			stop = r.await(ctx, f.wait, func() { r.afterErr = err })
 		}
 		switch {
 		case r.interrupted:
@@ -139,11 +139,11 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 // try runs op once, within AttemptTimeout.
 func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
-	event := AttemptEvent{Service: r.call.record.Service, Attempt: r.sent, Waited: r.lastWait, Err: errPanic}
+	event := AttemptEvent{Service: r.call.record.Service, Attempt: r.sent, Waited: r.lastWait, Err: errPanic, AfterErr: r.afterErr}
 	if len(os) > 0 {
-		start := time.Now()
+		start := r.call.clock()
 		defer func() {
-			event.Duration = time.Since(start)
+			event.Duration = r.call.answered() - start
 			os.attempt(ctx, event)
 		}()
 	}

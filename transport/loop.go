@@ -67,13 +67,15 @@ type run struct {
 	stream *stream // of a body without GetBody
 	first  attemptCtx
 
-	sent     int            // attempts that reached the attempt layer
-	lastWait time.Duration  // before the attempt at hand
-	waited   time.Duration  // in all
-	kept     *http.Response // the last real response, held in memory
-	id       string         // of the call, once a second attempt is sent
-	attempt  *http.Request  // the newest attempt
-	body     io.Closer      // of the attempt being sent, for a base that panics
+	sent        int           // attempts that reached the attempt layer
+	lastWait    time.Duration // before the attempt at hand
+	afterStatus int           // what the attempt at hand replaces
+	afterErr    error
+	waited      time.Duration  // in all
+	kept        *http.Response // the last real response, held in memory
+	id          string         // of the call, once a second attempt is sent
+	attempt     *http.Request  // the newest attempt
+	body        io.Closer      // of the attempt being sent, for a base that panics
 
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
@@ -84,6 +86,9 @@ type run struct {
 
 func (r *run) begin(l *loop, req *http.Request) {
 	r.loop, r.req = l, req
+	if r.call != &r.own {
+		r.call.entered(req.Context())
+	}
 	if l.budget != nil {
 		r.budget = l.budget(r.call.record.Service)
 	}
@@ -231,6 +236,7 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 	if granted {
 		paid()
 	}
+	r.call.header.Store(0)
 	if !sleep(ctx, wait) {
 		if granted {
 			r.refund()
@@ -263,8 +269,10 @@ func (r *run) refund() {
 
 // replace gives up the answer in hand for another attempt.
 func (r *run) replace(resp *http.Response, err error) {
+	r.afterStatus, r.afterErr = 0, err
 	switch {
 	case resp != nil:
+		r.afterStatus = resp.StatusCode
 		r.kept = setAside(resp)
 	case err != nil:
 		if _, refused := refusedBy(err); !refused {

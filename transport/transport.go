@@ -50,6 +50,7 @@ type Transport struct {
 	policies  atomic.Pointer[policies]
 	observers observers
 	keys      bool // WithIdempotencyKeys
+	born      time.Time
 }
 
 // policies is never changed once it is published.
@@ -97,6 +98,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
+		born:      time.Now(),
 	}
 	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
 
