@@ -23,11 +23,12 @@ type Account struct {
 	asleep  atomic.Bool
 	_       [39]byte
 
-	dropped atomic.Int64
-	spent   atomic.Int64
-	denied  atomic.Int64
-	brought atomic.Int64
-	_       [32]byte
+	dropped  atomic.Int64
+	spent    atomic.Int64 // what was refunded included
+	refunded atomic.Int64
+	denied   atomic.Int64
+	brought  atomic.Int64
+	_        [24]byte
 }
 
 // NewAccount returns an account with the policy's mint, no credit and a
@@ -68,7 +69,7 @@ func (a *Account) Withdraw() bool {
 
 // Refund returns a token that was withdrawn for a retry which was not sent.
 func (a *Account) Refund() {
-	a.spent.Add(-token)
+	a.refunded.Add(token)
 	a.balance.Add(token)
 }
 
@@ -127,19 +128,22 @@ func (a *Account) drop(keep int64) {
 func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
 
 // Books is what an account did since it was made, in micro-tokens but for
-// Denied, which counts withdrawals.
+// Denied, which counts withdrawals. Spent is without what was refunded, so that
+// it may fall; Spent and Refunded together never do.
 type Books struct {
-	Balance, Ceiling, Dropped, Spent, Brought int64
-	Denied                                    int64
-	mint                                      int64
+	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
+	Denied                                              int64
+	mint                                                int64
 }
 
 // Books reads the account. The fields are read one after the other, so with
 // traffic they agree only nearly.
 func (a *Account) Books() Books {
+	refunded := a.refunded.Load()
 	return Books{
 		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
-		Spent: a.spent.Load(), Brought: a.brought.Load(), Denied: a.denied.Load(), mint: a.mint,
+		Spent: a.spent.Load() - refunded, Refunded: refunded, Brought: a.brought.Load(),
+		Denied: a.denied.Load(), mint: a.mint,
 	}
 }
 

@@ -68,7 +68,8 @@ func (l *Local) Refund() { l.account.Refund() }
 type Stats struct {
 	Balance  float64 // what could be spent now
 	Ceiling  float64 // up to which deposits count
-	Spent    float64 // on retries, since the start
+	Spent    float64 // on retries, since the start, without what was refunded
+	Refunded float64 // for retries that were not sent after all
 	Dropped  float64 // of deposits above the ceiling
 	Denied   int64   // withdrawals refused
 	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
@@ -79,8 +80,9 @@ func (l *Local) Stats() Stats {
 	b := l.account.Books()
 	return Stats{
 		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
-		Spent: float64(b.Spent) / token, Dropped: float64(b.Dropped) / token,
-		Denied: b.Denied, Requests: b.Requests(),
+		Spent: float64(b.Spent) / token, Refunded: float64(b.Refunded) / token,
+		Dropped: float64(b.Dropped) / token,
+		Denied:  b.Denied, Requests: b.Requests(),
 	}
 }
 
