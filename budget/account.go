@@ -17,18 +17,20 @@ type Account struct {
 	balance atomic.Int64
 	_       [56]byte
 
-	ceiling atomic.Int64
-	mint    int64
-	wake    func()
-	asleep  atomic.Bool
-	_       [39]byte
+	ceiling  atomic.Int64
+	mint     int64
+	wake     func()
+	asleep   atomic.Bool
+	evidence bool
+	_        [35]byte
 
 	dropped  atomic.Int64
 	spent    atomic.Int64 // what was refunded included
 	refunded atomic.Int64
 	denied   atomic.Int64
 	brought  atomic.Int64
-	_        [24]byte
+	repaid   atomic.Int64
+	_        [16]byte
 }
 
 // NewAccount returns an account with the policy's mint, no credit and a
@@ -36,7 +38,7 @@ type Account struct {
 // first deposit or withdrawal after [Account.Sleep]; it must not block. It may
 // be nil.
 func NewAccount(p Policy, wake func()) *Account {
-	a := &Account{mint: p.mint(), wake: wake}
+	a := &Account{mint: p.mint(), wake: wake, evidence: p.Evidence}
 	a.ceiling.Store(token)
 	return a
 }
@@ -132,6 +134,7 @@ func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
 // it may fall; Spent and Refunded together never do.
 type Books struct {
 	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
+	Repaid                                              int64 // for retries that helped; part of Brought
 	Denied                                              int64
 	mint                                                int64
 }
@@ -143,7 +146,7 @@ func (a *Account) Books() Books {
 	return Books{
 		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
 		Spent: a.spent.Load() - refunded, Refunded: refunded, Brought: a.brought.Load(),
-		Denied: a.denied.Load(), mint: a.mint,
+		Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
 	}
 }
 

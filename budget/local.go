@@ -64,12 +64,20 @@ func (l *Local) Withdraw() bool { return l.account.Withdraw() }
 // Refund returns a token for a retry that was not sent after all.
 func (l *Local) Refund() { l.account.Refund() }
 
+// Settle says what came of a retry; it matters with [Policy].Evidence.
+func (l *Local) Settle(o Outcome) { l.account.Settle(o) }
+
+// WithdrawFor is Withdraw for the given attempt of a call, counted from 1; the
+// two differ with [Policy].Evidence.
+func (l *Local) WithdrawFor(attempt int) bool { return l.account.WithdrawFor(attempt) }
+
 // Stats is a look at a budget, in tokens but for the counts.
 type Stats struct {
 	Balance  float64 // what could be spent now
 	Ceiling  float64 // up to which deposits count
 	Spent    float64 // on retries, since the start, without what was refunded
 	Refunded float64 // for retries that were not sent after all
+	Repaid   float64 // for retries that helped
 	Dropped  float64 // of deposits above the ceiling
 	Denied   int64   // withdrawals refused
 	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
@@ -81,8 +89,8 @@ func (l *Local) Stats() Stats {
 	return Stats{
 		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
 		Spent: float64(b.Spent) / token, Refunded: float64(b.Refunded) / token,
-		Dropped: float64(b.Dropped) / token,
-		Denied:  b.Denied, Requests: b.Requests(),
+		Repaid: float64(b.Repaid) / token, Dropped: float64(b.Dropped) / token,
+		Denied: b.Denied, Requests: b.Requests(),
 	}
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -27,12 +28,13 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx.run.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
-		return l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+		return l.bounded(req, ctx)
 	}
 	event := AttemptEvent{
 		Service: ctx.run.call.record.Service,
 		Method:  methodOf(req),
 		Attempt: ctx.number,
+		Hedge:   ctx.hedge,
 		Waited:  ctx.run.lastWait,
 		Err:     errPanic,
 
@@ -44,8 +46,9 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		event.Duration = ctx.run.call.answered() - start
 		l.observers.attempt(req.Context(), event)
 	}()
-	resp, err := l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+	resp, err := l.bounded(req, ctx)
 	event.Err = err
+	ctx.resp = resp
 	if err == nil && resp != nil {
 		event.Status = resp.StatusCode
 	}
@@ -55,9 +58,9 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 // sending counts the attempt. Only the first of a call adds to the budget:
 // retries that earned credit would pay for more retries.
 func (r *run) sending() {
-	r.sent++
-	if r.sent == 1 && r.budget != nil {
-		r.budget.Deposit()
+	r.credit.sent()
+	if r.sent.Add(1) == 1 && r.credit.budget != nil {
+		r.credit.budget.Deposit()
 	}
 }
 
@@ -112,13 +115,14 @@ func (r *run) callID() string {
 // bounded sends the request with the time limit of an attempt, if there is
 // one. The limit ends with the response header, but the context of the attempt
 // lives until the body is closed or read to its end.
-func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Response, error) {
+func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
+	limit := attempt.run.call.policy.AttemptTimeout
 	if limit <= 0 {
 		return l.next.RoundTrip(req)
 	}
 	parent := req.Context()
 	ctx, cancel := context.WithCancelCause(parent)
-	late := &timeoutError{after: limit}
+	late := &timeoutError{after: limit, missing: missingHeader}
 	timer := time.AfterFunc(limit, func() { cancel(late) })
 	held := false
 	defer func() {
@@ -137,13 +141,14 @@ func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Re
 		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
 			return nil, late
 		}
-		return nil, &timeoutError{after: limit, err: err}
+		return nil, &timeoutError{after: limit, missing: missingHeader, err: err}
 	}
 	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
 		return resp, err
 	}
 	held = true
-	resp.Body = untilClosed(resp.Body, func() { cancel(nil) })
+	attempt.cancel = func() { cancel(nil) }
+	resp.Body = untilClosed(resp.Body, attempt.cancel)
 	return resp, nil
 }
 
@@ -182,4 +187,13 @@ type upgradedBody struct {
 func (b *upgradedBody) Close() error {
 	defer b.done()
 	return b.ReadWriteCloser.Close()
+}
+
+// CloseWrite ends the sending half of the connection, as the body of net/http
+// does where the connection can.
+func (b *upgradedBody) CloseWrite() error {
+	if c, ok := b.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return fmt.Errorf("transport: CloseWrite: %w", http.ErrNotSupported)
 }

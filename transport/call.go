@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -63,14 +64,14 @@ type call struct {
 
 // newCall fills in what is settled once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
-	service := t.serviceOf(req)
-	c.policy = t.policies.Load().of(service)
 	c.ctx = req.Context()
-	c.record.Service, c.record.Method = service, methodOf(req)
+	c.record.Method = methodOf(req)
 	if c.timed = len(t.observers) > 0; c.timed {
 		c.born = t.born
 		c.start = c.clock()
 	}
+	c.record.Service = t.serviceOf(req)
+	c.policy = t.policies.Load().of(c.record.Service)
 }
 
 // clock is monotonic. It costs half of time.Now, which reads two clocks.
@@ -91,30 +92,34 @@ func (c *call) elapsed() time.Duration {
 	return c.clock() - c.start
 }
 
-// entered notes the context that the call layers passed on.
-func (c *call) entered(ctx context.Context) {
+// passed notes the context that the call layers passed on.
+func (c *call) passed(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ctx = ctx
 }
 
-// settle records what RoundTrip returns where the loop did not run, and says
-// that it returned at all.
+// settle records what RoundTrip returns, and that it returned at all. Call
+// layers may return something else than the loop did, or never have run it.
 func (c *call) settle(resp *http.Response, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.returned = true
-	if c.record.Stop != "" {
-		return
-	}
+	stop := StopNotRetryable
 	switch {
 	case err != nil:
-		c.record.Stop, c.record.Err = StopNotRetryable, err
-	case resp != nil:
-		c.record.Stop, c.record.Status = StopNotRetryable, resp.StatusCode
-		if resp.StatusCode < 400 {
-			c.record.Stop = StopSucceeded
+		c.record.Status = 0
+		if c.record.Err == nil || !errors.Is(err, c.record.Err) {
+			c.record.Err = err
 		}
+	case resp != nil:
+		c.record.Status, c.record.Err = resp.StatusCode, nil
+		if resp.StatusCode < 400 {
+			stop = StopSucceeded
+		}
+	}
+	if c.record.Stop == "" {
+		c.record.Stop = stop
 	}
 }
 
@@ -135,17 +140,19 @@ func (c *call) end(os observers) {
 	os.call(ctx, record)
 }
 
-// report adds what a run of the loop came to.
+// report adds what a run of the loop came to. Service and Method stay
+// untouched: contexts give them out, and those are read without the lock, at
+// times by a goroutine of the base that outlives the call.
 func (c *call) report(r Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.Service, r.Method = c.record.Service, c.record.Method
-	r.Attempts += c.record.Attempts
-	r.Waited += c.record.Waited
+	c.record.Attempts += r.Attempts
+	c.record.Waited += r.Waited
+	c.record.Stop, c.record.Status, c.record.Err = r.Stop, r.Status, r.Err
+	c.record.WouldRetry = c.record.WouldRetry || r.WouldRetry
 	if c.timed {
-		r.Elapsed = c.elapsed()
+		c.record.Elapsed = c.elapsed()
 	}
-	c.record = r
 }
 
 func (c *call) snapshot() Call {
@@ -182,6 +189,11 @@ type attemptCtx struct {
 	context.Context
 	run    *run
 	number int
+	hedge  bool
+
+	slow   bool           // the guard saw it succeed, but late
+	resp   *http.Response // for a hook that panics
+	cancel func()         // ends it; nil without an AttemptTimeout
 }
 
 func (c *attemptCtx) Value(key any) any {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -30,17 +31,19 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 		c = new(call)
 		l.transport.newCall(c, req)
 	}
+	c.passed(req.Context())
 	return l.do(&run{call: c}, req)
 }
 
 // do sends the request until decide finds a reason not to.
 func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
-	r.begin(l, req)
+	r.loop, r.req = l, req
 	defer r.end()
-	body := r.firstBody()
+	body := r.begin()
 	for try := 1; ; try++ {
 		resp, err := r.send(body)
-		wait, stop := r.judge(try, resp, err)
+		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
+		wait, stop := r.judge(max(try, int(r.sent.Load())), resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
 		}
@@ -63,11 +66,11 @@ type run struct {
 	call   *call
 	loop   *loop
 	req    *http.Request // as it came, never changed
-	budget budget.Budget
+	credit credit
 	stream *stream // of a body without GetBody
 	first  attemptCtx
 
-	sent        int           // attempts that reached the attempt layer
+	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
 	afterStatus int           // what the attempt at hand replaces
 	afterErr    error
@@ -75,8 +78,10 @@ type run struct {
 	kept        *http.Response // the last real response, held in memory
 	id          string         // of the call, once a second attempt is sent
 	attempt     *http.Request  // the newest attempt
+	newest      *attemptCtx    // its context
 	body        io.Closer      // of the attempt being sent, for a base that panics
 
+	entered     bool // the body of the request is no longer RoundTrip's to close
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
@@ -84,18 +89,25 @@ type run struct {
 	own call
 }
 
-func (r *run) begin(l *loop, req *http.Request) {
-	r.loop, r.req = l, req
-	if r.call != &r.own {
-		r.call.entered(req.Context())
+// begin returns the body of the first attempt.
+func (r *run) begin() io.ReadCloser {
+	body := r.req.Body
+	if body != nil {
+		r.body = body
 	}
-	if l.budget != nil {
-		r.budget = l.budget(r.call.record.Service)
+	if r.loop.budget != nil {
+		r.credit.budget = r.loop.budget(r.call.record.Service)
 	}
+	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
+		return body
+	}
+	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
+	return r.stream.body()
 }
 
 // end runs on every path, a panic of the base or of a hook among them.
 func (r *run) end() {
+	r.credit.refund()
 	if r.over {
 		if r.stream != nil {
 			r.stream.end()
@@ -108,31 +120,23 @@ func (r *run) end() {
 	if r.stream != nil {
 		r.stream.abort()
 	}
-	r.call.report(Call{Attempts: r.sent, Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
+	if r.newest != nil && r.newest.resp != nil {
+		closeBody(r.newest.resp)
+	}
+	r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
 }
 
 // errPanic is what observers see of a call whose base panicked. The panic
 // itself passes on to the caller.
 var errPanic = errors.New("transport: panic in the chain")
 
-func (r *run) firstBody() io.ReadCloser {
-	body := r.req.Body
-	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
-		return body
+// rewound returns the body for another attempt where it is not a stream.
+func (r *run) rewound() (body io.ReadCloser, ok bool) {
+	if r.req.Body == nil || r.req.Body == http.NoBody {
+		return r.req.Body, true
 	}
-	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
-	return r.stream.body()
-}
-
-// rewound returns the body for another attempt.
-func (r *run) rewound() (io.ReadCloser, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream.body(), nil
-	case r.req.Body == nil || r.req.Body == http.NoBody:
-		return r.req.Body, nil
-	}
-	return r.req.GetBody()
+	body, err := r.req.GetBody()
+	return body, err == nil && body != nil
 }
 
 func (r *run) replayable() bool {
@@ -149,17 +153,19 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	if ctx.run != nil { // responses of earlier attempts may still hold that one
 		ctx = new(attemptCtx)
 	}
-	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent + 1}
+	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
+	r.newest = ctx
 	req := r.req.WithContext(ctx)
 	r.attempt = req
 	if body != nil {
 		req.Body, r.body = body, body
 	}
 	resp, err := r.loop.next.RoundTrip(req)
-	r.body = nil
+	r.body, ctx.resp = nil, resp
 	switch {
 	case err != nil && resp != nil: // a base that breaks the contract
 		closeBody(resp)
+		ctx.resp = nil
 		return nil, err
 	case err == nil && resp == nil:
 		return nil, errors.New("transport: the base returned neither a response nor an error")
@@ -191,9 +197,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		f.answer = answerOf(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
 		f.hint, _ = headers.Delay(resp.Header, time.Now())
-		if l.opener != nil {
-			f.openFor = l.opener.OpenFor(r.attempt)
-		}
+	}
+	if l.opener != nil && f.refused == "" {
+		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended = endedBy(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
@@ -205,26 +211,41 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 }
 
 // prepare readies another attempt and returns its body. A response that no
-// attempt replaces is left as it came.
-func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (io.ReadCloser, StopReason) {
-	// Before the response is given up: without a body there is no attempt.
-	body, bodyErr := r.rewound()
-	if bodyErr != nil {
-		return nil, StopBody
+// attempt replaces is left as it came, and so is the body that it answers: the
+// base may still be sending it.
+func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body io.ReadCloser, stop StopReason) {
+	if r.stream == nil {
+		// Before the response is given up: without a body there is no attempt.
+		var ok bool
+		if body, ok = r.rewound(); !ok {
+			return nil, StopBody
+		}
 	}
-	stop := r.await(r.req.Context(), wait, func() { r.replace(resp, err) })
+	stop = r.await(r.req.Context(), wait, func() StopReason {
+		if r.stream != nil {
+			// What was replayable before the wait may have streamed on since.
+			next, ok := r.stream.next()
+			if !ok {
+				return StopBody
+			}
+			body = next
+		}
+		r.replace(resp, err)
+		return ""
+	})
 	if stop != "" && body != nil {
 		body.Close()
 	}
 	return body, stop
 }
 
-// await pays for another attempt and waits. It calls paid once the attempt is
-// certain but for the caller's context.
-func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopReason {
+// await pays for another attempt and waits. It calls paid, which may still
+// find a reason to stop, once the attempt is certain but for that and the
+// caller's context.
+func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
 	if r.loop.dryRun && granted {
-		r.wouldRetry = true
+		r.wouldRetry, r.credit.paid = true, false
 		return StopDisabled
 	}
 	// A refusal is asked again after the wait, in which credit may come: a
@@ -234,13 +255,12 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		return StopBudget
 	}
 	if granted {
-		paid()
+		if stop := paid(); stop != "" {
+			return stop
+		}
 	}
 	r.call.header.Store(0)
 	if !sleep(ctx, wait) {
-		if granted {
-			r.refund()
-		}
 		r.interrupted = true
 		return endedBy(ctx)
 	}
@@ -250,22 +270,12 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		if !r.pay() {
 			return StopBudget
 		}
-		paid()
+		return paid()
 	}
 	return ""
 }
 
-// pay asks the budget for an attempt. The first to be sent is free.
-func (r *run) pay() bool {
-	return r.budget == nil || r.sent == 0 || r.budget.Withdraw()
-}
-
-// refund gives back what an attempt cost that was not sent after all.
-func (r *run) refund() {
-	if b, ok := r.budget.(interface{ Refund() }); ok && r.sent > 0 {
-		b.Refund()
-	}
-}
+func (r *run) pay() bool { return r.credit.pay(int(r.sent.Load()) + 1) }
 
 // replace gives up the answer in hand for another attempt.
 func (r *run) replace(resp *http.Response, err error) {
@@ -273,7 +283,7 @@ func (r *run) replace(resp *http.Response, err error) {
 	switch {
 	case resp != nil:
 		r.afterStatus = resp.StatusCode
-		r.kept = setAside(resp)
+		r.kept = setAside(resp, r.newest.cancel)
 	case err != nil:
 		if _, refused := refusedBy(err); !refused {
 			r.kept = nil
@@ -292,7 +302,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 	}
 	r.over = true
 	r.call.report(Call{
-		Attempts: r.sent, Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
+		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
 	})
 	return resp, nil
 }
@@ -301,9 +311,9 @@ func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
 	err = explained(err)
 	r.call.report(Call{
-		Attempts: r.sent, Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
+		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
 	})
-	return &Error{Attempts: r.sent, Stop: stop, Err: err, Waited: r.waited}
+	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 
 // endedBy returns the StopReason of a context that is done, else "".

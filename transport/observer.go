@@ -6,9 +6,9 @@ import (
 )
 
 // An Observer is told what the chain does. Nil fields are skipped. The funcs
-// are called on the goroutine of the caller, outside locks, in the order of
-// the observers; they may be called from several goroutines at once and must
-// be quick.
+// are called on the goroutine of the caller, or of a hedge, outside locks, in the
+// order of the observers; they may be called from several goroutines at once and
+// must be quick.
 type Observer struct {
 	// OnAttempt is called exactly once per attempt sent, when its response
 	// header or error is there. A request that breaker or guard refused is
@@ -25,6 +25,7 @@ type AttemptEvent struct {
 	Service  string
 	Method   string        // "" for Do
 	Attempt  int           // 1 on the first
+	Hedge    bool          // it was sent while another was under way
 	Waited   time.Duration // before this attempt; 0 on the first
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error

@@ -46,8 +46,9 @@ type Policy struct {
 	// while it streams. A call whose body is longer is not replayed. The
 	// default is 65,536 bytes.
 	MaxReplayBytes int64
-	// Statuses are the status codes worth another attempt. The default is
-	// 408, 425, 429, 500, 502, 503 and 504.
+	// Statuses are the status codes worth another attempt. The default, for
+	// nil, is 408, 425, 429, 500, 502, 503 and 504. A list that is empty but
+	// not nil, [] in JSON, means none: then only errors are.
 	Statuses []int
 }
 
@@ -70,7 +71,7 @@ func (p Policy) filled() *Policy {
 	if p.MaxReplayBytes == 0 {
 		p.MaxReplayBytes = defaultMaxReplayBytes
 	}
-	if len(p.Statuses) == 0 {
+	if p.Statuses == nil {
 		p.Statuses = defaultStatuses
 	}
 	p.Statuses = slices.Clone(p.Statuses) // the caller may go on to change theirs

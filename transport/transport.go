@@ -68,7 +68,8 @@ func (p *policies) of(service string) *Policy {
 
 // New returns the chain around base, which is [http.DefaultTransport] when it
 // is nil. Without options it sends a safe request up to three times, with
-// full jitter, within a local retry budget per service. All that is wrong
+// full jitter, within a local retry budget per service, and a guard holds
+// calls back while a service is overloaded. All that is wrong
 // with the options is joined into one error.
 func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	cfg := defaults()
@@ -87,7 +88,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		base = http.DefaultTransport
 	}
 	if cfg.budget == nil && !cfg.noBudget {
-		perService, err := budget.PerService(budget.Policy{Ratio: defaultRatio, MinPerSecond: defaultFloor}, defaultServices)
+		perService, err := budget.PerService(defaultBudget, defaultServices)
 		if err != nil {
 			return nil, fmt.Errorf("transport: default budget: %w", err)
 		}
@@ -117,8 +118,17 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		// does not cost the caller the answer in hand.
 		t.loop.opener, _ = t.loop.next.(opener)
 	}
-	if cfg.guard != nil {
-		t.loop.next = cfg.guard.wrap(t.loop.next)
+	var guard *guardLayer
+	if cfg.guard {
+		guard = newGuardLayer(t.loop.next)
+		t.loop.next = guard
+	}
+	if cfg.hedge != nil {
+		hedge, err := newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
+		if err != nil {
+			return nil, fmt.Errorf("transport: WithHedging: %w", err)
+		}
+		t.loop.next = hedge
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = Chain(&t.loop, cfg.callLayers...)
@@ -130,17 +140,11 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 // and the deadline all allow it, and returns the last real response or an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL == nil || req.Header == nil {
-		// The base has its own words for what is wrong with the request.
-		return t.base.RoundTrip(req)
-	}
 	r := new(run)
 	r.call = &r.own
+	defer t.leave(r, req)
 	t.newCall(r.call, req)
-	defer r.call.end(t.observers)
-	if t.keys {
-		req = withIdempotencyKey(req)
-	}
+	r.entered = true
 	resp, err := t.enter(r, req)
 	r.call.settle(resp, err)
 	return resp, err
@@ -148,10 +152,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // enter starts at the outermost layer.
 func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
+	if req.URL == nil || req.Header == nil {
+		// The base has its own words for what is wrong with the request.
+		return t.base.RoundTrip(req)
+	}
+	if t.keys {
+		req = withIdempotencyKey(req)
+	}
 	if t.entry == nil {
 		return t.loop.do(r, req)
 	}
 	return t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
+}
+
+// leave runs on every path, a panic of the func that names services among them.
+func (t *Transport) leave(r *run, req *http.Request) {
+	if !r.entered && req.Body != nil {
+		req.Body.Close()
+	}
+	r.call.end(t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
@@ -188,6 +207,9 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 }
 
 func (t *Transport) serviceOf(req *http.Request) string {
+	if req.URL == nil {
+		return strings.ToLower(req.Host)
+	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
 			return name

@@ -144,8 +144,9 @@ func (t *Tracing) ClientObserver() transport.Observer {
 
 func retryAttributes(e transport.AttemptEvent) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{attrAttempt.Int(e.Attempt), attrWaited.Float64(e.Waited.Seconds())}
-	after := "hedge" // the attempt before has not ended
+	after := "hedge" // the attempt before had not ended
 	switch {
+	case e.Hedge:
 	case e.AfterStatus != 0:
 		after = strconv.Itoa(e.AfterStatus)
 	case e.AfterErr != nil:

@@ -138,7 +138,7 @@ func (m *Metrics) onAttempt(_ context.Context, e transport.AttemptEvent) {
 }
 
 func reasonOf(e transport.AttemptEvent) result {
-	if e.AfterStatus == 0 && e.AfterErr == nil {
+	if e.Hedge {
 		return hedged
 	}
 	var refused interface{ RefusedFor() time.Duration }

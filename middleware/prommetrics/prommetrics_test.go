@@ -107,7 +107,6 @@ func TestAttempts(t *testing.T) {
 		{5, 500, nil, 429, nil},
 		{6, 0, context.Canceled, 500, nil},
 		{2, 404, nil, 408, nil},
-		{2, 101, nil, 0, nil},
 		{2, 200, nil, 0, refusal{broken}},
 	} {
 		m.Client().OnAttempt(t.Context(), transport.AttemptEvent{
@@ -115,6 +114,9 @@ func TestAttempts(t *testing.T) {
 			Waited: time.Duration(a.n-1) * time.Second, AfterStatus: a.after, AfterErr: a.afterErr,
 		})
 	}
+	m.Client().OnAttempt(t.Context(), transport.AttemptEvent{
+		Service: "users", Attempt: 2, Hedge: true, Status: 101, Duration: time.Second, Waited: time.Second,
+	})
 	check(t, reg, map[string]float64{
 		"client_attempts_total{1,unavailable,users}":   1,
 		"client_attempts_total{2,timeout,users}":       1,
