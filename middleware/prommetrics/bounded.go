@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // other is the label of what is not counted on its own.
@@ -90,24 +88,4 @@ func (b *bounded[T]) add(name string, limit int) *T {
 	next[name] = t
 	b.known.Store(&next)
 	return t
-}
-
-// A cell is a counter that is made when it is first needed.
-type cell struct {
-	made atomic.Pointer[prometheus.Counter]
-}
-
-// inc counts, and reports false if the counter has to be made first.
-func (c *cell) inc() bool {
-	if made := c.made.Load(); made != nil {
-		(*made).Inc()
-		return true
-	}
-	return false
-}
-
-// first is inc with the counter.
-func (c *cell) first(counter prometheus.Counter) {
-	c.made.Store(&counter) // a vector gives the same one every time
-	counter.Inc()
 }

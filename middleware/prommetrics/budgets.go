@@ -49,6 +49,8 @@ var budgetFigures = []figure[budget.Stats]{
 		func(s *budget.Stats) float64 { return math.Round(s.Spent + s.Refunded) }, "granted"),
 	figureOf(prometheus.CounterValue, "budget_withdrawals_total", withdrawals,
 		func(s *budget.Stats) float64 { return float64(s.Denied) }, "refused"),
+	figureOf(prometheus.CounterValue, "budget_repaid_tokens_total", "Credit returned for retries that helped.",
+		func(s *budget.Stats) float64 { return s.Repaid }),
 	figureOf(prometheus.CounterValue, "budget_refunds_total", "Retries that were granted but not sent after all.",
 		func(s *budget.Stats) float64 { return math.Round(s.Refunded) }),
 }

@@ -82,12 +82,13 @@ const (
 
 var reasonWords = append(resultWords[:], "refused", "hedge")
 
-// clientSeries is what a service has of the metrics.
+// clientSeries is what a service has of the metrics. All of it is made at once:
+// a ratio of which one side is not there yet is no ratio.
 type clientSeries struct {
 	calls    [len(stops)]tracked
-	attempts [len(attemptWords)][results]cell
-	retries  [reasons]cell
-	would    cell
+	attempts [len(attemptWords)][results]prometheus.Counter
+	retries  [reasons]prometheus.Counter
+	would    prometheus.Counter
 
 	callAttempts, attempt, wait prometheus.Observer
 	duration                    trackedDuration
@@ -103,10 +104,19 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 		callAttempts: v.callAttempts.WithLabelValues(s.label),
 		attempt:      v.attempt.WithLabelValues(s.label),
 		wait:         v.wait.WithLabelValues(s.label),
+		would:        v.would.WithLabelValues(s.label),
 		duration:     trackedDuration{Observer: v.duration.WithLabelValues(s.label)},
 	}
 	for i, stop := range stops {
 		c.calls[i].Counter = v.calls.WithLabelValues(s.label, string(stop))
+	}
+	for n, attempt := range attemptWords {
+		for came, result := range resultWords {
+			c.attempts[n][came] = v.attempts.WithLabelValues(s.label, attempt, result)
+		}
+	}
+	for why, reason := range reasonWords {
+		c.retries[why] = v.retries.WithLabelValues(s.label, reason)
 	}
 	s.client.CompareAndSwap(nil, c)
 	return s.client.Load()
@@ -120,20 +130,13 @@ func (m *Metrics) Client() transport.Observer {
 }
 
 func (m *Metrics) onAttempt(_ context.Context, e transport.AttemptEvent) {
-	s := m.services.of(e.Service)
-	c := m.clientSeries(s)
-	n, came := min(max(e.Attempt, 1), len(attemptWords))-1, resultOf(e.Status, e.Err)
-	if cell := &c.attempts[n][came]; !cell.inc() {
-		cell.first(m.client.attempts.WithLabelValues(s.label, attemptWords[n], resultWords[came]))
-	}
+	c := m.clientSeries(m.services.of(e.Service))
+	n := min(max(e.Attempt, 1), len(attemptWords)) - 1
+	c.attempts[n][resultOf(e.Status, e.Err)].Inc()
 	c.attempt.Observe(e.Duration.Seconds())
-	if e.Attempt <= 1 {
-		return
-	}
-	c.wait.Observe(e.Waited.Seconds())
-	why := reasonOf(e)
-	if cell := &c.retries[why]; !cell.inc() {
-		cell.first(m.client.retries.WithLabelValues(s.label, reasonWords[why]))
+	if e.Attempt > 1 {
+		c.retries[reasonOf(e)].Inc()
+		c.wait.Observe(e.Waited.Seconds())
 	}
 }
 
@@ -149,13 +152,11 @@ func reasonOf(e transport.AttemptEvent) result {
 }
 
 func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
-	s := m.services.of(call.Service)
-	c := m.clientSeries(s)
-	calls := &c.calls[stopIndex(call.Stop)]
+	c := m.clientSeries(m.services.of(call.Service))
 	c.callAttempts.Observe(float64(call.Attempts))
-	if call.WouldRetry && !c.would.inc() {
-		c.would.first(m.client.would.WithLabelValues(s.label))
+	if call.WouldRetry {
+		c.would.Inc()
 	}
 	m.observe(ctx, &c.duration, call.Elapsed)
-	m.count(ctx, calls, heldBack(call.Stop))
+	m.count(ctx, &c.calls[stopIndex(call.Stop)], heldBack(call.Stop))
 }

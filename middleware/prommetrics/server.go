@@ -22,9 +22,7 @@ var verdictWords = append(append([]string(nil), resultWords[:]...), "shed", "pan
 const maxReasons = 32
 
 type serverSeries struct {
-	requests, shed, would, retries *prometheus.CounterVec
-
-	verdicts        [verdicts]cell
+	verdicts        [verdicts]prometheus.Counter
 	reasons         bounded[reason]
 	admitted, again prometheus.Counter // of the retries
 	duration        trackedDuration
@@ -34,21 +32,19 @@ type serverSeries struct {
 
 // reason is a value of the label of that name.
 type reason struct {
-	label string
 	shed  tracked
-	would cell
+	would prometheus.Counter
 }
 
 func (m *Metrics) newServerSeries() *serverSeries {
+	requests := m.counters("server_requests_total", "Requests, by what they came to.", "result")
+	refused := m.counters("server_shed_total", "Requests refused without reaching the handler.", "reason")
+	would := m.counters("server_would_shed_total", "Requests that only a dry run kept from being refused.", "reason")
+	retries := m.counters("server_retries_total",
+		"Requests whose client says that they are not its first attempt.", "verdict")
 	s := &serverSeries{
-		requests: m.counters("server_requests_total",
-			"Requests, by what they came to.", "result"),
-		shed: m.counters("server_shed_total",
-			"Requests refused without reaching the handler.", "reason"),
-		would: m.counters("server_would_shed_total",
-			"Requests that only a dry run kept from being refused.", "reason"),
-		retries: m.counters("server_retries_total",
-			"Requests whose client says that they are not its first attempt.", "verdict"),
+		admitted: retries.WithLabelValues("admitted"),
+		again:    retries.WithLabelValues("shed"),
 		duration: trackedDuration{Observer: m.durations("server_request_duration_seconds",
 			"Time of requests that reached the handler, from their arrival.").WithLabelValues()},
 		queueWait: m.durations("server_queue_wait_seconds",
@@ -58,11 +54,12 @@ func (m *Metrics) newServerSeries() *serverSeries {
 		limit: m.gauge("server_limit_requests",
 			"Requests for which there was room in the handler then; 0 if nothing limits them."),
 	}
-	s.admitted = s.retries.WithLabelValues("admitted")
-	s.again = s.retries.WithLabelValues("shed")
+	for v, word := range verdictWords {
+		s.verdicts[v] = requests.WithLabelValues(word)
+	}
 	s.reasons.limit = maxReasons
 	s.reasons.make = func(label string) *reason {
-		return &reason{label: label, shed: tracked{Counter: s.shed.WithLabelValues(label)}}
+		return &reason{shed: tracked{Counter: refused.WithLabelValues(label)}, would: would.WithLabelValues(label)}
 	}
 	for _, r := range []middleware.ShedReason{middleware.ShedExpired, middleware.ShedConcurrency} {
 		s.reasons.of(string(r))
@@ -78,36 +75,25 @@ func (m *Metrics) Server() middleware.Observer {
 func (m *Metrics) onRequest(ctx context.Context, e middleware.Event) {
 	s := m.server
 	v := verdictOf(e)
-	if cell := &s.verdicts[v]; !cell.inc() {
-		cell.first(s.requests.WithLabelValues(verdictWords[v]))
+	s.verdicts[v].Inc()
+	retries := s.again
+	if v != shed {
+		m.observe(ctx, &s.duration, e.Duration)
+		retries = s.admitted
 	}
-	if e.Shed != middleware.ShedNone {
-		m.onShed(ctx, s.reasons.of(string(e.Shed)), e.DryRun)
+	if e.Attempt > 1 {
+		retries.Inc()
 	}
 	switch {
-	case v == shed:
-		if e.Attempt > 1 {
-			s.again.Inc()
-		}
+	case e.Shed == middleware.ShedNone:
+	case e.DryRun:
+		s.reasons.of(string(e.Shed)).would.Inc()
 	default:
-		m.observe(ctx, &s.duration, e.Duration)
-		if e.Attempt > 1 {
-			s.admitted.Inc()
-		}
+		m.count(ctx, &s.reasons.of(string(e.Shed)).shed, true)
 	}
 	s.queueWait.Observe(e.QueueWait.Seconds())
 	s.inFlight.Set(float64(e.InFlight))
 	s.limit.Set(float64(e.Limit))
-}
-
-func (m *Metrics) onShed(ctx context.Context, r *reason, dryRun bool) {
-	if !dryRun {
-		m.count(ctx, &r.shed, true)
-		return
-	}
-	if !r.would.inc() {
-		r.would.first(m.server.would.WithLabelValues(r.label))
-	}
 }
 
 func verdictOf(e middleware.Event) result {
