@@ -28,7 +28,7 @@ func print(spans []sdktrace.ReadOnlySpan) {
 				for _, kv := range s.Attributes() {
 					switch kv.Key {
 					case "evenkeel.stop", "evenkeel.attempts", "http.request.resend_count", "http.response.status_code":
-						fmt.Printf(" %s=%s", kv.Key, kv.Value.Emit())
+						fmt.Printf(" %s=%s", kv.Key, kv.Value.String())
 					}
 				}
 				fmt.Println()

@@ -61,7 +61,7 @@ func chain(t testing.TB, tracing *oteltrace.Tracing, base http.RoundTripper, opt
 func attr(s sdktrace.ReadOnlySpan, key string) string {
 	for _, kv := range s.Attributes() {
 		if string(kv.Key) == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
