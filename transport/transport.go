@@ -26,16 +26,37 @@ func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) {
 // Chain puts the middlewares around base. The first is the outermost: it sees
 // a request first and its response last. A nil base is
 // [http.DefaultTransport]; nil middlewares are skipped.
+//
+// CloseIdleConnections reaches the base, or the outermost layer that has the
+// method: middlewares that are funcs need not have it.
 func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	idle, has := base.(idleCloser)
 	for i := len(mw) - 1; i >= 0; i-- {
-		if mw[i] != nil {
-			base = mw[i](base)
+		if mw[i] == nil {
+			continue
+		}
+		base = mw[i](base)
+		var own idleCloser
+		if own, has = base.(idleCloser); has {
+			idle = own
 		}
 	}
-	return base
+	if has || idle == nil {
+		return base
+	}
+	return &chain{RoundTripper: base, idleCloser: idle}
+}
+
+// idleCloser is what http.Client looks for.
+type idleCloser interface{ CloseIdleConnections() }
+
+// chain forwards CloseIdleConnections past layers that do not.
+type chain struct {
+	http.RoundTripper
+	idleCloser
 }
 
 // A Transport is the client chain: an [http.RoundTripper] that retries within
@@ -176,7 +197,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
 // Transport. The chain never calls it on its own.
 func (t *Transport) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+	if c, ok := t.base.(idleCloser); ok {
 		c.CloseIdleConnections()
 	}
 }

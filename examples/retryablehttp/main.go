@@ -81,16 +81,16 @@ func legacy(client *retryablehttp.Client, url string) error {
 func visit(client *http.Client, url string, s *shop) {
 	before := s.orders.Load()
 	// A write that fails after it was done: repeating it does it again.
-	answer := call(client, http.MethodPost, url+"/orders")
+	answer := call(client, http.MethodPost, url+"/orders", 10*time.Second)
 	fmt.Printf("  POST /orders %s; orders made: %d\n", answer, s.orders.Load()-before)
 	// A service that is down: its last answer says why.
-	fmt.Printf("  GET /down    %s\n", call(client, http.MethodGet, url+"/down"))
+	fmt.Printf("  GET /down    %s\n", call(client, http.MethodGet, url+"/down", 10*time.Second))
 	// A server that asks for an hour's patience of a caller who has none.
-	fmt.Printf("  GET /busy    %s\n", call(client, http.MethodGet, url+"/busy"))
+	fmt.Printf("  GET /busy    %s\n", call(client, http.MethodGet, url+"/busy", 500*time.Millisecond))
 }
 
-func call(client *http.Client, method, url string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+func call(client *http.Client, method, url string, patience time.Duration) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {

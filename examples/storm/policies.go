@@ -25,14 +25,14 @@ func allPolicies() []policy {
 	return []policy{
 		{"none", "no retry", "one attempt per call", noRetry, nil},
 		{"retryablehttp", "go-retryablehttp", "hashicorp/go-retryablehttp with its defaults", retryable, nil},
-		{"client", "evenkeel client", "evenkeel on the client: budget and breaker", evenkeel(withBreaker), nil},
-		// Refusals of a server that sheds count as failures, so that a breaker
-		// would make an outage of what the server has in hand.
-		{"both", "evenkeel both", "evenkeel in front of the backend, on the client the budget", evenkeel(), protected},
-		{"budget", "budget alone", "evenkeel on the client: budget, no breaker", evenkeel(), nil},
-		{"breaker", "breaker alone", "evenkeel on the client: breaker, no budget", evenkeel(withBreaker, noBudget), nil},
+		{"client", "evenkeel client", "evenkeel on the client, with its defaults", evenkeel(), nil},
+		{"both", "evenkeel both", "the same, and evenkeel in front of the backend", evenkeel(), protected},
+		{"budget", "budget alone", "evenkeel on the client: its budget, no guard", evenkeel(noGuard), nil},
+		{"breaker", "breaker alone", "evenkeel on the client: a breaker, no budget, no guard", evenkeel(withBreaker, noBudget, noGuard), nil},
 		{"server", "server alone", "evenkeel in front of the backend, no retry", noRetry, protected},
-		{"both-breaker", "both + breaker", "evenkeel in front of the backend, on the client budget and breaker", evenkeel(withBreaker), protected},
+		// Refusals of a server that sheds are failures to a breaker, which may
+		// make an outage of what the server has in hand.
+		{"both-breaker", "both + breaker", "both, and a breaker", evenkeel(withBreaker), protected},
 	}
 }
 
@@ -81,6 +81,10 @@ func withBreaker() (transport.Option, error) {
 		return nil, err
 	}
 	return transport.WithBreaker(circuits.Wrap), nil
+}
+
+func noGuard() (transport.Option, error) {
+	return transport.WithGuard(transport.Guard{Off: true}), nil
 }
 
 func noBudget() (transport.Option, error) { return transport.WithBudget(nil), nil }

@@ -27,7 +27,7 @@ func (s *storm) watch(w io.Writer, silent bool) (done func()) {
 func (s *storm) watching(w io.Writer, stop <-chan struct{}) {
 	terminal, width := isTerminal(w), 0
 	fmt.Fprintf(w, "%d clients call %g/s, the backend can serve %g/s, and stalls for %v after %v.\n"+
-		"Good answers per second:\n", s.cfg.clients, s.cfg.rate, s.cfg.capacity, s.cfg.stall, s.cfg.calm)
+		"Good answers / attempts sent, in each second:\n", s.cfg.clients, s.cfg.rate, s.cfg.capacity, s.cfg.stall, s.cfg.calm)
 	for i := range wholeSeconds(s.cfg.duration) {
 		if !until(s.start.Add(time.Duration(i+1)*time.Second), stop) {
 			if terminal {
@@ -57,7 +57,8 @@ func (s *storm) progressLine(i int) string {
 		b.WriteString("     ")
 	}
 	for _, l := range s.lanes {
-		fmt.Fprintf(&b, "  %s %3d", l.policy.name, l.tally.second(i).answers)
+		sec := l.tally.second(i)
+		fmt.Fprintf(&b, "  %s %3d/%-3d", l.policy.name, sec.answers, sec.attempts)
 	}
 	return b.String()
 }

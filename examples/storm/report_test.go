@@ -111,6 +111,7 @@ second         good policy       bad policy
 in the whole run     calls answered  back after the stall  load during the stall
 good policy                  82.0 %                   0 s                  1.20x
 bad policy                   25.0 %            not in 3 s                  3.00x
+Back means the first of three seconds that together have a goodput of 99 %.
 
 This machine was busy: 7 of 90 calls started late. Close other programs or lower -capacity.
 
@@ -118,6 +119,9 @@ bad policy: calls that failed for another reason than the stall: 1, such as: too
 `
 	if got := out.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if got, want := s.progressLine(1), "  1s STALL  good   0/12   bad   0/30 "; got != want {
+		t.Errorf("progress line %q, want %q", got, want)
 	}
 	if err := writeTables(brokenWriter{}, s.report()); err == nil {
 		t.Error("no error of a writer that fails")

@@ -52,6 +52,7 @@ func summaryTable(b *strings.Builder, r Report) {
 	for _, p := range r.Policies {
 		fmt.Fprintf(b, "%-18s %14.1f %% %21s %21.2fx\n", p.Title, p.SuccessPercent, back(r, p), p.StallAmplification)
 	}
+	b.WriteString("Back means the first of three seconds that together have a goodput of 99 %.\n")
 }
 
 func back(r Report, p PolicyReport) string {
