@@ -1,6 +1,9 @@
 package oteltrace
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/datapunk/evenkeel/transport"
@@ -35,13 +38,49 @@ type attemptLayer struct {
 func (l *attemptLayer) CloseIdleConnections() { closeIdle(l.next) }
 
 func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	if off, _ := ctx.Value(offKey{}).(bool); !off && !l.off {
+	if req.URL == nil || req.Header == nil {
+		return l.next.RoundTrip(req) // it has its own words for that
+	}
+	if off, _ := req.Context().Value(offKey{}).(bool); off || l.off {
+		carrier := &carrier{req: req}
+		l.propagators.Inject(req.Context(), carrier)
+		return l.next.RoundTrip(carrier.req)
+	}
+	if req.Trailer == nil && req.Header["Upgrade"] == nil {
 		return l.traced.RoundTrip(req)
 	}
-	carrier := &carrier{req: req}
-	l.propagators.Inject(ctx, carrier)
-	return l.next.RoundTrip(carrier.req)
+	o := &original{trailer: req.Trailer}
+	resp, err := l.traced.RoundTrip(req.WithContext(context.WithValue(req.Context(), originalKey{}, o)))
+	if err == nil && o.conn != nil {
+		if rw, ok := resp.Body.(io.ReadWriteCloser); ok {
+			resp.Body = &halfCloser{ReadWriteCloser: rw, conn: o.conn}
+		}
+	}
+	return resp, err
+}
+
+// original is what gets lost in otelhttp: it sends a copy of the trailers,
+// although their values may come while the body is read, and hides that the
+// body of an upgraded connection can be closed for writing alone.
+type original struct {
+	trailer http.Header
+	conn    io.ReadCloser // the body of a 101
+}
+
+type originalKey struct{}
+
+type halfCloser struct {
+	io.ReadWriteCloser
+	conn io.ReadCloser
+}
+
+func (h *halfCloser) CloseWrite() error { return closeWrite(h.conn) }
+
+func closeWrite(body io.Closer) error {
+	if c, ok := body.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return fmt.Errorf("oteltrace: CloseWrite: %w", http.ErrNotSupported)
 }
 
 // inside is beneath otelhttp, where the context has the span of the attempt,
@@ -63,8 +102,16 @@ func (l *inside) RoundTrip(req *http.Request) (*http.Response, error) {
 			span.End()
 		}
 	}()
+	o, _ := req.Context().Value(originalKey{}).(*original)
+	if o != nil {
+		req = req.WithContext(req.Context())
+		req.Trailer = o.trailer
+	}
 	resp, err := l.next.RoundTrip(req)
 	returned = true
+	if o != nil && err == nil && resp != nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		o.conn = resp.Body
+	}
 	return resp, err
 }
 

@@ -59,3 +59,6 @@ func (b *upgraded) Close() error {
 	defer b.end()
 	return b.ReadWriteCloser.Close()
 }
+
+// CloseWrite is there since the body of net/http has it.
+func (b *upgraded) CloseWrite() error { return closeWrite(b.ReadWriteCloser) }
