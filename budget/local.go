@@ -83,15 +83,19 @@ type Stats struct {
 	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
 }
 
-// Stats reads the budget; with traffic the figures agree only nearly.
-func (l *Local) Stats() Stats {
-	b := l.account.Books()
+// Stats is what the books show, in tokens.
+func (b Books) Stats() Stats {
 	return Stats{
 		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
 		Spent: float64(b.Spent) / token, Refunded: float64(b.Refunded) / token,
 		Repaid: float64(b.Repaid) / token, Dropped: float64(b.Dropped) / token,
 		Denied: b.Denied, Requests: b.Requests(),
 	}
+}
+
+// Stats reads the budget; with traffic the figures agree only nearly.
+func (l *Local) Stats() Stats {
+	return l.account.Books().Stats()
 }
 
 // wake starts the timer when a budget that lay still is used again. It lay
