@@ -133,6 +133,7 @@ func sum(t *testing.T, g prometheus.Gatherer, name string, pass func(labels map[
 // attempts: under retries, hedges, cancellation, panics, broken connections and
 // refusals of breaker, budget and guard.
 func TestEverybodyCountsTheSame(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const callers, each = 50, 200
 		registry := prometheus.NewRegistry()

@@ -32,6 +32,7 @@ func promtool(t *testing.T, stdin string, args ...string) {
 }
 
 func TestRules(t *testing.T) {
+	t.Parallel()
 	promtool(t, "", "check", "rules", "--lint-fatal", "rules.yml")
 	promtool(t, "", "test", "rules", "rules_test.yml")
 }
@@ -57,6 +58,7 @@ func TestDashboardQueries(t *testing.T) {
 
 // The one command, with a real Prometheus that scrapes it.
 func TestRun(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("prometheus"); err != nil {
 		if os.Getenv("EVENKEEL_PROMTOOL") == "required" {
 			t.Fatal(err)

@@ -95,6 +95,8 @@ func one(b bool) float64 {
 }
 
 func (m *Metrics) collectBudgets(ch chan<- prometheus.Metric) {
+	m.scraping.Lock()
+	defer m.scraping.Unlock()
 	local, fleet := m.local.scrape(), m.fleet.scrape()
 	for _, source := range sources(m, &m.budgets) {
 		for name, s := range source.all() {

@@ -1,8 +1,6 @@
 package prommetrics
 
 import (
-	"sync"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -35,8 +33,7 @@ type ledger[T any] struct {
 	figures []figure[T]
 	sum     func(*T, T) // adds up what is no counter
 
-	mu     sync.Mutex // held from scrape to end
-	seen   map[entry][]float64
+	seen   map[entry][]float64  // at the scrape before
 	totals map[string][]float64 // by label
 }
 
@@ -46,7 +43,8 @@ type entry struct {
 	name   string
 }
 
-// A scrape is one look at everything. It must be ended.
+// A scrape is one look at everything. There is one at a time, from before the
+// sources are read: of two, the one with the older figures might come last.
 type scrape[T any] struct {
 	*ledger[T]
 	seen   map[entry][]float64
@@ -54,7 +52,6 @@ type scrape[T any] struct {
 }
 
 func (l *ledger[T]) scrape() *scrape[T] {
-	l.mu.Lock()
 	if l.totals == nil {
 		l.totals = make(map[string][]float64)
 	}
@@ -87,7 +84,6 @@ func (s *scrape[T]) add(e entry, label string, t T) {
 
 // end sends the metrics. Counters stay when there is nothing left that counts.
 func (s *scrape[T]) end(ch chan<- prometheus.Metric) {
-	defer s.mu.Unlock()
 	s.ledger.seen = s.seen
 	for label, totals := range s.totals {
 		for i, f := range s.figures {

@@ -12,7 +12,8 @@ import (
 )
 
 // Metrics records what its observers are told. Make one with [New]; it is safe
-// for concurrent use and starts no goroutine.
+// for concurrent use and starts no goroutine. It is a [prometheus.Collector], by
+// which a registry can be told to forget it.
 type Metrics struct {
 	cfg      config
 	born     time.Time
@@ -27,8 +28,9 @@ type Metrics struct {
 	budgets  []*budgets
 	fleets   []*fleets
 
-	local ledger[budget.Stats]
-	fleet ledger[budget.FleetStats]
+	scraping sync.Mutex // guards the ledgers
+	local    ledger[budget.Stats]
+	fleet    ledger[budget.FleetStats]
 }
 
 // service is a value of the label of that name.

@@ -168,6 +168,20 @@ func TestNamesThatAreNoLabels(t *testing.T) {
 	}
 }
 
+// The comment of WithMaxServices says how many series a service has.
+func TestSeriesOfAService(t *testing.T) {
+	_, reg := build(t, prommetrics.WithServices("users"))
+	lines := 0
+	for line := range strings.Lines(scrape(t, reg, "text/plain")) {
+		if strings.Contains(line, `service="users"`) {
+			lines++
+		}
+	}
+	if lines != 109 {
+		t.Errorf("%d series, want 109", lines)
+	}
+}
+
 func TestNothingIsAllocatedWhenAllIsWell(t *testing.T) {
 	m, _ := build(t, prommetrics.WithNativeHistograms())
 	client, server := m.Client(), m.Server()
