@@ -24,13 +24,14 @@ type Account struct {
 	evidence bool
 	_        [35]byte
 
-	dropped atomic.Int64
-	spent   atomic.Int64
-	denied  atomic.Int64
-	brought atomic.Int64
-	repaid  atomic.Int64
-	armed   atomic.Bool
-	_       [20]byte
+	dropped  atomic.Int64
+	spent    atomic.Int64 // what was refunded included
+	refunded atomic.Int64
+	denied   atomic.Int64
+	brought  atomic.Int64
+	repaid   atomic.Int64
+	armed    atomic.Bool
+	_        [12]byte
 }
 
 // The bits of a mode. In the mode 0 both paths are at their shortest.
@@ -74,7 +75,7 @@ func (a *Account) Withdraw() bool {
 
 // Refund returns a token that was withdrawn for a retry which was not sent.
 func (a *Account) Refund() {
-	a.spent.Add(-token)
+	a.refunded.Add(token)
 	a.balance.Add(token)
 }
 
@@ -159,20 +160,23 @@ func (a *Account) Drop(keep int64) {
 func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
 
 // Books is what an account did since it was made, in micro-tokens but for
-// Denied, which counts withdrawals.
+// Denied, which counts withdrawals. Spent is without what was refunded, so that
+// it may fall; Spent and Refunded together never do.
 type Books struct {
-	Balance, Ceiling, Dropped, Spent, Brought int64
-	Repaid                                    int64 // for retries that helped; part of Brought
-	Denied                                    int64
-	mint                                      int64
+	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
+	Repaid                                              int64 // for retries that helped; part of Brought
+	Denied                                              int64
+	mint                                                int64
 }
 
 // Books reads the account. The fields are read one after the other, so with
 // traffic they agree only nearly.
 func (a *Account) Books() Books {
+	refunded := a.refunded.Load()
 	return Books{
 		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
-		Spent: a.spent.Load(), Brought: a.brought.Load(), Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
+		Spent: a.spent.Load() - refunded, Refunded: refunded, Brought: a.brought.Load(),
+		Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
 	}
 }
 

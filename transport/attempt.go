@@ -37,10 +37,13 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		Hedge:   ctx.hedge,
 		Waited:  ctx.run.lastWait,
 		Err:     errPanic,
+
+		AfterStatus: ctx.run.afterStatus,
+		AfterErr:    ctx.run.afterErr,
 	}
-	start := time.Now()
+	start := ctx.run.call.clock()
 	defer func() {
-		event.Duration = time.Since(start)
+		event.Duration = ctx.run.call.answered() - start
 		l.observers.attempt(req.Context(), event)
 	}()
 	resp, err := l.bounded(req, ctx)

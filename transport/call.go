@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -50,21 +51,51 @@ func CallOf(resp *http.Response) (Call, bool) {
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {
 	policy *Policy
-	start  time.Time // zero without observers
+	timed  bool          // there are observers
+	born   time.Time     // what clock counts from
+	start  time.Duration // by clock
+	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
 
 	returned bool       // from RoundTrip, which alone writes and reads it
-	mu       sync.Mutex // guards record
+	mu       sync.Mutex // guards what follows
+	ctx      context.Context
 	record   Call
 }
 
 // newCall fills in what is settled once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
 	c.record.Method = methodOf(req)
-	if len(t.observers) > 0 {
-		c.start = time.Now()
+	if c.timed = len(t.observers) > 0; c.timed {
+		c.ctx, c.born = req.Context(), t.born
+		c.start = c.clock()
 	}
 	c.record.Service = t.serviceOf(req)
 	c.policy = t.policies.Load().of(c.record.Service)
+}
+
+// clock is monotonic. It costs half of time.Now, which reads two clocks.
+func (c *call) clock() time.Duration { return time.Since(c.born) }
+
+// answered returns the time at which an answer came, which is now.
+func (c *call) answered() time.Duration {
+	now := c.clock()
+	c.header.Store(int64(now))
+	return now
+}
+
+// elapsed is up to the answer in hand, or up to now where there is none.
+func (c *call) elapsed() time.Duration {
+	if at := time.Duration(c.header.Load()); at > 0 {
+		return at - c.start
+	}
+	return c.clock() - c.start
+}
+
+// passed notes the context that the call layers passed on.
+func (c *call) passed(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ctx = ctx
 }
 
 // settle records what RoundTrip returns, and that it returned at all. Call
@@ -92,12 +123,16 @@ func (c *call) settle(resp *http.Response, err error) {
 }
 
 // end tells the observers, also of a call that panicked.
-func (c *call) end(ctx context.Context, os observers) {
+func (c *call) end(os observers) {
 	if len(os) == 0 {
 		return
 	}
-	record := c.snapshot()
-	record.Elapsed = time.Since(c.start)
+	c.mu.Lock()
+	ctx, record := c.ctx, c.record
+	c.mu.Unlock()
+	if record.Elapsed == 0 { // the loop did not run
+		record.Elapsed = c.elapsed()
+	}
 	if !c.returned {
 		record.Stop, record.Status, record.Err = StopNotRetryable, 0, errPanic
 	}
@@ -114,8 +149,8 @@ func (c *call) report(r *run, stop StopReason, status int, err error) {
 	c.record.Waited += r.waited
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
 	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
-	if !c.start.IsZero() {
-		c.record.Elapsed = time.Since(c.start)
+	if c.timed {
+		c.record.Elapsed = c.elapsed()
 	}
 }
 

@@ -101,14 +101,14 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	}
 	c := &call{policy: p.filled()}
 	c.record.Service = headers.Service(ctx)
-	if len(cfg.observers) > 0 {
-		c.start = time.Now()
+	if c.timed = len(cfg.observers) > 0; c.timed {
+		c.ctx, c.born = ctx, time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
-	defer c.end(ctx, cfg.observers)
+	defer c.end(cfg.observers)
 	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)
@@ -135,7 +135,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 			return nil
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() StopReason { return "" })
+			stop = r.await(ctx, f.wait, func() StopReason { r.afterErr = err; return "" })
 		}
 		switch {
 		case r.interrupted:
@@ -149,11 +149,13 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 // try runs op once, within AttemptTimeout.
 func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
-	event := AttemptEvent{Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic}
+	event := AttemptEvent{
+		Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic, AfterErr: r.afterErr,
+	}
 	if len(os) > 0 {
-		start := time.Now()
+		start := r.call.clock()
 		defer func() {
-			event.Duration = time.Since(start)
+			event.Duration = r.call.answered() - start
 			os.attempt(ctx, event)
 		}()
 	}

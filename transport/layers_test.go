@@ -184,8 +184,8 @@ func TestAttemptEvents(t *testing.T) {
 		}
 		want := []transport.AttemptEvent{
 			{Service: "api.test", Method: "GET", Attempt: 1, Duration: time.Second, Err: io.ErrUnexpectedEOF},
-			{Service: "api.test", Method: "GET", Attempt: 2, Waited: time.Minute, Duration: 2 * time.Second, Status: 503},
-			{Service: "api.test", Method: "GET", Attempt: 3, Waited: time.Minute, Duration: 3 * time.Second, Status: 503},
+			{Service: "api.test", Method: "GET", Attempt: 2, Waited: time.Minute, Duration: 2 * time.Second, Status: 503, AfterErr: io.ErrUnexpectedEOF},
+			{Service: "api.test", Method: "GET", Attempt: 3, Waited: time.Minute, Duration: 3 * time.Second, Status: 503, AfterStatus: 503},
 		}
 		if !slices.Equal(told.attempts, want) {
 			t.Errorf("attempts:\n%+v\nwant:\n%+v", told.attempts, want)

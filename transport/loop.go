@@ -31,6 +31,7 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 		c = new(call)
 		l.transport.newCall(c, req)
 	}
+	c.passed(req.Context())
 	return l.do(&run{call: c}, req)
 }
 
@@ -68,14 +69,16 @@ type run struct {
 	credit credit
 	stream *stream // of a body without GetBody
 
-	sent     atomic.Int32   // attempts that reached the attempt layer
-	lastWait time.Duration  // before the attempt at hand
-	waited   time.Duration  // in all
-	kept     *http.Response // the last real response, held in memory
-	id       uint64         // of the call, once a second attempt is sent
-	attempt  *http.Request  // the newest attempt
-	newest   *attemptCtx    // its context
-	body     io.Closer      // of the attempt at hand, for a base that panics
+	sent        atomic.Int32  // attempts that reached the attempt layer
+	lastWait    time.Duration // before the attempt at hand
+	afterStatus int           // what the attempt at hand replaces
+	afterErr    error
+	waited      time.Duration  // in all
+	kept        *http.Response // the last real response, held in memory
+	id          uint64         // of the call, once a second attempt is sent
+	attempt     *http.Request  // the newest attempt
+	newest      *attemptCtx    // its context
+	body        io.Closer      // of the attempt at hand, for a base that panics
 
 	entered     bool // the body of the request is no longer RoundTrip's to close
 	interrupted bool // the context ended during a wait
@@ -262,6 +265,7 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopRea
 			return stop
 		}
 	}
+	r.call.header.Store(0)
 	if !sleep(ctx, wait) {
 		r.interrupted = true
 		return endedBy(ctx)
@@ -281,8 +285,10 @@ func (r *run) pay() bool { return r.credit.pay(int(r.sent.Load()) + 1) }
 
 // replace gives up the answer in hand for another attempt.
 func (r *run) replace(resp *http.Response, err error) {
+	r.afterStatus, r.afterErr = 0, err
 	switch {
 	case resp != nil:
+		r.afterStatus = resp.StatusCode
 		r.kept = setAside(resp, r.newest.cancel)
 	case err != nil:
 		if _, refused := refusedBy(err); !refused {

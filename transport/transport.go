@@ -71,6 +71,7 @@ type Transport struct {
 	policies  atomic.Pointer[policies]
 	observers observers
 	keys      bool // WithIdempotencyKeys
+	born      time.Time
 }
 
 // policies is never changed once it is published.
@@ -119,6 +120,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
+		born:      time.Now(),
 	}
 	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
 
@@ -193,7 +195,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 	if !r.entered && req.Body != nil {
 		req.Body.Close()
 	}
-	r.call.end(req.Context(), t.observers)
+	r.call.end(t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
