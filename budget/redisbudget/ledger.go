@@ -157,7 +157,7 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 	keep := l.keep(interval)
 	surplus := max(balance-keep, 0)
 	if surplus == 0 && l.failing() && !l.paused() && !l.foreign {
-		a.want = max(math.Floor(l.lease(interval)-balance), 0)
+		a.want = max(math.Round(l.lease(interval)-balance), 0)
 		if denied > 0 && balance < 1 {
 			a.want = max(a.want, 1)
 		}
