@@ -238,7 +238,7 @@ func TestCloseHandsCreditBack(t *testing.T) {
 		}
 		pool := 0.0
 		for _, s := range m.kept {
-			pool += s.pool
+			pool += s.pool / token
 		}
 		if pool != held {
 			t.Errorf("the pools have %v, want the %v that was held", pool, held)

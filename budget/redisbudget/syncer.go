@@ -340,15 +340,15 @@ func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) ou
 		case err != nil:
 			l.exchanges++
 			l.lose(c.asks[i], c.at)
-			o.lost += c.asks[i].give
+			o.lost += c.asks[i].give / token
 		case l.apply(c.asks[i], answers[i], c.at, c.books[i], s.limits):
-			o.given += c.asks[i].give
+			o.given += c.asks[i].give / token
 			o.granted += answers[i].grant
 			if l.paused() != paused {
 				o.turned = append(o.turned, b)
 			}
 		default:
-			o.lost += c.asks[i].give
+			o.lost += c.asks[i].give / token
 			if !foreign {
 				o.foreign = append(o.foreign, b)
 			}
@@ -404,7 +404,7 @@ func (s *syncer) handBack(now time.Duration) []*call {
 		for _, b := range h.budgets {
 			b.mu.Lock()
 			books := b.account.Books()
-			a := ask{give: float64(b.account.TakeAbove(0)) / token}
+			a := ask{give: float64(b.account.TakeAbove(0))}
 			b.ledger.report(&a, now, s.limits.max, books)
 			if c == nil || len(c.keys) == maxKeys {
 				c = &call{shard: i, at: now}
