@@ -5,7 +5,8 @@
 --   ARGV[i]  what the process says about it, 12 doubles:
 --            ratio, floor, stock   its policy; stock is Pool in seconds, and 0
 --                                  if the call is about the switch alone
---            give, want            tokens to put in the pool, or to take out
+--            give                  micro-tokens to put in the pool
+--            want                  tokens to take out
 --            requests, spent, denied, present
 --                                  since it last said; present in seconds
 --            draw                  random, 0 <= draw < 1
@@ -20,7 +21,8 @@
 --            or the word "foreign", if what is there is not ours
 --
 -- A budget is one string: a tag with the version of this layout, then 8
--- doubles: pool, at (of the last call, in microseconds), decayed sums of
+-- doubles: pool (in micro-tokens, so that crumbs of many processes add up to
+-- whole tokens), at (of the last call, in microseconds), decayed sums of
 -- present, requests, want, spent and denied, and switch. No process is known by
 -- name. Only + - * / and floor are used on them, so that any implementation
 -- comes to the same bits.
@@ -33,6 +35,7 @@ local tag = 'evkbdgt1'
 local ttl = 600000 -- ms that an unused budget is remembered
 local long, short = 10, 1 -- s over which sums decay
 local soon = 0.5 -- s of wants that a pool should be able to serve
+local token = 1000000
 local most = 9007199254740992 -- 2^53; nothing here comes near it
 
 -- Servers without the struct library get the two functions that are used.
@@ -145,22 +148,24 @@ for i, key in ipairs(KEYS) do
 
     local pool, cap, grant = s[1], s[1], 0
     if stock > 0 then
-      cap = (rate * ratio + floor) * stock
-      if cap < 1 then cap = 1 end -- or no token would ever be whole
+      cap = (rate * ratio + floor) * stock * token
+      if cap < token then cap = token end -- or none would ever be whole
+      if cap > most / 2 then cap = most / 2 end
       local earned = el
       if earned > stock then earned = stock end
-      pool = pool + floor * earned + give
+      pool = pool + floor * earned * token + give
       if pool > cap then pool = cap end
-      if want > 0 and pool >= 1 then
+      if want > 0 and pool >= token then
         -- If the pool is short, each gets the same share of what it wants.
         -- Drawing lots for the part of a token keeps that true where the
         -- shares are small.
-        local share, need = want, wants / (short + el) * soon
+        local share, need = want, wants / (short + el) * soon * token
         if pool < need then share = want * pool / need end
         grant = math.floor(share + draw)
         if grant > want then grant = want end
-        if grant > math.floor(pool) then grant = math.floor(pool) end
-        pool = pool - grant
+        local whole = math.floor(pool / token)
+        if grant > whole then grant = whole end
+        pool = pool - grant * token
       end
     end
 
@@ -170,7 +175,7 @@ for i, key in ipairs(KEYS) do
     else
       redis.call('SET', key, v, 'PX', ttl)
     end
-    reply[i] = pack({grant, pool, cap, act / (long + el), rate,
+    reply[i] = pack({grant, pool / token, cap / token, act / (long + el), rate,
       ret / (short + el), den / (short + el), switch})
   end
 end

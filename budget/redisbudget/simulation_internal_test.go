@@ -154,7 +154,7 @@ func TestSimulationOfRareCalls(t *testing.T) {
 	for _, tt := range []struct {
 		instances int
 		least     float64 // of the failed calls that are retried
-	}{{10, 0.5}, {100, 0.6}, {1000, 0.7}} {
+	}{{10, 0.5}, {100, 0.6}, {1000, 0.6}} {
 		if tt.instances > 10 && raced {
 			continue
 		}
