@@ -145,7 +145,7 @@ func TestAllocations(t *testing.T) {
 // the same noise. The median over the rounds is reported, with the 10th and the
 // 90th percentile beside it.
 func BenchmarkStubShare(b *testing.B) {
-	r := newRace(b, func(base http.RoundTripper) http.RoundTripper { return base }, stub{})
+	r := newRace(b, func() http.RoundTripper { return stub{} })
 	for b.Loop() {
 		r.round(20000, func(rt http.RoundTripper) { send(b, rt, "GET", "http://api.test/v1") })
 	}
@@ -166,7 +166,7 @@ func BenchmarkStubShare(b *testing.B) {
 // bare transport in the same round. The server is another process.
 func BenchmarkLoopbackCPU(b *testing.B) {
 	url := startServer(b)
-	r := newRace(b, func(http.RoundTripper) http.RoundTripper { return &http.Transport{} }, nil)
+	r := newRace(b, func() http.RoundTripper { return &http.Transport{} })
 	for b.Loop() {
 		r.round(2000, func(rt http.RoundTripper) { send(b, rt, "GET", url) })
 	}
@@ -190,10 +190,21 @@ type race struct {
 	costs map[string][]float64 // CPU ns per request, by round
 }
 
-func newRace(b *testing.B, base func(http.RoundTripper) http.RoundTripper, over http.RoundTripper) *race {
-	r := &race{order: Contestants(), rts: map[string]http.RoundTripper{}, costs: map[string][]float64{}}
-	for _, c := range r.order {
-		own := base(over)
+// only narrows a race down, for more rounds in the same time.
+var only = flag.String("only", "", "race only these besides bare and failsafe-go, such as evenkeel,rehttp")
+
+// newRace gives each contestant a base of its own. The bare base runs twice:
+// what the second differs by from the first is the noise of the measurement.
+func newRace(b *testing.B, base func() http.RoundTripper) *race {
+	r := &race{rts: map[string]http.RoundTripper{}, costs: map[string][]float64{}}
+	again := Contestant{"bare-again", func(base http.RoundTripper) http.RoundTripper { return base }}
+	for _, c := range append(Contestants(), again) {
+		always := strings.HasPrefix(c.Name, "bare") || c.Name == "failsafe-go"
+		if *only != "" && !always && !slices.Contains(strings.Split(*only, ","), c.Name) {
+			continue
+		}
+		r.order = append(r.order, c)
+		own := base()
 		r.rts[c.Name] = c.Wrap(own)
 		if t, ok := own.(*http.Transport); ok {
 			b.Cleanup(t.CloseIdleConnections)
