@@ -125,7 +125,9 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
 		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
-		f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		if f.open() {
+			f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		}
 		if t, ok := ctx.Deadline(); ok {
 			f.deadline, f.left = true, time.Until(t)
 		}
