@@ -90,12 +90,12 @@ func TestOverload(t *testing.T) {
 				t.Parallel()
 				phase := 10 * time.Second
 				if s.Capacity > 1000 {
-					phase = 2 * time.Second
+					phase = time.Second
 				}
 				seeds, phase := size(phase)
 				s := s.Overload(load, phase)
 				phase = s.Phases[0].For
-				end := 3 * phase
+				end := 2*phase + s.Phases[2].For
 				var goodput, served, refused figures
 				for seed := range seeds {
 					r := simulate(t, s, seed, shedding)
