@@ -99,8 +99,8 @@ var scenes = []struct {
 }{
 	{"everything fails", scene{fails: outage}},
 	{"a fifth fails", scene{fails: zone}},
-	{"and half is cut off", scene{fails: zone, away: half}},
-	{"everything and Redis", scene{fails: outage, at: troubles, churn: 0.01}},
+	{"... half is cut off", scene{fails: zone, away: half}},
+	{"troubles", scene{fails: outage, at: troubles, churn: 0.01}},
 	{"quota of 50/s", scene{fails: outage, policy: budget.Policy{MinPerSecond: 50}}},
 }
 
