@@ -72,7 +72,8 @@ func (f figures) String() string {
 		100*f.peak, 100*f.steady, 100*f.target, f.excess, f.jain, f.used, f.perInstance, f.calls, f.most)
 }
 
-const header = "                                 peak  steady  target  excess   jain  used calls/i calls/s    most"
+var header = fmt.Sprintf("%-20s %6s  %6s %7s %7s %7s %6s %5s %7s %7s %7s",
+	"", "of", "peak", "steady", "target", "excess", "jain", "used", "calls/i", "calls/s", "most")
 
 var sizes = []struct {
 	instances int
