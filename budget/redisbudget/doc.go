@@ -85,30 +85,51 @@
 //
 // A process calls at most about three times in a second, and the fleet about
 // as often as [WithMaxSyncRate] has it, on top of one call in five seconds from
-// each. A call costs Redis 10 to 13 microseconds, or 5 to 8 for each budget
-// where many share one (Redis 7.0, one core of a 2020s server); a budget takes
-// 250 bytes, whatever the number of processes. So 10,000 processes need a tenth of a core
-// for each budget in use. In a cluster, [WithShards] spreads budgets over
-// masters.
+// each. A call takes some 30 microseconds of Redis for one budget, and less than
+// 15 for each where many share it; a budget takes 140 bytes, whatever the number
+// of processes (Redis 7.0 on a busy virtual machine of two cores; BenchmarkScript
+// measures yours). So 10,000 processes need about a seventh of a core for each
+// budget in use. In a cluster, [WithShards] spreads budgets over masters.
 //
 // A cluster client should have ContextTimeoutEnabled set: without it, it holds
 // on to a call after its deadline, and the next waits.
 //
 // # In figures
 //
-// Whole fleets of the code of this package in simulated time, with a model of
-// the script that is tested to be equal to it. Ratio is 0.1 and MinPerSecond 10;
-// 0.5% of attempts fail, and all of them, or those of a fifth of the processes,
-// for half a minute. Load is spread by Zipf's law. peak is the highest
-// ratio of any second, in per cent, steady that from the fifth second on,
-// beside its target; excess in seconds of budget; jain the fairness among
-// those that fail; used the part of the budget, or of what was asked for;
-// calls/i those of a process per second while calls fail, calls/s those of all
-// in the mean, and most in the busiest second. In troubles, Redis is away for
-// 8 seconds and comes back empty, is flushed, and fails over to a replica that
+// Whole fleets of the code of this package, in simulated time, with a model of
+// the script that is tested to be equal to it. Ratio is 0.1 and MinPerSecond
+// 10, with 1,000 requests per second for 10 processes, and 10 from each for
+// more; load is spread by Zipf's law. For half a minute all attempts fail, or
+// those of a fifth of the processes, and half of the fleet cannot reach Redis
+// for most of that; otherwise 0.5% fail. In troubles Redis is away for 8
+// seconds and comes back empty, is flushed, and fails over to a replica that
 // is a second behind, while 1% of the processes are replaced each second.
 //
-//	TABLE
+// peak is the ratio of the worst second in per cent; steady that from the fifth
+// second on, beside its target; excess is in seconds of budget; jain is the
+// fairness among the processes that fail, and used the part of the budget, or
+// of what was asked for, that was spent. calls/i are calls to Redis of one
+// process per second while calls fail, calls/s those of all in the mean, and
+// most in the busiest second. A process may hold a token, however small the
+// quota of the fleet: for quotas, excess grows and fairness has no meaning
+// where processes are many.
+//
+//	                         of    peak  steady  target  excess   jain  used calls/i calls/s    most
+//	everything fails         10    22.2   11.02   11.00    1.02  1.000  0.99    2.17      15      42
+//	a fifth fails            10    12.4   10.96   11.00    0.29  1.000  1.00    2.86      17      33
+//	... half is cut off      10    12.7    7.14   11.00    0.44  0.687  0.65    1.72      13      37
+//	troubles                 10    22.2   10.65   11.00    1.00  1.000  0.97    1.41      11      48
+//	quota of 50/s            10    10.0    5.00    5.00    1.19  0.996  1.00    2.94      19      50
+//	everything fails       1000    23.8   10.10   10.10    1.35  0.985  1.00    0.90     633    1999
+//	a fifth fails          1000    10.8   10.04   10.10    0.43  0.976  0.99    1.11     684    1149
+//	... half is cut off    1000    10.8    6.76   10.10    0.43  0.777  0.67    0.69     509    1344
+//	troubles               1000    22.9   10.03   10.10    1.28  0.983  0.99    0.65     530    1993
+//	quota of 50/s          1000     1.5    0.50    0.50    2.28  0.290  1.00    0.93     635    1906
+//	everything fails      10000    22.0   10.01   10.01    1.22  0.975  1.00    0.53    4302   11325
+//	a fifth fails         10000    11.1    9.77   10.01    0.24  0.974  0.98    0.72    4914   10344
+//	... half is cut off   10000    10.1    6.64   10.01    0.18  0.785  0.66    0.48    3942   10941
+//	troubles              10000    22.1    9.97   10.01    1.22  0.975  1.00    0.48    4117   13185
+//	quota of 50/s         10000     0.1    0.05    0.05    1.73  0.031  1.00    0.52    3896   10418
 //
 // go test -run TestSimulation -v -long ./budget/redisbudget prints it.
 package redisbudget

@@ -76,6 +76,7 @@ func ExampleFleet_Pause() {
 	if err := fleet.Resume(ctx, "payments"); err != nil {
 		fmt.Println(err)
 	}
+	b.Deposit()
 	fmt.Println("resumed:", b.Withdraw())
 	// Output:
 	// paused: false

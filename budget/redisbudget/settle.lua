@@ -38,19 +38,21 @@ local soon = 0.5 -- s of wants that a pool should be able to serve
 local token = 1000000
 local most = 9007199254740992 -- 2^53; nothing here comes near it
 
--- Servers without the struct library get the two functions that are used.
-local pack, parse
+-- Servers without the struct library get the two functions that are used:
+-- doubles to a string, and back.
+local pack8, parse
 if pcall(function() return struct.pack end) then
-  pack = function(t)
-    return struct.pack('<' .. string.rep('d', #t), unpack(t))
+  pack8 = function(a, b, c, d, e, f, g, h)
+    return struct.pack('<dddddddd', a, b, c, d, e, f, g, h)
   end
   parse = function(s)
-    return {struct.unpack('<' .. string.rep('d', #s / 8), s)}
+    if #s == 96 then return struct.unpack('<dddddddddddd', s) end
+    return struct.unpack('<dddddddd', s)
   end
 else
-  pack = function(t)
+  pack8 = function(...)
     local out = {}
-    for i, x in ipairs(t) do
+    for i, x in ipairs({...}) do
       local sign = 0
       if x < 0 then sign, x = 128, -x end
       local m, e = math.frexp(x)
@@ -83,21 +85,20 @@ else
       if b[8] > 127 then x = -x end
       out[i] = x
     end
-    return out
+    return unpack(out)
   end
 end
 
-local fresh = {0, 0, 0, 0, 0, 0, 0, 0}
-
--- read returns the doubles of a stored budget, or nil.
-local function read(v)
-  if #v ~= 72 or string.sub(v, 1, 8) ~= tag then return nil end
-  local s = parse(string.sub(v, 9))
-  for i = 1, 7 do
-    if not (s[i] >= 0 and s[i] < most) then return nil end
+-- stored returns the doubles of a budget, or nothing if v is not one.
+local function stored(v)
+  if #v ~= 72 or string.sub(v, 1, 8) ~= tag then return end
+  local a, b, c, d, e, f, g, h = parse(string.sub(v, 9))
+  -- The comparisons are false for what is not a number.
+  if a >= 0 and a < most and b >= 0 and b < most and c >= 0 and c < most and
+    d >= 0 and d < most and e >= 0 and e < most and f >= 0 and f < most and
+    g >= 0 and g < most and h > -most and h < most then
+    return a, b, c, d, e, f, g, h
   end
-  if not (s[8] > -most and s[8] < most) then return nil end
-  return s
 end
 
 local t = redis.call('TIME')
@@ -106,39 +107,36 @@ local time = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local reply = {}
 for i, key in ipairs(KEYS) do
   local v = redis.pcall('GET', key)
-  local s
+  local pool, at, act, req, wants, ret, den, switch
   if not v then
-    s = fresh
+    pool, act, req, wants, ret, den, switch = 0, 0, 0, 0, 0, 0, 0
+    at = time
   elseif type(v) == 'string' then
-    s = read(v)
+    pool, at, act, req, wants, ret, den, switch = stored(v)
   elseif not string.find(v.err, 'WRONGTYPE', 1, true) then
     return v
   end
-  if not s then
+  if not pool then
     reply[i] = 'foreign'
   else
-    local a = parse(ARGV[i])
-    local ratio, floor, stock, give, want = a[1], a[2], a[3], a[4], a[5]
-    local requests, spent, denied, present = a[6], a[7], a[8], a[9]
-    local draw, known, turn = a[10], a[11], a[12]
+    local ratio, floor, stock, give, want, requests, spent, denied, present,
+      draw, known, turn = parse(ARGV[i])
 
     -- A clock that trembles would earn the floor again and again, so the
     -- stored time does not follow it back, unless it went for good.
-    local now, at = time, s[2]
-    if s == fresh then at = now end
+    local now = time
     if now < at and at - now < 1000000 then now = at end
     local el = (now - at) / 1000000
     if el < 0 then el = 0 end
 
     local slow, fast = 1 + el / long, 1 + el / short
-    local act = s[3] / slow + present
-    local req = s[4] / slow + requests
-    local wants = s[5] / fast + want
-    local ret = s[6] / fast + spent
-    local den = s[7] / fast + denied
+    act = act / slow + present
+    req = req / slow + requests
+    wants = wants / fast + want
+    ret = ret / fast + spent
+    den = den / fast + denied
     local rate = req / (long + el)
 
-    local switch = s[8]
     if math.abs(known) > math.abs(switch) then switch = known end
     if turn ~= 0 then
       local newest = math.abs(switch) + 1
@@ -146,7 +144,7 @@ for i, key in ipairs(KEYS) do
       switch = turn * newest
     end
 
-    local pool, cap, grant = s[1], s[1], 0
+    local cap, grant = pool, 0
     if stock > 0 then
       cap = (rate * ratio + floor) * stock * token
       if cap < token then cap = token end -- or none would ever be whole
@@ -169,14 +167,14 @@ for i, key in ipairs(KEYS) do
       end
     end
 
-    v = tag .. pack({pool, now, act, req, wants, ret, den, switch})
+    v = tag .. pack8(pool, now, act, req, wants, ret, den, switch)
     if switch > 0 then
       redis.call('SET', key, v) -- a pause is not forgotten
     else
       redis.call('SET', key, v, 'PX', ttl)
     end
-    reply[i] = pack({grant, pool / token, cap / token, act / (long + el), rate,
-      ret / (short + el), den / (short + el), switch})
+    reply[i] = pack8(grant, pool / token, cap / token, act / (long + el), rate,
+      ret / (short + el), den / (short + el), switch)
   end
 end
 return reply

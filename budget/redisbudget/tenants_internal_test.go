@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -51,6 +52,7 @@ func TestPerServiceIsBounded(t *testing.T) {
 
 		// Out of use, they hand back what they hold and make room.
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if s := f.Stats("tenant-0"); s.Requests != 0 {
 			t.Errorf("still there: %+v", s)
 		}
@@ -162,7 +164,7 @@ func TestManyBudgetsShareCalls(t *testing.T) {
 			of(fmt.Sprint(i)).Deposit()
 		}
 		time.Sleep(3 * time.Second)
-		f.Stats("") // synchronises with nothing, but the bubble is still
+		synctest.Wait()
 		if most != maxKeys || budgets < 1000 || calls > budgets/maxKeys+5 {
 			t.Errorf("%d budgets in %d calls, at most %d in one", budgets, calls, most)
 		}
