@@ -52,7 +52,7 @@ func FuzzHeaders(f *testing.F) {
 					t.Errorf("%s %q %q: %v left, %+v", name, one, two, left, info)
 				}
 			case 504:
-				if d, ok := headers.TimeoutOf(r.Header, time.Now()); !ok || d > 0 {
+				if d, ok := headers.TimeoutOf(r.Header, time.Now()); !ok || d > time.Second { // or it passed on the way
 					t.Errorf("%s %q %q: expired, though %v is left", name, one, two, d)
 				}
 			default:
