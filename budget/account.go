@@ -20,7 +20,7 @@ type Account struct {
 	ceiling  atomic.Int64
 	mint     int64
 	wake     func()
-	asleep   atomic.Bool
+	mode     atomic.Uint32
 	evidence bool
 	_        [35]byte
 
@@ -30,13 +30,20 @@ type Account struct {
 	denied   atomic.Int64
 	brought  atomic.Int64
 	repaid   atomic.Int64
-	_        [16]byte
+	armed    atomic.Bool
+	_        [12]byte
 }
+
+// The bits of a mode. In the mode 0 both paths are at their shortest.
+const (
+	asleep = 1 << iota // the next call wakes the owner
+	shut               // nothing is granted
+)
 
 // NewAccount returns an account with the policy's mint, no credit and a
 // ceiling of one token. wake is called, on the goroutine of the caller, by the
-// first deposit or withdrawal after [Account.Sleep]; it must not block. It may
-// be nil.
+// first deposit or withdrawal after [Account.Sleep], and by the first refusal
+// after [Account.Arm]; it must not block. It may be nil.
 func NewAccount(p Policy, wake func()) *Account {
 	a := &Account{mint: p.mint(), wake: wake, evidence: p.Evidence}
 	a.ceiling.Store(token)
@@ -46,7 +53,7 @@ func NewAccount(p Policy, wake func()) *Account {
 // Deposit adds the mint of one request. Above the ceiling it is dropped: credit
 // that was not needed when it was earned is not owed later.
 func (a *Account) Deposit() {
-	if a.asleep.Load() {
+	if a.mode.Load() != 0 {
 		a.rouse()
 	}
 	if a.balance.Load() < a.ceiling.Load() {
@@ -58,11 +65,8 @@ func (a *Account) Deposit() {
 
 // Withdraw takes one token if there is one.
 func (a *Account) Withdraw() bool {
-	if a.asleep.Load() {
-		a.rouse()
-	}
-	if !a.take(token) {
-		a.denied.Add(1)
+	if a.mode.Load() != 0 && a.rouse()&shut != 0 || !a.take(token) {
+		a.deny()
 		return false
 	}
 	a.spent.Add(token)
@@ -88,14 +92,40 @@ func (a *Account) take(n int64) bool {
 	}
 }
 
-func (a *Account) rouse() {
-	if a.asleep.CompareAndSwap(true, false) && a.wake != nil {
+// rouse ends a sleep and returns the mode.
+func (a *Account) rouse() uint32 {
+	mode := a.mode.And(^uint32(asleep))
+	if mode&asleep != 0 && a.wake != nil {
+		a.wake()
+	}
+	return mode
+}
+
+func (a *Account) deny() {
+	a.denied.Add(1)
+	if a.armed.Load() && a.armed.CompareAndSwap(true, false) && a.wake != nil {
 		a.wake()
 	}
 }
 
 // Sleep makes the next deposit or withdrawal call wake, once.
-func (a *Account) Sleep() { a.asleep.Store(true) }
+func (a *Account) Sleep() { a.mode.Or(asleep) }
+
+// Asleep reports whether there was no deposit and no withdrawal since Sleep.
+func (a *Account) Asleep() bool { return a.mode.Load()&asleep != 0 }
+
+// Arm makes the next refused withdrawal call wake, once.
+func (a *Account) Arm() { a.armed.Store(true) }
+
+// Shut refuses all withdrawals, whatever the balance is, until Shut(false).
+// Deposits count as before.
+func (a *Account) Shut(on bool) {
+	if on {
+		a.mode.Or(shut)
+	} else {
+		a.mode.And(^uint32(shut))
+	}
+}
 
 // Bring adds credit from elsewhere, such as the floor. It does not look at the
 // ceiling: who brings credit knows how much there may be.
@@ -119,8 +149,8 @@ func (a *Account) TakeAbove(keep int64) int64 {
 	}
 }
 
-// drop removes what the balance has above keep, as Deposit would have.
-func (a *Account) drop(keep int64) {
+// Drop removes what the balance has above keep, as Deposit would have.
+func (a *Account) Drop(keep int64) {
 	n := a.TakeAbove(keep)
 	a.brought.Add(n)
 	a.dropped.Add(n)

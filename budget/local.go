@@ -33,10 +33,10 @@ const firstCall = 3
 // NewLocal returns a budget of its own. The error names every field of the
 // policy that is wrong.
 func NewLocal(p Policy) (*Local, error) {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	p = p.filled()
+	p = p.Filled()
 	l := &Local{policy: p, stock: token}
 	if p.MinPerSecond > 0 {
 		l.stock = max(firstCall*token, l.worth(p.MinPerSecond))
@@ -137,7 +137,7 @@ func (l *Local) update() {
 	l.follow(requests, now)
 	ceiling := max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))
 	l.account.SetCeiling(ceiling)
-	l.account.drop(ceiling) // saved under heavier traffic than there is now
+	l.account.Drop(ceiling) // saved under heavier traffic than there is now
 	l.addFloor(elapsed)
 	l.books = l.account.Books()
 	if quiet && (l.policy.MinPerSecond == 0 || l.books.Balance >= l.stock) && l.rate == 0 {

@@ -38,7 +38,7 @@ type Services struct {
 // that was dropped goes on working for who still holds it.
 func NewServices(p Policy, maxServices int) (*Services, error) {
 	var errs []error
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if maxServices < 1 {
@@ -118,4 +118,4 @@ func (s *Services) drop() bool {
 
 // idle reports whether a budget is as if it were new: no timer runs and
 // nothing of its stock is missing.
-func (l *Local) idle() bool { return l.account.asleep.Load() }
+func (l *Local) idle() bool { return l.account.Asleep() }

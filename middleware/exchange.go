@@ -1,59 +1,77 @@
 package middleware
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// exchange is a request and its response: the ResponseWriter, the context's
-// value and what the event says, in one allocation.
+// exchange is a request and its response: the ResponseWriter of the handler and
+// what becomes of it, in one allocation. It is not pooled: a handler that
+// writes after it has returned must not hit another request. The order of the
+// fields keeps it small.
 type exchange struct {
 	http.ResponseWriter
 	machine *machine
+	origin  *http.Request // as it came
 	request *http.Request // as the handler sees it
-	ctx     infoCtx
-	info    Info
-	started time.Time
-	before  int // requests in the handler before this one
-	limit   int
+	about   *about        // nil if the handler is told nothing
+	shed    ShedReason
 
-	status   int // 0 until the header is written
-	bytes    int64
-	shed     ShedReason
+	started   time.Duration // these three since the epoch of the machine
+	entered   time.Duration // the handler
+	expires   time.Duration // its deadline; 0: none
+	queueWait time.Duration
+	bytes     int64
+
+	status int32 // 0 until the header is written
+	before int32 // requests in the handler before this one
+	limit  int32
+	probe  int32 // it belongs to; 0: none
+
+	held     atomic.Bool // it has a slot
+	bounded  bool        // writes have a deadline
 	hijacked bool
 	done     bool // the handler returned instead of panicking
 }
 
-// infoCtx is the context of the handler.
-type infoCtx struct {
+// about is what the handler is told of its request, and the context by which it
+// is.
+type about struct {
 	context.Context
-	info *Info
+	info Info
+	hop  headers.Hop
 }
 
-func (c *infoCtx) Value(key any) any {
-	if _, ok := key.(infoKey); ok {
-		return c.info
+// Value implements [context.Context].
+func (a *about) Value(key any) any {
+	switch key.(type) {
+	case infoKey:
+		return &a.info
+	case headers.HopKey:
+		return &a.hop
 	}
-	return c.Context.Value(key)
+	return a.Context.Value(key)
 }
 
-func (x *exchange) context(parent context.Context, left time.Duration, bounded bool) (context.Context, context.CancelFunc) {
-	cancel := context.CancelFunc(func() {})
-	if bounded {
-		parent, cancel = context.WithTimeout(parent, left)
+// tell gives the handler a request with a context of its own.
+func (x *exchange) tell() context.CancelFunc {
+	parent, cancel := x.origin.Context(), context.CancelFunc(func() {})
+	if x.expires > 0 {
+		parent, cancel = context.WithDeadline(parent, x.machine.epoch.Add(x.expires))
 	}
 	if d, ok := parent.Deadline(); ok {
-		x.info.Deadline = d
+		x.about.info.Deadline = d
 	}
-	x.ctx = infoCtx{Context: parent, info: &x.info}
-	return &x.ctx, cancel
+	x.about.info.QueueWait = x.queueWait
+	x.about.Context = parent
+	x.request = x.origin.WithContext(x.about)
+	return cancel
 }
 
 // returned is called when the handler has.
@@ -71,16 +89,43 @@ func (x *exchange) returned(w http.ResponseWriter) {
 	x.begin(http.StatusOK) // what net/http sends for a handler that wrote nothing
 }
 
-// end tells the observers, also of a handler that panicked.
+// hold notes that the request has a slot.
+func (x *exchange) hold(now time.Duration) {
+	x.entered = now
+	x.held.Store(true)
+}
+
+// leave gives the slot back, once, whoever comes first: the end of the handler,
+// a flush or a hijack.
+func (x *exchange) leave(counted bool) {
+	if !x.held.CompareAndSwap(true, false) {
+		return
+	}
+	g := x.machine.gate
+	now := g.now()
+	gone := x.origin.Context().Err() != nil || x.expires > 0 && now >= x.expires
+	g.leave(completion{
+		at: now, took: now - x.entered, dropped: gone, probe: int(x.probe), pattern: x.request.Pattern,
+	}, counted || gone)
+}
+
+// end gives the slot back and tells the observers, also of a handler that
+// panicked.
 func (x *exchange) end() {
+	// How soon a bug strikes says nothing about load.
+	x.leave(x.done)
+	x.unboundWrites()
+	// Whoever is around this asks the request as it came which pattern matched,
+	// and net/http removes the files of its form.
+	x.origin.Pattern, x.origin.MultipartForm = x.request.Pattern, x.request.MultipartForm
 	if len(x.machine.observers) == 0 {
 		return
 	}
 	panicked := !x.done && (x.shed == ShedNone || x.machine.dryRun)
 	e := Event{
-		Method: x.request.Method, Pattern: x.request.Pattern, Status: x.status, Bytes: x.bytes,
-		Duration: time.Since(x.started), QueueWait: x.info.QueueWait, InFlight: x.before, Limit: x.limit,
-		Attempt: x.info.Attempt, Shed: x.shed,
+		Method: x.request.Method, Pattern: x.request.Pattern, Status: int(x.status), Bytes: x.bytes,
+		Duration: x.machine.now() - x.started, QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
+		Attempt: x.attempt(), Shed: x.shed,
 		DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked, Panicked: panicked,
 	}
 	for _, o := range x.machine.observers {
@@ -90,19 +135,28 @@ func (x *exchange) end() {
 	}
 }
 
+// attempt returns which attempt the request is, 0 if nobody asked or it is not
+// known.
+func (x *exchange) attempt() int {
+	if x.about == nil {
+		return 0
+	}
+	return x.about.info.Attempt
+}
+
 // begin is called before anything that sends the header.
 func (x *exchange) begin(status int) {
 	if x.status != 0 {
 		return
 	}
-	x.status = status
+	x.status = int32(status)
 	h := x.Header()
-	if x.info.Attempt > 0 {
+	if n := x.attempt(); n > 0 {
 		if _, own := h[headers.RetryAttempt]; !own {
-			h[headers.RetryAttempt] = []string{headers.Attempt{N: x.info.Attempt}.String()}
+			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
 		}
 	}
-	complete(h, status)
+	x.complete(h, status)
 }
 
 // WriteHeader passes on every call, so that net/http logs a superfluous one
@@ -116,6 +170,7 @@ func (x *exchange) WriteHeader(status int) {
 
 func (x *exchange) Write(p []byte) (int, error) {
 	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(p)))
 	n, err := x.ResponseWriter.Write(p)
 	x.bytes += int64(n)
 	return n, err
@@ -128,7 +183,11 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) FlushError() error {
 	before := x.status
 	x.begin(http.StatusOK)
+	x.boundWrites(buffered + 1)
 	err := http.NewResponseController(x.ResponseWriter).Flush()
+	if err == nil {
+		x.leave(true) // the work is done, or goes on for as long as the client likes
+	}
 	if errors.Is(err, http.ErrNotSupported) {
 		x.status = before // nothing was sent
 	}
@@ -137,72 +196,8 @@ func (x *exchange) FlushError() error {
 
 func (x *exchange) writeString(s string) (int, error) {
 	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(s)))
 	n, err := io.WriteString(x.ResponseWriter, s)
 	x.bytes += int64(n)
 	return n, err
-}
-
-// The shapes have the optional methods of the writers they wrap, which are
-// those of net/http's HTTP/1 and HTTP/2 servers, and no more: a handler tells
-// by a type assertion what it can do.
-type (
-	http1Writer   struct{ exchange }
-	http2Writer   struct{ exchange }
-	flusherWriter struct{ exchange }
-)
-
-// wrap returns the writer for the handler and the exchange inside it.
-func wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	_, flusher := w.(http.Flusher)
-	_, hijacker := w.(http.Hijacker)
-	_, pusher := w.(http.Pusher)
-	_, readerFrom := w.(io.ReaderFrom)
-	switch {
-	case flusher && hijacker && readerFrom:
-		x := &http1Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	case flusher && pusher:
-		x := &http2Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	case flusher:
-		x := &flusherWriter{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	}
-	x := &exchange{ResponseWriter: w}
-	return x, x
-}
-
-func (w *http1Writer) Flush()                              { w.FlushError() }
-func (w *http1Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *http2Writer) Flush()                              { w.FlushError() }
-func (w *http2Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *flusherWriter) Flush()                            { w.FlushError() }
-func (w *flusherWriter) WriteString(s string) (int, error) { return w.writeString(s) }
-
-func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.ResponseWriter.(http.Hijacker).Hijack()
-	if err == nil {
-		w.hijacked = true
-	}
-	return conn, rw, err
-}
-
-// ReadFrom keeps the way to sendfile open.
-func (w *http1Writer) ReadFrom(r io.Reader) (int64, error) {
-	before := w.status
-	w.begin(http.StatusOK)
-	n, err := w.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
-	w.bytes += n
-	if n == 0 {
-		w.status = before // the header was not sent, and may yet be another
-	}
-	return n, err
-}
-
-func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	p, ok := w.ResponseWriter.(http.Pusher)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return p.Push(target, opts)
 }

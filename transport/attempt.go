@@ -68,32 +68,40 @@ func (r *run) sending() {
 // attempt this is and how long its answer is of use. The caller's own values
 // stay.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	var attempt, timeout string
-	if _, own := req.Header[headers.RetryAttempt]; !own && ctx.number > 1 {
-		attempt = headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}.String()
+	left := timeLeft(req.Context(), ctx.run.call.policy.AttemptTimeout)
+	if ctx.number == 1 && left == 0 {
+		return req
 	}
-	if _, own := req.Header[headers.RequestTimeoutMs]; !own {
-		left := ctx.run.call.policy.AttemptTimeout
-		if t, ok := req.Context().Deadline(); ok {
-			if until := time.Until(t); left == 0 || until < left {
-				left = max(until, time.Millisecond)
-			}
-		}
-		if left > 0 {
-			timeout = headers.FormatTimeout(left)
-		}
-	}
-	if attempt == "" && timeout == "" {
+	_, ownAttempt := req.Header[headers.RetryAttempt]
+	_, ownTimeout := req.Header[headers.RequestTimeoutMs]
+	ownAttempt = ownAttempt || ctx.number == 1
+	ownTimeout = ownTimeout || left == 0
+	if ownAttempt && ownTimeout {
 		return req
 	}
 	req = withHeader(req)
-	if attempt != "" {
-		req.Header[headers.RetryAttempt] = []string{attempt}
+	if !ownAttempt {
+		a := headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}
+		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
-	if timeout != "" {
-		req.Header[headers.RequestTimeoutMs] = []string{timeout}
+	if !ownTimeout {
+		req.Header[headers.RequestTimeoutMs] = []string{headers.FormatTimeout(left)}
 	}
 	return req
+}
+
+// timeLeft is how long an attempt may take: up to the deadline, and no longer
+// than limit. It is 0 without either.
+func timeLeft(ctx context.Context, limit time.Duration) time.Duration {
+	t, ok := ctx.Deadline()
+	if !ok {
+		return limit
+	}
+	left := max(time.Until(t), time.Millisecond)
+	if limit > 0 {
+		left = min(left, limit)
+	}
+	return left
 }
 
 // withHeader returns a copy of req whose header may be written.
@@ -106,10 +114,10 @@ func withHeader(req *http.Request) *http.Request {
 // callID tells the attempts of one call from those of others. It is no
 // secret, so it need not be hard to guess.
 func (r *run) callID() string {
-	if r.id == "" {
-		r.id = strconv.FormatUint(rand.Uint64(), 36)
+	if r.id == 0 {
+		r.id = rand.Uint64()
 	}
-	return r.id
+	return strconv.FormatUint(r.id, 36)
 }
 
 // bounded sends the request with the time limit of an attempt, if there is

@@ -13,6 +13,7 @@ type facts struct {
 	refused StopReason // breaker_open or guard if a layer refused to send, else ""
 	verdict headers.Verdict
 	ended   StopReason // cancelled or deadline if the caller's context is done, else ""
+	hop     StopReason // why retries are left to other hops of a chain, else ""
 
 	attempt, max int
 	safe         bool // the method or a key makes it safe to send twice
@@ -57,6 +58,8 @@ func decide(f facts) StopReason {
 		return f.refused
 	case f.max == 1:
 		return StopDisabled
+	case f.hop != "":
+		return f.hop
 	case f.attempt >= f.max:
 		return StopAttempts
 	case !f.safe && !f.unsent:

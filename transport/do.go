@@ -99,16 +99,16 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	if err := errors.Join(p.validate(), cfg.unfitForDo()); err != nil {
 		return fmt.Errorf("transport: Do: %w", err)
 	}
-	c := &call{policy: p.filled(), ctx: ctx, timed: len(cfg.observers) > 0}
+	c := &call{policy: p.filled()}
 	c.record.Service = headers.Service(ctx)
-	if c.timed {
+	if len(cfg.observers) > 0 {
 		c.born = time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
-	defer c.end(cfg.observers)
+	defer c.end(ctx, cfg.observers)
 	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)
@@ -124,14 +124,14 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		r.credit.settle(err == nil, false, false)
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
-		f.ended = endedBy(ctx)
+		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 		f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
 		if t, ok := ctx.Deadline(); ok {
 			f.deadline, f.left = true, time.Until(t)
 		}
 		stop := decide(f)
 		if stop == StopSucceeded {
-			r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop})
+			r.call.report(r, stop, 0, nil)
 			return nil
 		}
 		if stop == "" {

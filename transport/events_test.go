@@ -230,6 +230,19 @@ func TestLogInAFloodOfNames(t *testing.T) {
 		if len(got) != 256+100 {
 			t.Errorf("%d lines, want the quiet kinds forgotten", len(got))
 		}
+		got = lines(t, slog.LevelInfo, func(l transport.Observer) {
+			log = l
+			for range 11 { // one too many of each kind
+				flood(0, 256)
+			}
+			time.Sleep(2 * time.Second)
+			flood(1000, 1100) // no room: what was suppressed is still to be said
+			time.Sleep(time.Minute)
+			flood(2000, 2100)
+		})
+		if len(got) != 2560+10+100 {
+			t.Errorf("%d lines, want the kinds kept for a minute that have something to say", len(got))
+		}
 	})
 }
 

@@ -68,7 +68,6 @@ type run struct {
 	req    *http.Request // as it came, never changed
 	credit credit
 	stream *stream // of a body without GetBody
-	first  attemptCtx
 
 	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
@@ -76,17 +75,21 @@ type run struct {
 	afterErr    error
 	waited      time.Duration  // in all
 	kept        *http.Response // the last real response, held in memory
-	id          string         // of the call, once a second attempt is sent
+	id          uint64         // of the call, once a second attempt is sent
 	attempt     *http.Request  // the newest attempt
 	newest      *attemptCtx    // its context
-	body        io.Closer      // of the attempt being sent, for a base that panics
+	body        io.Closer      // of the attempt at hand, for a base that panics
 
 	entered     bool // the body of the request is no longer RoundTrip's to close
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
 
-	own call
+	// The first attempt and, without call layers, the call: most runs need no
+	// more than these, and so no more than this one allocation.
+	first    attemptCtx
+	firstReq http.Request
+	own      call
 }
 
 // begin returns the body of the first attempt.
@@ -123,7 +126,7 @@ func (r *run) end() {
 	if r.newest != nil && r.newest.resp != nil {
 		closeBody(r.newest.resp)
 	}
-	r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
+	r.call.report(r, StopNotRetryable, 0, errPanic)
 }
 
 // errPanic is what observers see of a call whose base panicked. The panic
@@ -149,14 +152,13 @@ func (r *run) replayable() bool {
 // send hands an attempt to the layers below. The request is a copy that shares
 // all but context and body with the caller's.
 func (r *run) send(body io.ReadCloser) (*http.Response, error) {
-	ctx := &r.first
-	if ctx.run != nil { // responses of earlier attempts may still hold that one
-		ctx = new(attemptCtx)
+	ctx, req := &r.first, &r.firstReq
+	if ctx.run != nil { // responses of earlier attempts may still hold those
+		ctx, req = new(attemptCtx), new(http.Request)
 	}
 	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
-	r.newest = ctx
-	req := r.req.WithContext(ctx)
-	r.attempt = req
+	*req = *r.req.WithContext(ctx)
+	r.newest, r.attempt = ctx, req
 	if body != nil {
 		req.Body, r.body = body, body
 	}
@@ -201,7 +203,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
-	f.ended = endedBy(ctx)
+	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
 	f.wait = p.delay(try, f.hint, l.backoff, resp)
 	if t, ok := ctx.Deadline(); ok {
@@ -220,6 +222,9 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 		if body, ok = r.rewound(); !ok {
 			return nil, StopBody
 		}
+		if body != nil {
+			r.body = body
+		}
 	}
 	stop = r.await(r.req.Context(), wait, func() StopReason {
 		if r.stream != nil {
@@ -234,6 +239,7 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 		return ""
 	})
 	if stop != "" && body != nil {
+		r.body = nil
 		body.Close()
 	}
 	return body, stop
@@ -301,18 +307,18 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 		resp = r.kept
 	}
 	r.over = true
-	r.call.report(Call{
-		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
-	})
+	passUp(r.req.Context(), resp, stop)
+	r.call.report(r, stop, resp.StatusCode, nil)
 	return resp, nil
 }
 
 func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
+	if r.req != nil { // nil for Do
+		passUp(r.req.Context(), nil, stop)
+	}
 	err = explained(err)
-	r.call.report(Call{
-		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
-	})
+	r.call.report(r, stop, 0, err)
 	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 

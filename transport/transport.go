@@ -167,6 +167,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.newCall(r.call, req)
 	r.entered = true
 	resp, err := t.enter(r, req)
+	if r.over { // what the loop reported is what is returned
+		r.call.returned = true
+		return resp, err
+	}
 	r.call.settle(resp, err)
 	return resp, err
 }
@@ -191,7 +195,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 	if !r.entered && req.Body != nil {
 		req.Body.Close()
 	}
-	r.call.end(t.observers)
+	r.call.end(req.Context(), t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
@@ -229,7 +233,7 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 
 func (t *Transport) serviceOf(req *http.Request) string {
 	if req.URL == nil {
-		return strings.ToLower(req.Host)
+		return lower(req.Host)
 	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
@@ -240,7 +244,18 @@ func (t *Transport) serviceOf(req *http.Request) string {
 	if host == "" {
 		host = req.Host
 	}
-	return strings.ToLower(host) // the same string when it is lower case already
+	return lower(host)
+}
+
+// lower is strings.ToLower with a short way for what is lower case already, as
+// nearly every host is.
+func lower(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= 'A' && c <= 'Z' || c >= 0x80 {
+			return strings.ToLower(s)
+		}
+	}
+	return s
 }
 
 func methodOf(req *http.Request) string {

@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// workers is how many requests a backend serves at a time. Capacity is set by
-// how long they take over each.
-const workers = 5
-
 // config is what a storm is like.
 type config struct {
 	duration time.Duration // in which calls arrive

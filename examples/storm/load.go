@@ -60,17 +60,8 @@ func (s *storm) newLane(p policy) (*lane, error) {
 		}
 		l.bases, l.clients = append(l.bases, base), append(l.clients, client)
 	}
-	l.backend, err = startBackend(s.cfg, wrap, s.stalled)
+	l.backend, err = startBackend(newQueue(s.cfg, s.start), wrap)
 	return l, err
-}
-
-// stalled returns how long the stall still is at a time.
-func (s *storm) stalled(now time.Time) time.Duration {
-	since := now.Sub(s.start)
-	if since < s.cfg.calm {
-		return 0
-	}
-	return s.cfg.calm + s.cfg.stall - since
 }
 
 // run returns when every call has ended, or soon after ctx has.

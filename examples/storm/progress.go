@@ -63,18 +63,6 @@ func (s *storm) progressLine(i int) string {
 	return b.String()
 }
 
-// until waits for a time and reports false if stop came first.
-func until(t time.Time, stop <-chan struct{}) bool {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-stop:
-		return false
-	}
-}
-
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -113,7 +113,8 @@ good policy                  82.0 %                   0 s                  1.20x
 bad policy                   25.0 %            not in 3 s                  3.00x
 Back means the first of three seconds that together have a goodput of 99 %.
 
-This machine was busy: 7 of 90 calls started late. Close other programs or lower -capacity.
+This machine was busy: 7 of 90 calls started late, and the figures are worth less for it.
+Close other programs or lower -capacity.
 
 bad policy: calls that failed for another reason than the stall: 1, such as: too many open files
 `

@@ -73,7 +73,7 @@ func notes(b *strings.Builder, r Report) {
 		late += p.LateCalls
 	}
 	if late*100 > calls {
-		fmt.Fprintf(b, "\nThis machine was busy: %d of %d calls started late. Close other programs or lower -capacity.\n", late, calls)
+		fmt.Fprintf(b, "\nThis machine was busy: %d of %d calls started late, and the figures are worth less for it.\nClose other programs or lower -capacity.\n", late, calls)
 	}
 	for _, p := range r.Policies {
 		if n := p.Failures[kindOther]; n > 0 {

@@ -15,6 +15,7 @@ var contextChecks = []check{
 	{"context_released", "Once the body is closed, nothing hangs on the caller's context any more.", everywhere, contextReleased},
 	{"cancellation_reaches_base", "When the caller cancels, the base learns it, with the cause, also while the body is read.", everywhere, cancellationReachesBase},
 	{"cancellation_ends_call", "When the caller's context ends, so does RoundTrip, with an error that says so.", everywhere, cancellationEndsCall},
+	{"cancellation_ends_upload", "When the caller's context ends, so does RoundTrip, also while the base waits for more of the request's body, which it closes.", stub | http2, cancellationEndsUpload},
 }
 
 // steps is a handler that sends its response step by step.
@@ -221,3 +222,46 @@ func (e *env) ended(k kind, early bool, end func() (context.Context, func()), wa
 
 // isTimeout asks an error as http.Client does, which looks no deeper.
 func isTimeout(err error) bool { return (&url.Error{Err: err}).Timeout() }
+
+// net/http's HTTP/1 does wait for the body, whatever the layer does.
+func cancellationEndsUpload(e *env) error {
+	e.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.ReadFull(r.Body, make([]byte, 1))
+		e.hangs <- struct{}{}
+		io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler)
+	}))
+	for _, rewind := range []bool{false, true} {
+		from, to := io.Pipe()
+		e.ends = append(e.ends, func() { to.Close() })
+		body := &source{r: from}
+		ctx, cancel := e.cancellable()
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "PUT", e.url, body)
+		if err != nil {
+			return err
+		}
+		req.ContentLength = -1
+		if rewind {
+			req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("there is no other body") }
+		}
+		done := e.start(req)
+		if err := e.within("sending a byte", func() error { _, err := io.WriteString(to, "x"); return err }); err != nil {
+			return err
+		}
+		if err := e.arrival(); err != nil {
+			return err
+		}
+		cancel()
+		r, err := e.finish(done)
+		switch {
+		case err != nil:
+			return err
+		case r.err == nil || !errors.Is(r.err, context.Canceled):
+			return fmt.Errorf("RoundTrip ended with %v, want an error that is %q", r, context.Canceled)
+		case !e.eventually(func() bool { closed, _, _ := body.state(); return closed }):
+			return errors.New("the request's body was not closed")
+		}
+	}
+	return nil
+}

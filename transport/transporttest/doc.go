@@ -26,7 +26,12 @@
 // It may send a request more than once, give it more header fields, and end it
 // with an error of its own making if that says why. It must not refuse what
 // the checks send; for a layer in a state in which it does refuse there is
-// [RunRefusing].
+// [RunRefusing]. One that has no CloseIdleConnections, as a func has none, is
+// not failed for that, but the end of idle_connections is skipped:
+// http.Client's method then does nothing.
+//
+// A base that breaks the contract itself, by a response and an error together
+// or by neither, is http.Client's to deal with; the checks have none.
 //
 // Each check calls wrap once and drops the layer afterwards. On the stub that
 // is inside the bubble, whose goroutines must end: a layer that keeps one for

@@ -1,0 +1,169 @@
+package middleware
+
+import "time"
+
+const (
+	shortWait    = 50 * time.Millisecond // longest wait in a queue that stands, or that of the work if it takes longer
+	leastPatient = 200 * time.Millisecond
+	leastQueue   = 128
+	mostQueue    = 8192
+)
+
+// queue holds the requests that wait for room in the handler. As long as it is
+// drained from time to time it is first in, first out, and takes in a burst.
+// One that has stood for an interval only adds its length to the latency of
+// every request: from then on the newest is served first, whose client still
+// waits for it, and the others are refused after a short wait. This is the
+// controlled delay of Nichols and Jacobson with the adaptive LIFO of Maurer,
+// "Fail at Scale" (ACM Queue 13, 8).
+//
+// The queue stands when, for an interval, the oldest request in it has always
+// waited for long; that it is not empty means little, since at a high load it
+// hardly ever is.
+//
+// It is not safe for concurrent use.
+type queue struct {
+	oldest, newest *waiter
+	length         int
+	since          time.Duration // when the oldest had last not waited for long
+	interval       time.Duration // after which it stands
+	short          time.Duration // wait in a queue that stands
+	standing       bool          // until nobody was refused for an interval
+	refused        time.Duration // when somebody last was
+}
+
+// A waiter is a request that waits. What it came to is sent once.
+type waiter struct {
+	next, before *waiter // newer, older
+	queued       bool
+	rank         int
+	outranked    bool          // one of a higher rank was let past
+	at           time.Duration // of its arrival
+	expires      time.Duration // when its deadline leaves no time for the work; 0 if it has none
+	done         chan outcome  // has room for it
+	probe        int
+}
+
+type outcome struct {
+	reason ShedReason // ShedNone: it has a slot
+	at     time.Duration
+}
+
+// watch brings up to date whether the queue stands. It must be called before
+// anything is asked.
+func (q *queue) watch(now time.Duration) {
+	switch {
+	case q.standing:
+		if now-q.refused >= q.interval {
+			q.standing, q.since = false, now
+		}
+	case q.length == 0 || now-q.oldest.at <= q.short:
+		q.since = now
+	case now-q.since >= q.interval:
+		q.standing, q.refused = true, now
+	}
+}
+
+// patience is how long a request that arrives now may wait.
+func (q *queue) patience() time.Duration {
+	if q.standing {
+		return q.short
+	}
+	return q.interval
+}
+
+func (q *queue) push(w *waiter) {
+	if q.length == 0 {
+		q.oldest = w
+	} else {
+		q.newest.next, w.before = w, q.newest
+	}
+	q.newest = w
+	q.length++
+	w.queued = true
+}
+
+func (q *queue) remove(w *waiter) {
+	if w.before != nil {
+		w.before.next = w.next
+	} else {
+		q.oldest = w.next
+	}
+	if w.next != nil {
+		w.next.before = w.before
+	} else {
+		q.newest = w.before
+	}
+	w.next, w.before, w.queued = nil, nil, false
+	q.length--
+}
+
+// resolve takes w out and tells it what it came to.
+func (q *queue) resolve(w *waiter, now time.Duration, reason ShedReason) {
+	q.remove(w)
+	w.done <- outcome{reason: reason, at: now}
+}
+
+// prune refuses those that have waited for as long as is of use.
+func (q *queue) prune(now time.Duration) (refused int) {
+	q.watch(now)
+	patience := q.patience()
+	for q.oldest != nil && now-q.oldest.at > patience {
+		q.resolve(q.oldest, now, q.oldest.reason(now))
+		refused++
+	}
+	return refused
+}
+
+// reason is why w is refused.
+func (w *waiter) reason(now time.Duration) ShedReason {
+	switch {
+	case w.expires > 0 && now >= w.expires:
+		return ShedExpired
+	case w.outranked:
+		return ShedPriority
+	}
+	return ShedQueue
+}
+
+// pick returns the next to be admitted: the highest rank, and of that the
+// newest if the queue stands, else the oldest.
+func (q *queue) pick(ranked bool) *waiter {
+	if !ranked {
+		if q.standing {
+			return q.newest
+		}
+		return q.oldest
+	}
+	best := q.oldest
+	for w := q.oldest; w != nil; w = w.next {
+		if w.rank > best.rank || q.standing && w.rank == best.rank {
+			best = w
+		}
+	}
+	for w := q.oldest; w != nil; w = w.next {
+		w.outranked = w.outranked || w.rank < best.rank
+	}
+	return best
+}
+
+// loser returns who makes room in a full queue for a request of the given
+// rank: the newest of a lower rank or, in a queue that stands, the one who has
+// waited for longest. It is nil if that is the request itself.
+func (q *queue) loser(rank int, ranked bool) (*waiter, ShedReason) {
+	var least *waiter
+	if ranked {
+		for w := q.oldest; w != nil; w = w.next {
+			if w.rank < rank && (least == nil || w.rank <= least.rank) {
+				least = w
+			}
+		}
+	}
+	switch {
+	case least != nil:
+		return least, ShedPriority
+	case q.standing && q.oldest.rank <= rank:
+		return q.oldest, ShedQueue
+	}
+	return nil, ShedQueue
+}
