@@ -76,6 +76,11 @@ func TestElapsed(t *testing.T) {
 				})
 				var call transport.Call
 				rt := build(t, slow, unlimited(), transport.WithObserver(transport.Observer{
+					OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
+						if e.Attempt == len(tt.answers) {
+							time.Sleep(time.Second) // which is no time of the call
+						}
+					},
 					OnCall: func(_ context.Context, c transport.Call) { call = c },
 				}))
 				time.Sleep(time.Hour) // the transport is older than the call
@@ -103,6 +108,7 @@ func TestElapsedOfACallCancelledWhileItWaits(t *testing.T) {
 		var call transport.Call
 		rt := build(t, &script{answers: []answer{{status: 503, header: http.Header{"Retry-After": {"20"}}}}}, unlimited(),
 			transport.WithObserver(transport.Observer{OnCall: func(_ context.Context, c transport.Call) { call = c }}))
+		time.Sleep(time.Hour) // the transport is older than the call
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(5*time.Second, cancel)
 		if _, err := rt.RoundTrip(get(t, ctx)); !errors.Is(err, context.Canceled) {
@@ -223,6 +229,19 @@ func TestLogInAFloodOfNames(t *testing.T) {
 		})
 		if len(got) != 256+100 {
 			t.Errorf("%d lines, want the quiet kinds forgotten", len(got))
+		}
+		got = lines(t, slog.LevelInfo, func(l transport.Observer) {
+			log = l
+			for range 11 { // one too many of each kind
+				flood(0, 256)
+			}
+			time.Sleep(2 * time.Second)
+			flood(1000, 1100) // no room: what was suppressed is still to be said
+			time.Sleep(time.Minute)
+			flood(2000, 2100)
+		})
+		if len(got) != 2560+10+100 {
+			t.Errorf("%d lines, want the kinds kept for a minute that have something to say", len(got))
 		}
 	})
 }

@@ -11,6 +11,7 @@ const (
 	linesPerWindow = 10
 	lineWindow     = time.Second
 	maxKinds       = 256
+	kindsAge       = time.Minute // what was suppressed is owed a line for so long
 )
 
 // callLog writes the lines of [Log].
@@ -78,7 +79,7 @@ func (l *callLog) sweep(now time.Time) bool {
 	l.swept = now
 	before := len(l.kinds)
 	for k, w := range l.kinds {
-		if now.Sub(w.began) >= lineWindow && w.suppressed == 0 {
+		if quiet := now.Sub(w.began); quiet >= kindsAge || quiet >= lineWindow && w.suppressed == 0 {
 			delete(l.kinds, k)
 		}
 	}

@@ -65,11 +65,7 @@ func (b *Shared) Stats() Stats {
 	defer b.mu.Unlock()
 	l, books := &b.ledger, b.account.Books()
 	s := Stats{
-		Stats: budget.Stats{
-			Balance: float64(books.Balance) / token, Ceiling: float64(books.Ceiling) / token,
-			Spent: float64(books.Spent) / token, Repaid: float64(books.Repaid) / token, Dropped: float64(books.Dropped) / token,
-			Denied: books.Denied, Requests: books.Requests(),
-		},
+		Stats:     books.Stats(),
 		Connected: l.connected, Paused: l.paused(), Interval: max(l.speakAt-l.saidAt, 0),
 		Given: l.given, Granted: l.granted, Lost: l.lost,
 		Exchanges: l.exchanges, Failures: l.failures,

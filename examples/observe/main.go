@@ -25,6 +25,7 @@ import (
 
 type config struct {
 	addr       string        // of the metrics page
+	redis      string        // of the fleet budget; "": one in memory
 	prometheus string        // the command; "" if there is none
 	runFor     time.Duration // 0: until interrupted
 }
@@ -32,6 +33,7 @@ type config struct {
 func main() {
 	var c config
 	flag.StringVar(&c.addr, "addr", "127.0.0.1:9464", "where to serve /metrics")
+	flag.StringVar(&c.redis, "redis", "", "address of the Redis that the fleet budget is in; by default one in memory")
 	flag.StringVar(&c.prometheus, "prometheus", "prometheus", "command of the Prometheus that scrapes it, if it is installed")
 	flag.DurationVar(&c.runFor, "for", 0, "how long to run; 0 until interrupted")
 	flag.Parse()
@@ -50,7 +52,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		ctx = bounded
 	}
 	registry := prometheus.NewRegistry()
-	s, err := newStack(registry, os.Stderr)
+	s, err := newStack(registry, c.redis, os.Stderr)
 	if err != nil {
 		return err
 	}

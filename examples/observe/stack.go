@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
-	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/middleware"
 	"github.com/datapunk/evenkeel/middleware/oteltrace"
 	"github.com/datapunk/evenkeel/middleware/prommetrics"
@@ -29,12 +28,13 @@ type stack struct {
 	url      string
 	client   *http.Client
 	provider *sdktrace.TracerProvider
+	fleet    *fleet
 }
 
 // services are what the client calls, by the first part of the path.
 var services = []string{"orders", "users"}
 
-func newStack(registry prometheus.Registerer, logs io.Writer) (*stack, error) {
+func newStack(registry prometheus.Registerer, redis string, logs io.Writer) (*stack, error) {
 	// A program gives the provider an exporter.
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01))))
 	tracing, err := oteltrace.New(
@@ -58,13 +58,17 @@ func newStack(registry prometheus.Registerer, logs io.Writer) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := newClient(metrics, tracing, logger)
-	if err != nil {
+	if s.fleet, err = joinFleet(redis); err != nil {
 		return nil, err
+	}
+	metrics.FleetBudgets(s.fleet.All)
+	chain, err := newClient(s.fleet, metrics, tracing, logger)
+	if err != nil {
+		return nil, errors.Join(err, s.fleet.end())
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.fleet.end())
 	}
 	s.url = "http://" + listener.Addr().String()
 	s.server = &http.Server{Handler: handler}
@@ -94,24 +98,19 @@ func (s *stack) newServer(metrics *prommetrics.Metrics, tracing *oteltrace.Traci
 	return tracing.Server(wrap(s.backend)), nil
 }
 
-func newClient(metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (*transport.Transport, error) {
+func newClient(shared *fleet, metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (*transport.Transport, error) {
 	circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
 	if err != nil {
 		return nil, err
 	}
-	budgets, err := budget.NewServices(budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}, 100)
-	if err != nil {
-		return nil, err
-	}
 	metrics.Breakers(circuits.All)
-	metrics.Budgets(budgets.All)
 	return transport.New(nil, append(tracing.Client(),
 		transport.WithServiceName(func(r *http.Request) string {
 			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 			return name
 		}),
 		transport.WithPolicy(transport.Policy{BaseDelay: 20 * time.Millisecond, AttemptTimeout: time.Second}),
-		transport.WithBudget(budgets.Budget),
+		transport.WithBudget(shared.PerService(policy, 100)),
 		transport.WithBreaker(circuits.Wrap),
 		transport.WithObserver(metrics.Client()),
 		transport.WithObserver(transport.Log(logger)),
@@ -120,5 +119,5 @@ func newClient(metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger 
 
 func (s *stack) close() error {
 	s.client.CloseIdleConnections()
-	return errors.Join(s.server.Close(), s.provider.Shutdown(context.Background()))
+	return errors.Join(s.fleet.end(), s.server.Close(), s.provider.Shutdown(context.Background()))
 }

@@ -10,6 +10,12 @@ import (
 
 var states = [...]breaker.State{breaker.StateClosed, breaker.StateHalfOpen, breaker.StateOpen}
 
+// transitions are the state changes that circuits make.
+var transitions = [...][2]breaker.State{
+	{breaker.StateClosed, breaker.StateOpen}, {breaker.StateOpen, breaker.StateHalfOpen},
+	{breaker.StateHalfOpen, breaker.StateOpen}, {breaker.StateHalfOpen, breaker.StateClosed},
+}
+
 var breakerState = prometheus.NewDesc("evenkeel_breaker_state",
 	"1 for the state that the circuit of a service is in; for other, how many circuits are in each.",
 	[]string{"service", "state"}, nil)
@@ -64,6 +70,9 @@ func (m *Metrics) collectBreakers(ch chan<- prometheus.Metric) {
 		}
 	}
 	for label, count := range counts {
+		for _, c := range transitions { // that the first of them is seen to count
+			m.changes.WithLabelValues(label, c[0].String(), c[1].String())
+		}
 		for i, state := range states {
 			ch <- prometheus.MustNewConstMetric(breakerState, prometheus.GaugeValue, count[i], label, state.String())
 		}

@@ -105,11 +105,11 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is for the registry.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
-	for _, v := range m.vecs {
-		v.Collect(ch)
-	}
 	m.collectBreakers(ch)
 	m.collectBudgets(ch)
+	for _, v := range m.vecs { // to which the others may have added
+		v.Collect(ch)
+	}
 }
 
 const namespace = "evenkeel"

@@ -110,6 +110,17 @@ func TestEveryStopReasonIsThere(t *testing.T) {
 	}
 }
 
+// So has every reason to shed.
+func TestEveryShedReasonIsThere(t *testing.T) {
+	_, reg := build(t)
+	got := samples(t, reg)
+	for _, reason := range constants(t, "../../middleware/observer.go", "ShedReason") {
+		if _, ok := got["server_shed_total{"+reason+"}"]; !ok && reason != "" {
+			t.Errorf("no series for the reason %s", reason)
+		}
+	}
+}
+
 // However many names there are, the series do not grow past the limit, and what
 // is over it allocates nothing.
 func TestManyHosts(t *testing.T) {
