@@ -70,7 +70,8 @@ type Transport struct {
 	service   func(*http.Request) string
 	policies  atomic.Pointer[policies]
 	observers observers
-	keys      bool // WithIdempotencyKeys
+	keys      bool        // WithIdempotencyKeys
+	guard     *guardLayer // nil with Guard.Off
 }
 
 // policies is never changed once it is published.
@@ -140,7 +141,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	var guard *guardLayer
 	if cfg.guard {
 		guard = newGuardLayer(t.loop.next)
-		t.loop.next = guard
+		t.loop.next, t.guard = guard, guard
 	}
 	if cfg.hedge != nil {
 		hedge, err := newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
