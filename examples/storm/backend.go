@@ -17,29 +17,39 @@ import (
 type backend struct {
 	slots   chan struct{} // one per worker; Go serves blocked senders in order
 	mean    time.Duration // of the exponential service time
-	stalled func(time.Time) time.Duration
+	health  func(time.Time) health
+	backlog chan struct{} // one per request that is here; nil: no bound
 	closing chan struct{}
 	server  *http.Server
-	url     string
+	host    string         // with the port: the name of the service
 	served  sync.WaitGroup // Serve
 
 	mu  sync.Mutex
 	rng *rand.Rand // service times, the same sequence for every policy
 }
 
-// startBackend serves on a free port of the loopback. The stall begins and
-// ends by the clock: stalled returns how long it still is.
-func startBackend(cfg config, wrap func(http.Handler) http.Handler, stalled func(time.Time) time.Duration) (*backend, error) {
+// health is how a backend fares at a time. The zero value is well.
+type health struct {
+	stall   time.Duration   // it serves nothing for so long
+	changed <-chan struct{} // closed if the stall ends early; nil: it does not
+	slow    float64         // it takes so many times as long; 0 means 1
+	broken  bool            // it answers 500, and at once
+}
+
+// startBackend serves on a free port of the loopback. It asks for its health
+// whenever a worker takes up a request.
+func startBackend(cfg config, wrap func(http.Handler) http.Handler, health func(time.Time) health) (*backend, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
+		backlog: cfg.backlog(),
 		slots:   make(chan struct{}, workers),
 		mean:    cfg.meanService(),
-		stalled: stalled,
+		health:  health,
 		closing: make(chan struct{}),
-		url:     "http://" + listener.Addr().String(),
+		host:    listener.Addr().String(),
 		rng:     rand.New(rand.NewPCG(cfg.seed, 1<<63)),
 	}
 	var handler http.Handler = b
@@ -55,33 +65,56 @@ func startBackend(cfg config, wrap func(http.Handler) http.Handler, stalled func
 	return b, nil
 }
 
-func (b *backend) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (b *backend) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if b.backlog != nil {
+		select {
+		case b.backlog <- struct{}{}:
+			defer func() { <-b.backlog }()
+		default: // it is not heard, as if the kernel's queue were full
+			select {
+			case <-req.Context().Done():
+			case <-b.closing:
+			}
+			return
+		}
+	}
 	select {
 	case b.slots <- struct{}{}:
 		defer func() { <-b.slots }()
 	case <-b.closing:
 		return
 	}
-	if b.pause(b.stalled(time.Now())) && b.pause(b.service()) {
+	h := b.health(time.Now())
+	for h.stall > 0 {
+		if !b.pause(h.stall, h.changed) {
+			return
+		}
+		h = b.health(time.Now())
+	}
+	if h.broken {
+		http.Error(w, "broken", http.StatusInternalServerError)
+		return
+	}
+	if b.pause(b.service(h.slow), nil) {
 		io.WriteString(w, "done\n")
 	}
 }
 
-func (b *backend) service() time.Duration {
+func (b *backend) service(slow float64) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Duration(b.rng.ExpFloat64() * float64(b.mean))
+	return time.Duration(b.rng.ExpFloat64() * float64(b.mean) * max(slow, 1))
 }
 
-// pause reports false if the backend is closed meanwhile.
-func (b *backend) pause(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
+// pause ends early when changed is closed. It reports false if the backend is
+// closed meanwhile.
+func (b *backend) pause(d time.Duration, changed <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-changed:
 		return true
 	case <-b.closing:
 		return false
