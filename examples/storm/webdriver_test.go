@@ -61,6 +61,8 @@ func startBrowser(t *testing.T) *browser {
 	}}}, &made)
 	b.session = base + "/session/" + made.SessionID
 	t.Cleanup(func() { b.command("DELETE", b.session, nil, nil) })
+	b.open("about:blank") // away from the browser's own page, whose requests are not ours
+	b.log("performance")
 	return b
 }
 
@@ -150,14 +152,37 @@ func (b *browser) await(expression string) {
 	eval[any](b, fmt.Sprintf("new Promise((done) => { const look = () => (%s) ? done(true) : setTimeout(look, 20); look(); })", expression))
 }
 
-// click clicks as a person does: what is out of sight or covered is an error.
-func (b *browser) click(selector string) {
+// find returns the URL of an element.
+func (b *browser) find(selector string) string {
 	b.t.Helper()
 	var element map[string]string
 	b.command("POST", b.session+"/element", map[string]string{"using": "css selector", "value": selector}, &element)
 	for _, id := range element {
-		b.command("POST", b.session+"/element/"+id+"/click", nil, nil)
+		return b.session + "/element/" + id
 	}
+	b.t.Fatalf("no element %s", selector)
+	return ""
+}
+
+// click clicks as a person does: what is out of sight or covered is an error.
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.command("POST", b.find(selector)+"/click", nil, nil)
+}
+
+// press presses keys at an element.
+func (b *browser) press(selector, keys string) {
+	b.t.Helper()
+	b.command("POST", b.find(selector)+"/value", map[string]string{"text": keys}, nil)
+}
+
+// point moves the mouse.
+func (b *browser) point(x, y int) {
+	b.t.Helper()
+	move := map[string]any{"type": "pointerMove", "duration": 0, "x": x, "y": y}
+	b.command("POST", b.session+"/actions", map[string]any{"actions": []any{
+		map[string]any{"type": "pointer", "id": "mouse", "actions": []any{move}},
+	}}, nil)
 }
 
 // devtools sends a command of the Chrome DevTools protocol.
