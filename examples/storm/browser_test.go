@@ -18,8 +18,8 @@ const (
 
 // The page does in a real browser what it is for.
 func TestPageInChromium(t *testing.T) {
-	url, stop := startPage(t, "-clients", "4", "-capacity", "80", "-stall", "4s")
 	b := startBrowser(t)
+	url, stop := startPage(t, "-clients", "4", "-capacity", "80", "-stall", "4s")
 	b.resize(1120, 900, 1)
 	b.open(url)
 	b.await(loaded)
@@ -195,18 +195,22 @@ func TestScreenshot(t *testing.T) {
 	if *screenshot == "" {
 		t.Skip("makes a picture with -screenshot only")
 	}
-	url, _ := startPage(t, "-policies", "retryablehttp,none,client,both,budget,client-breaker")
 	b := startBrowser(t)
+	args := strings.Fields("-policies retryablehttp,none,budget,client,client-breaker,both -clients 5 -capacity 150")
+	url, _ := startPage(t, args...)
 	b.resize(1120, 900, 1)
 	b.open(url)
 	await := func(at int) { b.await(fmt.Sprintf("storm.samples.length && %s.at > %d", last, at)) }
-	await(8)
+	await(12)
 	b.click("[data-fault=stall]")
-	await(34)
-	b.click("[data-policy=client]")
-	await(60)
+	await(40)
+	b.click("[data-policy=client-breaker]")
+	await(64)
 	b.click("[data-fault=stall]")
-	await(79)
+	await(89)
+	if busy := eval[string](b, `document.querySelector("#busy").textContent`); busy != "" {
+		t.Errorf("this picture is of no use: %s", busy)
+	}
 	b.point(0, 0)
 	eval[any](b, "document.activeElement.blur()")
 	b.picture(*screenshot, 1120)

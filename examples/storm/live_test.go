@@ -193,7 +193,7 @@ func TestOnlyAPageHasABacklog(t *testing.T) {
 		want int
 	}{
 		{config{capacity: 250, timeout: time.Second}, 0},
-		{config{capacity: 250, timeout: time.Second, http: ":8080"}, 2500},
+		{config{capacity: 250, timeout: time.Second, http: ":8080"}, 1250},
 		{config{capacity: 250, timeout: time.Minute, http: ":8080"}, 30000},
 		{config{capacity: 0.1, timeout: time.Second, http: ":8080"}, workers},
 	} {

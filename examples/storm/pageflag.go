@@ -51,12 +51,12 @@ func listenAddress(address string) (string, error) {
 }
 
 // backlog bounds the requests that wait at the backend, where a storm has no
-// end: to ten seconds of work, or twice what a client would wait. Those over it
+// end: to five seconds of work, or twice what a client would wait. Those over it
 // cannot be served in time anyway, so that clients see no difference.
 func (c config) backlog() chan struct{} {
 	if c.http == "" {
 		return nil
 	}
-	seconds := max(10, 2*c.timeout.Seconds())
+	seconds := max(5, 2*c.timeout.Seconds())
 	return make(chan struct{}, max(workers, int(c.capacity*seconds)))
 }

@@ -41,7 +41,7 @@ func allPolicies() []policy {
 		{"both", "evenkeel both", "the same, and evenkeel in front of the backend", evenkeel(), protected},
 		{"budget", "budget alone", "evenkeel on the client: its budget, no guard", evenkeel(noGuard), nil},
 		{"breaker", "breaker alone", "evenkeel on the client: a breaker, no budget, no guard", evenkeel(withBreaker, noBudget, noGuard), nil},
-		{"client-breaker", "client + breaker", "evenkeel on the client, and a breaker", evenkeel(withBreaker), nil},
+		{"client-breaker", "evenkeel+breaker", "evenkeel on the client, and a breaker", evenkeel(withBreaker), nil},
 		{"server", "server alone", "evenkeel in front of the backend, no retry", noRetry, protected},
 		// Refusals of a server that sheds are failures to a breaker, which may
 		// make an outage of what the server has in hand.
