@@ -89,8 +89,8 @@ func (l *live) look(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		select {
-		case now := <-ticker.C:
-			l.sample(now)
+		case <-ticker.C:
+			l.sample(time.Now()) // the tick may be of a while ago
 		case <-ctx.Done():
 			return
 		}

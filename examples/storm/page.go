@@ -94,7 +94,7 @@ func isLoopback(a net.Addr) bool {
 
 // page serves the page, its data, and its buttons:
 //
-//	GET  /samples?since=N     the samples after number N
+//	GET  /samples?since=N     the samples after number N, or the next when there is one
 //	POST /fault/{fault}       stall, slow, break: for -stall; none: the end of it
 //	POST /policy/{name}       what new calls go by
 //	POST /attempts/{number}   of a call at most, 1 to 10
@@ -161,6 +161,7 @@ func (l *live) serveSamples(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
+	l.await(req.Context(), since)
 	writeJSON(w, Samples{Started: l.start.UnixMilli(), Samples: l.since(since)})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -115,7 +116,6 @@ func TestSamplesAreJSON(t *testing.T) {
 		{"/samples", "[" + first + "," + second + "]"},
 		{"/samples?since=0", "[" + first + "," + second + "]"},
 		{"/samples?since=1", "[" + second + "]"},
-		{"/samples?since=2", "[]"},
 		{"/samples?since=9000", "[]"}, // of a storm before
 	} {
 		w := ask(page, "GET", tt.target)
@@ -132,6 +132,29 @@ func TestSamplesAreJSON(t *testing.T) {
 		if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: headers %v", tt.target, h)
 		}
+	}
+
+	// Who has all that there is gets the next.
+	next := make(chan *httptest.ResponseRecorder)
+	go func() { next <- ask(page, "GET", "/samples?since=2") }()
+	for waiting := false; !waiting; {
+		l.mu.Lock()
+		waiting = l.history.newer != nil
+		l.mu.Unlock()
+		runtime.Gosched()
+	}
+	l.sample(l.start.Add(750 * time.Millisecond))
+	if got := (<-next).Body.String(); !strings.Contains(got, `"samples":[{"number":3,"at":0.75,`) {
+		t.Errorf("got %s, want sample 3", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	gone := httptest.NewRequestWithContext(ctx, "GET", "/samples?since=3", nil)
+	gone.Host = "localhost"
+	page.ServeHTTP(w, gone)
+	if got := w.Body.String(); !strings.Contains(got, `"samples":[]`) {
+		t.Errorf("got %s for who left, want none", got)
 	}
 
 	var setting Setting

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -63,6 +64,7 @@ type history struct {
 	counted  second
 	failures map[string]int
 	late     int
+	newer    chan struct{} // closed when the next one comes; nil: nobody waits
 }
 
 // sample takes one.
@@ -106,6 +108,30 @@ func (h *history) add(s Sample, t *tally) {
 		h.samples = slices.Delete(h.samples, 0, len(h.samples)-keep+1)
 	}
 	h.samples = append(h.samples, s)
+	if h.newer != nil {
+		close(h.newer)
+		h.newer = nil
+	}
+}
+
+// await returns when there are samples after the one of that number, or ctx has
+// ended.
+func (l *live) await(ctx context.Context, number int) {
+	l.mu.Lock()
+	h := &l.history
+	if number != h.count { // a greater one is of another storm
+		l.mu.Unlock()
+		return
+	}
+	if h.newer == nil {
+		h.newer = make(chan struct{})
+	}
+	newer := h.newer
+	l.mu.Unlock()
+	select {
+	case <-newer:
+	case <-ctx.Done():
+	}
 }
 
 // since returns the samples after the one of that number, as far as they are
@@ -115,7 +141,7 @@ func (l *live) since(number int) []Sample {
 	defer l.mu.Unlock()
 	h := &l.history
 	newer := min(max(0, h.count-number), len(h.samples))
-	return slices.Clone(h.samples[len(h.samples)-newer:])
+	return append([]Sample{}, h.samples[len(h.samples)-newer:]...) // never null
 }
 
 func budgetSample(clients []*client, service string) *BudgetSample {
