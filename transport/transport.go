@@ -72,6 +72,7 @@ type Transport struct {
 	observers observers
 	keys      bool // WithIdempotencyKeys
 	born      time.Time
+	guard     *guardLayer // nil with Guard.Off
 }
 
 // policies is never changed once it is published.
@@ -142,7 +143,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	var guard *guardLayer
 	if cfg.guard {
 		guard = newGuardLayer(t.loop.next)
-		t.loop.next = guard
+		t.loop.next, t.guard = guard, guard
 	}
 	if cfg.hedge != nil {
 		hedge, err := newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)

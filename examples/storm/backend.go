@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -10,23 +11,36 @@ import (
 	"time"
 )
 
-// A backend serves what its queue lets it. It is as naive as most: it serves a
+// A backend serves what its works let it. It is as naive as most: it serves a
 // request also if its client has gone.
 type backend struct {
-	queue   *queue
+	works   works
 	closing chan struct{}
 	server  *http.Server
-	url     string
+	host    string         // with the port: the name of the service
 	served  sync.WaitGroup // Serve
 }
 
+// works have a fixed number of workers, who serve first come, first served: a
+// queue where the whole run is known ahead, a floor where somebody looks on
+// and acts.
+type works interface {
+	// work returns the status once a request has been served, or 0 if it has
+	// not when ctx ends or closing is closed.
+	work(ctx context.Context, closing <-chan struct{}) (status int)
+}
+
+// workers is how many requests a backend serves at a time. Its capacity is set
+// by how long they take over each.
+const workers = 5
+
 // startBackend serves on a free port of the loopback.
-func startBackend(q *queue, wrap func(http.Handler) http.Handler) (*backend, error) {
+func startBackend(works works, wrap func(http.Handler) http.Handler) (*backend, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{queue: q, closing: make(chan struct{}), url: "http://" + listener.Addr().String()}
+	b := &backend{works: works, closing: make(chan struct{}), host: listener.Addr().String()}
 	var handler http.Handler = b
 	if wrap != nil {
 		handler = wrap(b)
@@ -40,9 +54,13 @@ func startBackend(q *queue, wrap func(http.Handler) http.Handler) (*backend, err
 	return b, nil
 }
 
-func (b *backend) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	if until(b.queue.enter(time.Now()), b.closing) {
+func (b *backend) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	switch status := b.works.work(req.Context(), b.closing); status {
+	case 0:
+	case http.StatusOK:
 		io.WriteString(w, "done\n")
+	default:
+		http.Error(w, http.StatusText(status), status)
 	}
 }
 

@@ -24,6 +24,8 @@ type config struct {
 	seed     uint64
 	policies []policy
 	json     bool
+	attempts int    // of a call at most, where evenkeel decides
+	http     string // address of the page; empty: tables
 }
 
 func (c config) meanService() time.Duration {
@@ -45,7 +47,7 @@ func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time
 // parse reads the command line. Errors, and the usage if it is asked for, go
 // to stderr.
 func parse(args []string, stderr io.Writer) (config, error) {
-	var cfg config
+	cfg := config{attempts: 5}
 	var names string
 	f := flag.NewFlagSet("storm", flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -69,10 +71,21 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.Uint64Var(&cfg.seed, "seed", 1, "of arrivals and service times")
 	f.StringVar(&names, "policies", defaultPolicies, "which policies to run, in this order")
 	f.BoolVar(&cfg.json, "json", false, "write one JSON document instead of tables")
+	f.StringVar(&cfg.http, "http", "", "serve a live page at this `address` until interrupted, instead of tables; without a host\n"+
+		"in it, as in :8080, only to this machine. -stall is how long its faults last")
 	if err := f.Parse(args); err != nil {
 		return cfg, err // the flag set has said so
 	}
-	err := cfg.settle(names)
+	given := make(map[string]bool)
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var err error
+	if given["http"] {
+		err = cfg.settlePage(given)
+		if !given["policies"] {
+			names = policyNames(pagePolicies())
+		}
+	}
+	err = errors.Join(err, cfg.settle(names))
 	if f.NArg() > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: storm takes flags only", f.Arg(0)))
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,8 +23,8 @@ type storm struct {
 type lane struct {
 	policy  policy
 	backend *backend
-	clients []*http.Client
-	bases   []*http.Transport
+	clients atomic.Pointer[[]*client] // another policy brings others
+	bases   []*counted                // one per client
 	tally   *tally
 }
 
@@ -43,6 +44,9 @@ func newStorm(cfg config) (*storm, error) {
 
 func (s *storm) newLane(p policy) (*lane, error) {
 	l := &lane{policy: p, tally: newTally(s.start, wholeSeconds(s.cfg.duration))}
+	if err := l.use(p, s.cfg); err != nil {
+		return nil, err
+	}
 	var wrap func(http.Handler) http.Handler
 	var err error
 	if p.server != nil {
@@ -50,28 +54,39 @@ func (s *storm) newLane(p policy) (*lane, error) {
 			return nil, err
 		}
 	}
-	for range s.cfg.clients {
+	l.backend, err = startBackend(newQueue(s.cfg, s.start), wrap)
+	return l, err
+}
+
+// use gives the lane clients of a policy. Calls under way stay with the old
+// ones; the connections are those of the lane.
+func (l *lane) use(p policy, cfg config) error {
+	for len(l.bases) < cfg.clients {
 		base := http.DefaultTransport.(*http.Transport).Clone()
 		base.Proxy = nil
 		base.MaxIdleConnsPerHost = 100 // the default of 2 would measure handshakes
-		client, err := p.client(s.cfg, &counted{base: base, tally: l.tally})
-		if err != nil {
-			return nil, err
-		}
-		l.bases, l.clients = append(l.bases, base), append(l.clients, client)
+		l.bases = append(l.bases, &counted{base: base, tally: l.tally})
 	}
-	l.backend, err = startBackend(newQueue(s.cfg, s.start), wrap)
-	return l, err
+	clients := make([]*client, cfg.clients)
+	for i, base := range l.bases {
+		c, err := p.client(cfg, base)
+		if err != nil {
+			return err
+		}
+		clients[i] = c
+	}
+	l.clients.Store(&clients)
+	return nil
 }
 
 // run returns when every call has ended, or soon after ctx has.
 func (s *storm) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, l := range s.lanes {
-		for i, client := range l.clients {
+		for i := range s.cfg.clients {
 			// Every policy sees the same arrivals.
 			rng := rand.New(rand.NewPCG(s.cfg.seed, uint64(i)))
-			wg.Go(func() { s.arrive(ctx, &wg, l, client, rng) })
+			wg.Go(func() { s.arrive(ctx, &wg, l, i, rng) })
 		}
 	}
 	wg.Wait()
@@ -88,7 +103,7 @@ func (s *storm) close() {
 
 // arrive starts calls at the times of a Poisson process, whatever became of
 // the calls before: an open loop, as many independent users are.
-func (s *storm) arrive(ctx context.Context, wg *sync.WaitGroup, l *lane, client *http.Client, rng *rand.Rand) {
+func (s *storm) arrive(ctx context.Context, wg *sync.WaitGroup, l *lane, i int, rng *rand.Rand) {
 	gap := float64(time.Second) * float64(s.cfg.clients) / s.cfg.rate
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -104,16 +119,16 @@ func (s *storm) arrive(ctx context.Context, wg *sync.WaitGroup, l *lane, client 
 			return
 		}
 		l.tally.late(time.Since(at))
-		wg.Go(func() { s.call(ctx, l, client, at) })
+		wg.Go(func() { s.call(ctx, l, (*l.clients.Load())[i], at) })
 	}
 }
 
 // call makes one call and counts it in the second in which it arrived.
-func (s *storm) call(ctx context.Context, l *lane, client *http.Client, at time.Time) {
+func (s *storm) call(ctx context.Context, l *lane, c *client, at time.Time) {
 	l.tally.call(at)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.deadline)
 	defer cancel()
-	if err := get(ctx, client, l.backend.url); err != nil {
+	if err := get(ctx, c, "http://"+l.backend.host); err != nil {
 		l.tally.failure(kindOf(err), err)
 		return
 	}
@@ -125,12 +140,12 @@ type statusError string
 
 func (e statusError) Error() string { return string(e) }
 
-func get(ctx context.Context, client *http.Client, url string) error {
+func get(ctx context.Context, c *client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,19 @@
 // are goroutines of this one process; the load is small enough for that, and
 // the output says so if the machine could not keep up. The figures are those
 // of the run, whatever they are.
+//
+// To play with it instead:
+//
+//	go run ./examples/storm -http :8080
+//
+// This serves a page on the loopback, until Ctrl-C, on which goodput,
+// amplification, the balance of the retry budget, the window of the guard and
+// the state of the circuit breakers move as they change. Its buttons stall,
+// slow or break the one backend and switch the policy of the clients while
+// they go on calling. They are also for programs:
+//
+//	curl -X POST localhost:8080/fault/stall
+//	curl -X POST localhost:8080/policy/retryablehttp
 package main
 
 import (
@@ -31,7 +44,8 @@ func main() {
 }
 
 // run returns the exit code: 0, 1 if the storm could not be run, 2 if the
-// command line is wrong, 130 if it was interrupted.
+// command line is wrong, 130 if it was interrupted; 0 also if a page was, which
+// has no other end.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -39,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		return 2
+	}
+	if cfg.http != "" {
+		return servePage(ctx, cfg, stdout, stderr)
 	}
 	s, err := newStorm(cfg)
 	if err != nil {

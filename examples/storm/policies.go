@@ -2,8 +2,10 @@ package main
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/datapunk/evenkeel/breaker"
+	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/middleware"
 	"github.com/datapunk/evenkeel/transport"
 	"github.com/hashicorp/go-retryablehttp"
@@ -17,8 +19,18 @@ type policy struct {
 	name   string // for -policies and -json
 	title  string // over a column
 	what   string // for the usage
-	client func(cfg config, base http.RoundTripper) (*http.Client, error)
+	client func(cfg config, base http.RoundTripper) (*client, error)
 	server func(cfg config) (func(http.Handler) http.Handler, error) // nil: the naive backend alone
+}
+
+// A client is one of the programs that call a backend, and what can be seen of
+// it.
+type client struct {
+	*http.Client
+	chain     *transport.Transport               // nil without evenkeel
+	budget    func(service string) budget.Budget // nil without a budget
+	circuits  *breaker.Set                       // nil without a breaker
+	unguarded bool
 }
 
 func allPolicies() []policy {
@@ -29,6 +41,7 @@ func allPolicies() []policy {
 		{"both", "evenkeel both", "the same, and evenkeel in front of the backend", evenkeel(), protected},
 		{"budget", "budget alone", "evenkeel on the client: its budget, no guard", evenkeel(noGuard), nil},
 		{"breaker", "breaker alone", "evenkeel on the client: a breaker, no budget, no guard", evenkeel(withBreaker, noBudget, noGuard), nil},
+		{"client-breaker", "evenkeel+breaker", "evenkeel on the client, and a breaker", evenkeel(withBreaker), nil},
 		{"server", "server alone", "evenkeel in front of the backend, no retry", noRetry, protected},
 		// Refusals of a server that sheds are failures to a breaker, which may
 		// make an outage of what the server has in hand.
@@ -36,28 +49,35 @@ func allPolicies() []policy {
 	}
 }
 
-func noRetry(cfg config, base http.RoundTripper) (*http.Client, error) {
-	return &http.Client{Transport: base, Timeout: cfg.timeout}, nil
+// pagePolicies are all policies, in the order in which the page offers them.
+// It begins with the first.
+func pagePolicies() []policy {
+	all := allPolicies()
+	first := slices.IndexFunc(all, func(p policy) bool { return p.name == "client" })
+	return slices.Concat(all[first:first+1], all[:first], all[first+1:])
+}
+
+func noRetry(cfg config, base http.RoundTripper) (*client, error) {
+	return &client{Client: &http.Client{Transport: base, Timeout: cfg.timeout}}, nil
 }
 
 // retryable is what its README shows, but for the timeout of an attempt, which
 // it leaves to the user.
-func retryable(cfg config, base http.RoundTripper) (*http.Client, error) {
+func retryable(cfg config, base http.RoundTripper) (*client, error) {
 	c := retryablehttp.NewClient()
 	c.Logger = nil
 	c.HTTPClient = &http.Client{Transport: base, Timeout: cfg.timeout}
-	return c.StandardClient(), nil
+	return &client{Client: c.StandardClient()}, nil
 }
 
 // evenkeel is a chain that makes as many attempts as go-retryablehttp does.
 // What the parts do not change is default.
-func evenkeel(parts ...part) func(config, http.RoundTripper) (*http.Client, error) {
-	return func(cfg config, base http.RoundTripper) (*http.Client, error) {
-		opts := []transport.Option{
-			transport.WithPolicy(transport.Policy{MaxAttempts: 5, AttemptTimeout: cfg.timeout}),
-		}
-		for _, part := range parts {
-			opt, err := part()
+func evenkeel(parts ...part) func(config, http.RoundTripper) (*client, error) {
+	return func(cfg config, base http.RoundTripper) (*client, error) {
+		c := new(client)
+		opts := []transport.Option{transport.WithPolicy(cfg.retries())}
+		for _, part := range append([]part{withBudget}, parts...) {
+			opt, err := part(c)
 			if err != nil {
 				return nil, err
 			}
@@ -67,27 +87,44 @@ func evenkeel(parts ...part) func(config, http.RoundTripper) (*http.Client, erro
 		if err != nil {
 			return nil, err
 		}
-		return &http.Client{Transport: chain}, nil
+		c.chain, c.Client = chain, &http.Client{Transport: chain}
+		return c, nil
 	}
+}
+
+func (c config) retries() transport.Policy {
+	return transport.Policy{MaxAttempts: c.attempts, AttemptTimeout: c.timeout}
 }
 
 // A part makes an option anew for each client, since clients are separate
 // programs in life.
-type part func() (transport.Option, error)
+type part func(*client) (transport.Option, error)
 
-func withBreaker() (transport.Option, error) {
+// withBudget is the default budget, but one whose balance can be seen.
+func withBudget(c *client) (transport.Option, error) {
+	perService, err := budget.PerService(budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}, 1)
+	c.budget = perService
+	return transport.WithBudget(perService), err
+}
+
+func noBudget(c *client) (transport.Option, error) {
+	c.budget = nil
+	return transport.WithBudget(nil), nil
+}
+
+func withBreaker(c *client) (transport.Option, error) {
 	circuits, err := breaker.New()
 	if err != nil {
 		return nil, err
 	}
+	c.circuits = circuits
 	return transport.WithBreaker(circuits.Wrap), nil
 }
 
-func noGuard() (transport.Option, error) {
+func noGuard(c *client) (transport.Option, error) {
+	c.unguarded = true
 	return transport.WithGuard(transport.Guard{Off: true}), nil
 }
-
-func noBudget() (transport.Option, error) { return transport.WithBudget(nil), nil }
 
 // protected admits what the backend can serve within a quarter of the time
 // that clients wait for it.

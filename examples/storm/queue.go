@@ -1,14 +1,12 @@
 package main
 
 import (
+	"context"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 )
-
-// workers is how many requests a backend serves at a time. Its capacity is set
-// by how long they take over each.
-const workers = 5
 
 // A queue says when a backend is done with each request: it has some workers,
 // serves first come, first served, and takes a random time over each request.
@@ -30,6 +28,13 @@ func newQueue(cfg config, start time.Time) *queue {
 		recovers: start.Add(cfg.calm + cfg.stall),
 		rng:      rand.New(rand.NewPCG(cfg.seed, 1<<63)), // the same for every policy
 	}
+}
+
+func (q *queue) work(_ context.Context, closing <-chan struct{}) (status int) {
+	if !until(q.enter(time.Now()), closing) {
+		return 0
+	}
+	return http.StatusOK
 }
 
 // enter returns when a request that comes now will have been served.

@@ -72,7 +72,7 @@ func (l *lane) report(cfg config) PolicyReport {
 	defer t.mu.Unlock()
 	p := PolicyReport{
 		Name: l.policy.name, Title: l.policy.title,
-		Attempts: t.sentAfter, AttemptsAfter: t.sentAfter,
+		Attempts: t.after.attempts, AttemptsAfter: t.after.attempts,
 		Failures: maps.Clone(t.failures), LateCalls: t.lateCalls,
 	}
 	if t.unexpected != nil {

@@ -68,8 +68,8 @@ func TestTallyCountsBySecond(t *testing.T) {
 	if got, want := tally.second(1), (second{attempts: 1, answers: 1}); got != want {
 		t.Errorf("second 1: got %+v, want %+v", got, want)
 	}
-	if tally.sentAfter != 1 || tally.lateCalls != 1 {
-		t.Errorf("%d attempts after the end and %d late calls, want 1 and 1", tally.sentAfter, tally.lateCalls)
+	if want := (second{attempts: 1, answers: 1}); tally.after != want || tally.lateCalls != 1 {
+		t.Errorf("after the end %+v and %d late calls, want %+v and 1", tally.after, tally.lateCalls, want)
 	}
 	if tally.failures[kindTimeout] != 1 || tally.failures[kindOther] != 2 || tally.unexpected.Error() != "first" {
 		t.Errorf("failures %v, first unexpected %v", tally.failures, tally.unexpected)

@@ -246,7 +246,7 @@ func TestKindOfFailure(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		base   http.RoundTripper
-		client func(config, http.RoundTripper) (*http.Client, error)
+		client func(config, http.RoundTripper) (*client, error)
 		calls  int
 		want   string
 	}{

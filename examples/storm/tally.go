@@ -11,7 +11,7 @@ type tally struct {
 
 	mu         sync.Mutex
 	seconds    []second
-	sentAfter  int // attempts sent after the last second
+	after      second // what happens after the last second
 	failures   map[string]int
 	unexpected error // the first failure that is neither timeout, status nor refusal
 	lateCalls  int
@@ -30,11 +30,11 @@ func newTally(start time.Time, seconds int) *tally {
 	return &tally{start: start, seconds: make([]second, seconds), failures: make(map[string]int)}
 }
 
-// at returns the second of a time, or nil after the last. The caller holds mu.
+// at returns the second of a time. The caller holds mu.
 func (t *tally) at(when time.Time) *second {
 	i := int(max(0, when.Sub(t.start)) / time.Second)
 	if i >= len(t.seconds) {
-		return nil
+		return &t.after
 	}
 	return &t.seconds[i]
 }
@@ -48,20 +48,14 @@ func (t *tally) call(arrived time.Time) {
 func (t *tally) attempt(sent time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.at(sent); s != nil {
-		s.attempts++
-	} else {
-		t.sentAfter++
-	}
+	t.at(sent).attempts++
 }
 
 func (t *tally) success(arrived, answered time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at(arrived).successes++
-	if s := t.at(answered); s != nil {
-		s.answers++
-	}
+	t.at(answered).answers++
 }
 
 func (t *tally) failure(kind string, err error) {

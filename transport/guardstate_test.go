@@ -1,0 +1,110 @@
+package transport_test
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// The state says what the guard does: open at first, engaged and ever tighter
+// while nothing is answered, open again once answers are fast.
+func TestGuardStateFollowsTheGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(5, exponential(20*time.Millisecond))
+		defer f.close()
+		client := guarded(t, f, 1)[0]
+		var mu sync.Mutex
+		var engaged, open bool
+		low := math.Inf(1)
+		done := make(chan struct{})
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
+				s := client.Guard("farm.test")
+				if s.Engaged == math.IsInf(s.Window, 1) {
+					t.Errorf("%+v: want a window that is infinite just while the guard is not engaged", s)
+				}
+				mu.Lock()
+				engaged = engaged || s.Engaged
+				open = engaged && !s.Engaged
+				low = min(low, s.Window)
+				mu.Unlock()
+			}
+		})
+		time.AfterFunc(4*time.Second, func() { f.stall(5 * time.Second) })
+		drive(t, []*transport.Transport{client}, 175, 24)
+		close(done)
+		watch.Wait()
+		if !engaged || low > 1 {
+			t.Errorf("engaged %v, smallest window %v; want a guard that shuts in a stall", engaged, low)
+		}
+		if !open {
+			t.Error("the guard did not open again")
+		}
+	})
+}
+
+func TestGuardStateCountsWhatIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		waits := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/wait" {
+				<-release
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		call := func(client *transport.Transport, url string) {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := client.RoundTrip(req); err != nil {
+				t.Error(err)
+			}
+		}
+		guard := guarded(t, waits, 1)[0]
+		none := guarded(t, waits, 1, transport.WithGuard(transport.Guard{Off: true}))[0]
+		check := func(client *transport.Transport, service string, inFlight int) {
+			t.Helper()
+			want := transport.GuardState{Window: math.Inf(1), InFlight: inFlight}
+			if got := client.Guard(service); got != want {
+				t.Errorf("%s: got %+v, want %+v", service, got, want)
+			}
+		}
+		check(guard, "one.test", 0)
+		for range 3 {
+			go call(guard, "http://one.test/wait")
+			go call(none, "http://one.test/wait")
+		}
+		synctest.Wait()
+		check(guard, "one.test", 3)
+		check(guard, "two.test", 0)
+		check(none, "one.test", 0)
+
+		// Services for which there is no room share one state, also in a look.
+		for i := range 1024 {
+			call(guard, fmt.Sprintf("http://service-%d.test/", i))
+		}
+		go call(guard, "http://late.test/wait")
+		synctest.Wait()
+		check(guard, "late.test", 1)
+		check(guard, "later.test", 1)
+		check(guard, "service-7.test", 0)
+		close(release)
+		synctest.Wait()
+		check(guard, "one.test", 0)
+		check(guard, "late.test", 0)
+	})
+}
