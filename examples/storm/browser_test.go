@@ -19,7 +19,7 @@ const (
 // The page does in a real browser what it is for.
 func TestPageInChromium(t *testing.T) {
 	b := startBrowser(t)
-	url, stop := startPage(t, "-clients", "4", "-capacity", "80", "-stall", "4s")
+	url, stop := startPage(t, "-clients", "4", "-capacity", "80", "-stall", "1m")
 	b.resize(1120, 900, 1)
 	b.open(url)
 	b.await(loaded)

@@ -46,7 +46,7 @@ const slowness = 5
 
 // What a live storm refuses.
 var (
-	errNoSuch  = errors.New("no such")
+	errNoSuch  = errors.New("there is none of that name")
 	errNotHere = errors.New("not with this policy")
 	errRange   = errors.New("out of range")
 )

@@ -34,13 +34,9 @@ func startBrowser(t *testing.T) *browser {
 	if os.Getenv("EVENKEEL_CHROMIUM") == "required" {
 		skip = t.Fatalf
 	}
-	driver, err := exec.LookPath("chromedriver")
-	if err != nil {
-		skip("no chromedriver on PATH: install chromium and chromium-driver to test the page in a browser")
-	}
-	binary, err := exec.LookPath("chromium")
-	if err != nil {
-		skip("no chromium on PATH: install chromium and chromium-driver to test the page in a browser")
+	driver, binary := onPath("chromedriver"), onPath("chromium", "chromium-browser", "google-chrome")
+	if driver == "" || binary == "" {
+		skip("no chromium and chromedriver on PATH, in which to test the page: Debian has them as chromium and chromium-driver")
 	}
 	profile := t.TempDir()
 	b := &browser{t: t, client: &http.Client{
@@ -64,6 +60,16 @@ func startBrowser(t *testing.T) *browser {
 	b.open("about:blank") // away from the browser's own page, whose requests are not ours
 	b.log("performance")
 	return b
+}
+
+// onPath returns the path of the first program that there is.
+func onPath(names ...string) string {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // startDriver returns the URL of a chromedriver.
