@@ -2,6 +2,7 @@ package redisbudget_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +17,10 @@ type quiet struct{}
 func (quiet) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
+	// Tests on real servers wait nearly all of their time, so more of them
+	// run at once than there are cores.
+	flag.Parse()
+	flag.Set("test.parallel", "8")
 	redis.SetLogger(quiet{})
 	zerolog.SetGlobalLevel(zerolog.Disabled)
 	// A pool that could not dial tries again a second later, to find that it
