@@ -11,7 +11,8 @@ const (
 	schedMetric = "/sched/latencies:seconds"
 	schedEvery  = 250 * time.Millisecond
 	schedTail   = 0.99
-	schedRise   = 3 // over the calm tail from which on the processors are overloaded
+	schedVain   = 40 // samples after which a lower limit has not helped
+	schedRise   = 3  // over the calm tail from which on the processors are overloaded
 )
 
 // schedGuard watches how long goroutines that could run wait for a processor.
@@ -68,8 +69,9 @@ func (g *schedGuard) tail(h *metrics.Float64Histogram) (float64, bool) {
 	tail, rest := 0.0, total
 	for i, n := range h.Counts {
 		rest -= n - g.before[i]
-		if tail == 0 && float64(rest) <= (1-schedTail)*float64(total) {
+		if float64(rest) <= (1-schedTail)*float64(total) {
 			tail = h.Buckets[i] // where the bucket begins: the last has no end
+			break
 		}
 	}
 	copy(g.before, h.Counts)
@@ -91,6 +93,11 @@ func (g *schedGuard) judge(tail, limit, inFlight, floor float64) {
 	}
 	if g.over++; g.over < 2 {
 		return // one long wait is no overload
+	}
+	if g.over > schedVain {
+		// It is not the handler that they wait for.
+		g.over, g.calm, g.limit = 0, tail, 0
+		return
 	}
 	from := math.Max(inFlight, 1)
 	if g.limit > 0 {
