@@ -39,6 +39,31 @@ func (bs all) Withdraw() bool {
 	return true
 }
 
+func (bs all) WithdrawFor(attempt int) bool {
+	for i, b := range bs {
+		if !withdrawFor(b, attempt) {
+			bs[:i].Refund()
+			return false
+		}
+	}
+	return true
+}
+
+func withdrawFor(b Budget, attempt int) bool {
+	if g, ok := b.(interface{ WithdrawFor(attempt int) bool }); ok {
+		return g.WithdrawFor(attempt)
+	}
+	return b.Withdraw()
+}
+
+func (bs all) Settle(o Outcome) {
+	for _, b := range bs {
+		if s, ok := b.(interface{ Settle(Outcome) }); ok {
+			s.Settle(o)
+		}
+	}
+}
+
 // Refund goes from the last to the first, the reverse of Withdraw.
 func (bs all) Refund() {
 	for i := len(bs) - 1; i >= 0; i-- {

@@ -9,6 +9,10 @@ import (
 
 // A Budget decides whether one more retry may be sent. Its methods are safe
 // for concurrent use.
+//
+// The budgets of this package have three methods more, which the retry loop
+// uses where they are: Refund(), for a retry that was not sent after all,
+// WithdrawFor(attempt int) bool, and Settle(Outcome).
 type Budget interface {
 	// Deposit says that a first attempt was sent. Retries deposit nothing.
 	Deposit()
@@ -44,10 +48,17 @@ type Policy struct {
 	// Pool is how much more the fleet keeps in common. A Local budget, having
 	// no fleet, keeps it itself. The default is 1s.
 	Pool time.Duration
+	// Evidence makes credit follow what retries come to: one that succeeds
+	// soon gets its token back, and half a token more if it followed an error
+	// or a timeout; the third and later attempts of a call need a fuller
+	// account. So what Ratio bounds is the retries that did not help. Where
+	// errors are random every call can be retried, and where nothing helps the
+	// credit is soon gone: Ratio can be smaller.
+	Evidence bool
 }
 
-// validate names every wrong field with its value.
-func (p Policy) validate() error {
+// Validate names every wrong field with its value.
+func (p Policy) Validate() error {
 	var errs []error
 	bad := func(field string, value any, want string) {
 		errs = append(errs, fmt.Errorf("budget: Policy.%s %v: want %s", field, value, want))
@@ -74,8 +85,8 @@ func (p Policy) validate() error {
 	return errors.Join(errs...)
 }
 
-// filled returns the policy with the defaults in place of zero fields.
-func (p Policy) filled() Policy {
+// Filled returns the policy with the defaults in place of zero fields.
+func (p Policy) Filled() Policy {
 	if p.Hold == 0 {
 		p.Hold = defaultHold
 	}

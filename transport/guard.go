@@ -1,28 +1,106 @@
 package transport
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
 
-// Guard configures the guard.
-type Guard struct{}
-
-type guard struct{}
-
-func (g *guard) wrap(next http.RoundTripper) http.RoundTripper { return next }
-
-// GuardError is the error of a request that the guard held back.
-type GuardError struct {
-	Service string
-	RetryIn time.Duration
+// Guard configures [WithGuard]. The zero value is the guard as it should be:
+// the latencies that it sees, and AttemptTimeout where there is one, are its
+// only scales.
+type Guard struct {
+	// Off leaves the guard out.
+	Off bool
 }
 
-func (e *GuardError) Error() string             { return "transport: guard" }
+// A GuardError is the error of an attempt that the guard held back. Nothing
+// was sent.
+type GuardError struct {
+	Service string
+	RetryIn time.Duration // when to ask again; there may still be no room then
+}
+
+func (e *GuardError) Error() string {
+	return fmt.Sprintf("transport: guard holds back calls to %s, which does not keep up", e.Service)
+}
+
+// RefusedFor is RetryIn; see [WithBreaker].
 func (e *GuardError) RefusedFor() time.Duration { return e.RetryIn }
 
 func isGuard(err error) bool {
 	var g *GuardError
 	return errors.As(err, &g)
+}
+
+// guardLayer is above the breaker: it holds attempts back while the service
+// is proved to be overloaded.
+type guardLayer struct {
+	next   http.RoundTripper
+	born   time.Time
+	valves perService[valve]
+}
+
+func newGuardLayer(next http.RoundTripper) *guardLayer {
+	l := &guardLayer{next: next, born: time.Now()}
+	l.valves.make = newValve
+	l.valves.idle = func(v *valve) bool { return v.idle(l.clock()) }
+	return l
+}
+
+func (l *guardLayer) clock() time.Duration { return time.Since(l.born) }
+
+func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	if !ok {
+		return l.next.RoundTrip(req)
+	}
+	v, start := l.valves.of(ctx.run.call.record.Service), l.clock()
+	limit := ctx.run.call.policy.AttemptTimeout
+	ahead, retryIn := v.enter(start, limit, ctx.number == 1)
+	if retryIn > 0 {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, &GuardError{Service: v.service, RetryIn: retryIn}
+	}
+	seen := sightNothing // also if the layers below panic
+	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, seen) }()
+	resp, err := l.next.RoundTrip(req)
+	seen = sightOf(req.Context(), resp, err)
+	return resp, err
+}
+
+// engaged reports whether calls to the service are held back.
+func (l *guardLayer) engaged(service string) bool {
+	return l.valves.of(service).calm.Load() < 0
+}
+
+// A sight is what an attempt shows of the load of the service.
+type sight int8
+
+const (
+	sightNothing sight = iota // an error of its own, or the caller gave up
+	sightAnswer               // an error status: alive, but no work was done
+	sightSuccess
+	sightTimeout
+)
+
+func sightOf(ctx context.Context, resp *http.Response, err error) sight {
+	switch {
+	case err != nil && ctx.Err() != context.Canceled && isTimeout(err):
+		return sightTimeout
+	case err != nil || resp == nil:
+		return sightNothing
+	case resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
+		return sightSuccess
+	}
+	return sightAnswer
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }

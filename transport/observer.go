@@ -6,16 +6,17 @@ import (
 )
 
 // An Observer is told what the chain does. Nil fields are skipped. The funcs
-// are called on the goroutine of the caller, outside locks, in the order of
-// the observers; they may be called from several goroutines at once and must
-// be quick.
+// are called on the goroutine of the caller, or of a hedge, outside locks, in the
+// order of the observers; they may be called from several goroutines at once and
+// must be quick.
 type Observer struct {
 	// OnAttempt is called exactly once per attempt sent, when its response
 	// header or error is there. A request that breaker or guard refused is
 	// not an attempt.
 	OnAttempt func(context.Context, AttemptEvent)
 	// OnCall is called exactly once per RoundTrip, also if the base panics.
-	// The body of the response has not been read then.
+	// The body of the response has not been read then. The context is that of
+	// the request as the call layers passed it on, with what they put there.
 	OnCall func(context.Context, Call)
 }
 
@@ -24,10 +25,16 @@ type AttemptEvent struct {
 	Service  string
 	Method   string        // "" for Do
 	Attempt  int           // 1 on the first
+	Hedge    bool          // it was sent while another was under way
 	Waited   time.Duration // before this attempt; 0 on the first
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error
+
+	// What the attempt before came to, which this one replaces; both are zero
+	// on the first.
+	AfterStatus int
+	AfterErr    error
 }
 
 type observers []Observer

@@ -9,13 +9,12 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// The default budget of New: a fifth of the requests of a service, and one
-// retry per second, may be retries.
-const (
-	defaultRatio    = 0.2
-	defaultFloor    = 1
-	defaultServices = 1024
-)
+// defaultBudget is the budget of New per service: retries that help are free,
+// and of those that do not there may be a twentieth of the requests and one
+// per second.
+var defaultBudget = budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}
+
+const defaultServices = 1024
 
 // An Option changes what [New] builds.
 type Option func(*config)
@@ -31,7 +30,9 @@ type config struct {
 	budget        func(service string) budget.Budget
 	noBudget      bool
 	breaker       Middleware
-	guard         *guard
+	guard         bool
+	guardSet      bool
+	hedge         *Hedge
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -45,7 +46,7 @@ type servicePolicy struct {
 	policy Policy
 }
 
-func defaults() config { return config{} }
+func defaults() config { return config{guard: true} }
 
 func (c *config) validate() error {
 	errs := c.errs
@@ -58,6 +59,11 @@ func (c *config) validate() error {
 		}
 		if err := s.policy.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
+		}
+	}
+	if c.hedge != nil {
+		if err := c.hedge.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("transport: WithHedging: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -100,17 +106,19 @@ func WithServiceName(name func(*http.Request) string) Option {
 // [Policy].Statuses and the default judgement of errors; it cannot override
 // what keeps a retry safe: the method, the body, the server's "do not retry",
 // the deadline and the budget still decide after it. An error that it returns
-// ends the call and is otherwise ignored: a response stays a response, and an
-// error of the transport keeps its cause. Errors reach it wrapped in a
-// *url.Error, as go-retryablehttp's policies expect. It must not read or close
-// the body of the response.
+// beside its answer is ignored: a response stays a response, and an error of
+// the transport keeps its cause. Errors reach it wrapped in a *url.Error, as
+// go-retryablehttp's policies expect; those marked by [Permanent] and the
+// refusals of a breaker do not. It must not read or close the body of the
+// response.
 func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 	return func(c *config) { c.check = check }
 }
 
 // WithBackoff sets how long to wait before an attempt, in the terms of
-// go-retryablehttp. It is called with BaseDelay, MaxDelay, the number of the
-// attempt that failed counted from 0, and its response or nil; what it returns
+// go-retryablehttp. It is called where another attempt may follow, with
+// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0,
+// and its response or nil, whose body it must not touch; what it returns
 // is clamped to [0, MaxDelay]. A server that asks for more time than that gets
 // it, within MaxRetryAfter. The default is full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) Option {
@@ -119,10 +127,10 @@ func WithBackoff(backoff retryablehttp.Backoff) Option {
 
 // WithBudget sets the retry budget of each service. The func is called once
 // per call and must be quick; budget.PerService and the fleet budget's
-// PerService make one. The default is a local budget per service with a Ratio
-// of 0.2 and one retry per second. A nil func, or one that returns nil, means
-// no budget: then only MaxAttempts bounds the retries, which is not enough to
-// keep a storm away.
+// PerService make one. The default is a local budget per service with
+// [budget.Policy].Evidence, a Ratio of 0.05 and one retry per second: retries
+// that help pay for themselves. A nil func, or one that returns nil, means no
+// budget: then only MaxAttempts and the guard bound the retries.
 func WithBudget(of func(service string) budget.Budget) Option {
 	return func(c *config) { c.budget, c.noBudget = of, of == nil }
 }
@@ -139,6 +147,27 @@ func WithBudget(of func(service string) budget.Budget) Option {
 // the refusal.
 func WithBreaker(mw Middleware) Option {
 	return func(c *config) { c.breaker = mw }
+}
+
+// WithGuard puts a guard between the retry loop and the breaker. It limits how
+// many attempts are in flight to a service once timeouts, or a queue that does
+// not drain, prove that the service is overloaded; sends a trickle to see when
+// it is back; and opens as soon as answers are fast. Healthy traffic is never
+// touched, and errors that come quickly are none of its business. What it
+// holds back ends with a [*GuardError], or with the last real response. The
+// default is Guard{}; Guard{Off: true} leaves it out.
+func WithGuard(g Guard) Option {
+	return func(c *config) { c.guard, c.guardSet = !g.Off, true }
+}
+
+// WithHedging sends a second copy of a request whose answer takes unusually
+// long. The first good answer wins, where an answer that would be retried is
+// none; the other copy is cancelled. It applies to the first attempt of calls
+// that are safe to repeat and whose body, if any, has GetBody; others are sent
+// once. A copy counts as an attempt, is paid from the budget, and is not sent
+// while the guard holds back or the breaker is open. The default is off.
+func WithHedging(h Hedge) Option {
+	return func(c *config) { c.hedge = &h }
 }
 
 // WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a

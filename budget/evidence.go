@@ -1,0 +1,55 @@
+package budget
+
+// An Outcome says what came of a retry that a budget granted.
+type Outcome int8
+
+const (
+	// Wasted is a retry that failed too, or whose answer came late: there is
+	// no telling that the service can bear more of them.
+	Wasted Outcome = iota
+	// Admitted is a retry that succeeded soon where the server had refused
+	// the attempt before it, with a 429 or 503.
+	Admitted
+	// Helped is a retry that succeeded soon after an error or a timeout.
+	Helped
+)
+
+// interest is what a retry that helped earns beyond its own token: where
+// retries help, the next one will too.
+const interest = token / 2
+
+// Settle says what came of a retry that Withdraw granted. An account with
+// Evidence takes back the token of one that succeeded, with interest if it was
+// no refusal that it followed; up to the ceiling, as a deposit.
+func (a *Account) Settle(o Outcome) {
+	if !a.evidence || o == Wasted {
+		return
+	}
+	n := int64(token)
+	if o == Helped {
+		n += interest
+	}
+	if a.balance.Load() >= a.ceiling.Load() {
+		return
+	}
+	a.repaid.Add(n)
+	a.brought.Add(n)
+	a.balance.Add(n)
+}
+
+// WithdrawFor is Withdraw for the given attempt of a call, counted from 1. With
+// Evidence the third and later need a fuller account, so that the last of the
+// credit goes to calls that were not retried yet.
+func (a *Account) WithdrawFor(attempt int) bool {
+	if a.evidence && attempt > 2 {
+		spare := max(a.ceiling.Load()-firstCall*token, 0) / 4
+		if a.balance.Load() < token+int64(min(attempt, 6)-2)*spare {
+			if a.mode.Load() != 0 {
+				a.rouse()
+			}
+			a.deny()
+			return false
+		}
+	}
+	return a.Withdraw()
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/redisbudget"
+	"github.com/redis/go-redis/v9"
+)
+
+// A fleet is the retry budget that processes share, with its Redis.
+type fleet struct {
+	*redisbudget.Fleet
+	client *redis.Client
+	memory *miniredis.Miniredis // nil if there is a real one
+}
+
+// policy is what a service may be sent again, by all processes together.
+var policy = budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}
+
+// joinFleet uses the Redis at addr, or one in memory if that is empty.
+func joinFleet(addr string) (*fleet, error) {
+	f := &fleet{}
+	if addr == "" {
+		memory, err := miniredis.Run()
+		if err != nil {
+			return nil, err
+		}
+		f.memory, addr = memory, memory.Addr()
+	}
+	f.client = redis.NewClient(&redis.Options{Addr: addr})
+	var err error
+	if f.Fleet, err = redisbudget.New(f.client); err != nil {
+		return nil, errors.Join(err, f.end())
+	}
+	return f, nil
+}
+
+func (f *fleet) end() error {
+	var errs []error
+	if f.Fleet != nil {
+		errs = append(errs, f.Close(context.Background()))
+	}
+	errs = append(errs, f.client.Close())
+	if f.memory != nil {
+		f.memory.Close()
+	}
+	return errors.Join(errs...)
+}

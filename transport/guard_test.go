@@ -1,0 +1,359 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// farm is a service with a fixed number of workers and one queue. It does the
+// work of every request, also of one whose client has gone, as a server does
+// that does not look.
+type farm struct {
+	work  func() time.Duration
+	more  sync.Cond
+	staff sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	queue  []chan struct{}
+	closed bool
+	until  time.Time // no work is begun before
+	sent   int
+}
+
+func newFarm(workers int, work func() time.Duration) *farm {
+	f := &farm{work: work}
+	f.more.L = &f.mu
+	for range workers {
+		f.staff.Go(f.worker)
+	}
+	return f
+}
+
+func (f *farm) worker() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		for len(f.queue) == 0 && !f.closed {
+			f.more.Wait()
+		}
+		if f.closed {
+			return
+		}
+		job, pause := f.queue[0], time.Until(f.until)
+		f.queue = f.queue[1:]
+		f.mu.Unlock()
+		time.Sleep(max(pause, 0))
+		time.Sleep(f.work())
+		close(job)
+		f.mu.Lock()
+	}
+}
+
+func (f *farm) RoundTrip(req *http.Request) (*http.Response, error) {
+	job := make(chan struct{})
+	f.mu.Lock()
+	f.queue = append(f.queue, job)
+	f.sent++
+	f.mu.Unlock()
+	f.more.Signal()
+	select {
+	case <-job:
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+func (f *farm) stall(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.until = time.Now().Add(d)
+}
+
+func (f *farm) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.more.Broadcast()
+	f.staff.Wait()
+}
+
+// drive sends calls at the given rate per second, spread over the clients, for
+// as many seconds, and returns how many succeeded of those that began in each.
+func drive(t *testing.T, clients []*transport.Transport, rate float64, seconds int) (began, succeeded []int) {
+	t.Helper()
+	began, succeeded = make([]int, seconds), make([]int, seconds)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	start := time.Now()
+	for _, client := range clients {
+		wg.Go(func() {
+			for {
+				time.Sleep(time.Duration(rand.ExpFloat64() * float64(len(clients)) / rate * float64(time.Second)))
+				second := int(time.Since(start) / time.Second)
+				if second >= seconds {
+					return
+				}
+				mu.Lock()
+				began[second]++
+				mu.Unlock()
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					defer cancel()
+					req, err := http.NewRequestWithContext(ctx, "GET", "http://farm.test/", nil)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if resp, err := client.RoundTrip(req); err == nil && resp.StatusCode == 200 {
+						mu.Lock()
+						succeeded[second]++
+						mu.Unlock()
+					}
+				})
+			}
+		})
+	}
+	wg.Wait()
+	return began, succeeded
+}
+
+func guarded(t *testing.T, base http.RoundTripper, n int, opts ...transport.Option) []*transport.Transport {
+	t.Helper()
+	fifth, err := budget.PerService(budget.Policy{Ratio: 0.2, MinPerSecond: 1}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts = append([]transport.Option{
+		transport.WithBudget(fifth),
+		transport.WithPolicy(transport.Policy{MaxAttempts: 4, AttemptTimeout: time.Second}),
+	}, opts...)
+	clients := make([]*transport.Transport, n)
+	for i := range clients {
+		client, err := transport.New(base, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[i] = client
+	}
+	return clients
+}
+
+func exponential(mean time.Duration) func() time.Duration {
+	return func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(mean)) }
+}
+
+// recovered returns how many seconds after the given one the share of calls
+// that succeed is back at 95 percent for three seconds, or -1 for never.
+func recovered(began, succeeded []int, from int) int {
+	good := 0
+	for s := from; s < len(began); s++ {
+		if float64(succeeded[s]) < 0.95*float64(began[s]) {
+			good = 0
+		} else if good++; good == 3 {
+			return s - 2 - from
+		}
+	}
+	return -1
+}
+
+// A stall of a service that has a third of its capacity to spare leaves a
+// queue behind which never drains, although no more than a fifth is retried.
+// The guard ends that, whatever the scale of things is.
+func TestGuardEndsAStorm(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		clients int
+		work    time.Duration // mean of an exponential
+		timeout time.Duration
+		within  int // seconds
+	}{
+		{name: "as in the benchmark", clients: 5, work: 20 * time.Millisecond, timeout: time.Second, within: 4},
+		{name: "few clients", clients: 2, work: 20 * time.Millisecond, timeout: time.Second, within: 4},
+		{name: "many clients", clients: 40, work: 20 * time.Millisecond, timeout: time.Second, within: 10},
+		{name: "short timeout", clients: 5, work: 10 * time.Millisecond, timeout: 200 * time.Millisecond, within: 4},
+		{name: "long timeout", clients: 5, work: 20 * time.Millisecond, timeout: 4 * time.Second, within: 10},
+		{name: "slow work", clients: 5, work: 200 * time.Millisecond, timeout: 2 * time.Second, within: 15},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			const workers, load = 5, 0.7
+			rate := load * workers / test.work.Seconds()
+			storm := func(g transport.Guard) (after int) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFarm(workers, exponential(test.work))
+					defer f.close()
+					time.AfterFunc(6*time.Second, func() { f.stall(8 * time.Second) })
+					clients := guarded(t, f, test.clients, transport.WithGuard(g),
+						transport.WithPolicy(transport.Policy{MaxAttempts: 4, AttemptTimeout: test.timeout}))
+					began, succeeded := drive(t, clients, rate, 34)
+					after = recovered(began, succeeded, 14)
+					t.Logf("recovered after %d s, %d attempts sent, successes %v", after, f.sent, succeeded)
+				})
+				return after
+			}
+			if after := storm(transport.Guard{Off: true}); after >= 0 && after <= test.within {
+				t.Errorf("without a guard it recovered after %d s: this is no storm", after)
+			}
+			if after := storm(transport.Guard{}); after < 0 || after > test.within {
+				t.Errorf("recovered after %d s, want at most %d s", after, test.within)
+			}
+		})
+	}
+}
+
+// What is no overload leaves the guard open.
+func TestGuardStaysOpen(t *testing.T) {
+	quick := exponential(20 * time.Millisecond)
+	for _, test := range []struct {
+		name string
+		base func(farm *farm) http.RoundTripper
+	}{
+		{"calm", func(f *farm) http.RoundTripper { return f }},
+		{"one of five replicas hangs", func(f *farm) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				if rand.IntN(5) == 0 {
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				}
+				return f.RoundTrip(req)
+			})
+		}},
+		{"a burst of errors", func(f *farm) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				resp, err := f.RoundTrip(req)
+				if err == nil && time.Now().Second()%10 < 3 {
+					resp.StatusCode = 500
+				}
+				return resp, err
+			})
+		}},
+		{"a restart", func(f *farm) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				if time.Now().Second()%10 < 3 {
+					return nil, errors.New("connection refused")
+				}
+				return f.RoundTrip(req)
+			})
+		}},
+		{"a slow endpoint", func(f *farm) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				if rand.IntN(4) == 0 {
+					time.Sleep(700 * time.Millisecond)
+				}
+				return f.RoundTrip(req)
+			})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFarm(50, quick)
+				defer f.close()
+				var mu sync.Mutex
+				held := 0
+				seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
+					var g *transport.GuardError
+					if c.Stop == transport.StopGuard || errors.As(c.Err, &g) {
+						mu.Lock()
+						held++
+						mu.Unlock()
+					}
+				}}
+				drive(t, guarded(t, test.base(f), 2, transport.WithGuard(transport.Guard{}), transport.WithObserver(seen)), 200, 20)
+				if held > 0 {
+					t.Errorf("the guard held back %d calls, want none", held)
+				}
+			})
+		})
+	}
+}
+
+// What the guard holds back was not sent, is a GuardError, and says when to ask
+// again. The body of the request is closed.
+func TestGuardError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		hang := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			sent++
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})
+		client := guarded(t, hang, 1, transport.WithGuard(transport.Guard{}),
+			transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}))[0]
+		for range 50 { // each alone in flight: the first few prove it
+			req, err := http.NewRequestWithContext(t.Context(), "GET", "http://farm.test/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.RoundTrip(req)
+		}
+		if sent == 50 {
+			t.Fatal("the guard never engaged")
+		}
+		before, body := sent, &closeCounter{}
+		var held *transport.GuardError
+		for range 20 { // but for a probe now and then
+			req, err := http.NewRequestWithContext(t.Context(), "PUT", "http://farm.test/", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.RoundTrip(req)
+			var failed *transport.Error
+			if !errors.As(err, &failed) {
+				t.Fatalf("got %v, want an Error", err)
+			}
+			if errors.As(err, &held) && (failed.Stop != transport.StopGuard || failed.Attempts != 0) {
+				t.Errorf("got %d attempts, stopped by %s, want 0 and guard", failed.Attempts, failed.Stop)
+			}
+		}
+		if held == nil || held.Service != "farm.test" || held.RetryIn <= 0 || held.RefusedFor() != held.RetryIn {
+			t.Fatalf("got %+v, want a GuardError that says when to ask again", held)
+		}
+		if got := int(body.n.Load()); got != 20 {
+			t.Errorf("%d of 20 bodies were closed, %d attempts sent", got, sent-before)
+		}
+	})
+}
+
+type closeCounter struct{ n atomic.Int32 }
+
+func (c *closeCounter) Read([]byte) (int, error) { return 0, io.EOF }
+func (c *closeCounter) Close() error             { c.n.Add(1); return nil }
+
+func BenchmarkGuard(b *testing.B) {
+	ok := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: req}, nil
+	})
+	for _, bm := range []struct {
+		name  string
+		guard transport.Guard
+	}{{"off", transport.Guard{Off: true}}, {"open", transport.Guard{}}} {
+		b.Run(bm.name, func(b *testing.B) {
+			rt, err := transport.New(ok, transport.WithGuard(bm.guard))
+			if err != nil {
+				b.Fatal(err)
+			}
+			req, err := http.NewRequestWithContext(b.Context(), "GET", "http://api.test/", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				rt.RoundTrip(req)
+			}
+		})
+	}
+}

@@ -1,0 +1,242 @@
+package transport
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A valve limits the attempts in flight to one service once they prove that it
+// is overloaded, and only then.
+//
+// A service that has fallen behind answers requests whose clients have gone.
+// It stays behind as long as they go on asking at the rate it was built for,
+// however few retries there are (Bronson et al., "Metastable Failures in
+// Distributed Systems", HotOS 2021). What ends it is asking less until answers
+// are fast again. A client sees both from its own answers: timeouts without a
+// fast success in between, or a queue, where even the fastest answer is slow.
+// Errors prove nothing: they are the breaker's business.
+type valve struct {
+	service  string
+	inFlight atomic.Int64
+	calm     atomic.Int64 // so many may be in flight unasked; -1 while engaged
+
+	mu      sync.Mutex // guards what follows
+	window  float64    // how many may be in flight; infinite while open
+	base    float64    // running median of the latency of successes, in ns
+	known   int        // successes seen, up to warm
+	baseAt  time.Duration
+	peak    float64       // the most in flight while answers were fast
+	run     int           // timeouts in a row of attempts that no fast one overtook
+	passed  time.Duration // when the newest attempt was sent that was fast
+	fastAt  time.Duration // when the last fast answer came
+	probeAt time.Duration // when the next probe is due while the window is shut
+
+	epoch    epoch
+	standing int // epochs in a row with a standing queue
+	fastest  time.Duration
+	answers  float64 // per second, timeouts among them
+	success  float64 // per second
+}
+
+// An epoch is the time after which the valve looks at what came.
+type epoch struct {
+	start               time.Duration
+	fast, slow, late    int
+	answers             int
+	fastest             time.Duration
+	successes, finished int
+}
+
+const (
+	warm      = 20 // successes until base and rates mean something
+	roomy     = 8  // never a reason to hold back
+	shut      = 0.5
+	shortest  = 100 * time.Millisecond // of epochs
+	probeTime = 2 * time.Second
+	probeOdds = 0.05
+	idleAfter = time.Minute
+)
+
+func newValve(service string) *valve {
+	v := &valve{service: service, window: math.Inf(1)}
+	v.calm.Store(roomy)
+	return v
+}
+
+// enter asks for one more in flight. It returns how many there are with it, or
+// in how long to ask again if there is no room.
+func (v *valve) enter(now, limit time.Duration, first bool) (n int64, retryIn time.Duration) {
+	n = v.inFlight.Add(1)
+	if n <= v.calm.Load() {
+		return n, 0
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t := v.scale(limit)
+	v.turn(now, t)
+	if v.admits(now, t, float64(n), first) {
+		return n, 0
+	}
+	v.inFlight.Add(-1)
+	return 0, max(v.epoch.start+epochOf(t)-now, time.Millisecond)
+}
+
+func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
+	if v.open() {
+		// More than this cannot be answered in time, by Little's law. It is
+		// asked only where answers stay out, and of an unusual crowd.
+		return now-v.fastAt <= t/4 || v.known < warm || n <= v.threshold() ||
+			n <= 0.9*t.Seconds()*v.success
+	}
+	if n <= v.window && (first || n <= v.window/2) {
+		return true
+	}
+	// The way back must always be found.
+	if v.window > 1 || !first || now < v.probeAt && rand.Float64() >= probeOdds {
+		return false
+	}
+	v.probeAt = now + probeTime/2 + rand.N(probeTime/2)
+	return true
+}
+
+// leave reports what an attempt showed that entered with n in flight, and
+// returns whether that is a success which took too long to be a good sign.
+func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slow bool) {
+	v.inFlight.Add(-1)
+	if seen == sightNothing {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t, latency := v.scale(limit), now-start
+	v.turn(now, t)
+	if seen == sightTimeout && latency < t/2 {
+		return false // of a caller who had little time: no proof
+	}
+	e := &v.epoch
+	e.finished++
+	if seen == sightTimeout {
+		e.late++
+		if start < v.passed {
+			return false // one sent later was answered: this one hangs, it does not queue
+		}
+		v.run++
+		if v.open() && v.run >= int(min(max(v.answers/4, 7), 50)) {
+			v.engage(now)
+		}
+		return false
+	}
+	if e.answers++; e.answers == 1 || latency < e.fastest {
+		e.fastest = latency
+	}
+	if seen == sightAnswer {
+		return false
+	}
+	e.successes++
+	v.learn(now, latency)
+	if float64(latency) > max(5*v.base, float64(t)/20) {
+		e.slow++
+		if latency <= t/4 {
+			v.widen(1 / max(v.window, 1))
+		}
+		return true
+	}
+	e.fast++
+	v.run, v.fastAt, v.passed = 0, now, max(v.passed, start)
+	if v.open() {
+		v.peak = max(v.peak*0.9995, float64(n))
+		v.calm.Store(int64(v.threshold()))
+	}
+	v.widen(1)
+	return false
+}
+
+// turn closes the epoch if it is over.
+func (v *valve) turn(now, t time.Duration) {
+	e := v.epoch
+	took := now - e.start
+	if took < epochOf(t) {
+		return
+	}
+	v.epoch = epoch{start: now}
+	weight := 1 - math.Exp(-took.Seconds())
+	v.answers += (float64(e.finished)/took.Seconds() - v.answers) * weight
+	v.success += (float64(e.successes)/took.Seconds() - v.success) * weight
+
+	stands := e.answers >= 3 && e.fastest > t/2 && e.fastest >= v.fastest*9/10
+	v.fastest = e.fastest
+	if stands {
+		v.standing++
+	} else {
+		v.standing = 0
+	}
+	switch {
+	case v.open():
+		if v.standing >= 2 {
+			v.engage(now)
+		}
+	case e.fast == 0 && (stands || e.late > e.slow):
+		v.window = max(v.window/2, shut)
+	}
+}
+
+func (v *valve) engage(now time.Duration) {
+	v.window = max(1, min(float64(v.inFlight.Load()), v.peak)/2)
+	v.calm.Store(-1)
+	v.probeAt = now + rand.N(probeTime)
+}
+
+// widen makes room, and opens the valve where that is more than was needed.
+func (v *valve) widen(by float64) {
+	if v.open() {
+		return
+	}
+	if v.window += by; v.window > v.threshold() {
+		v.window, v.run, v.standing = math.Inf(1), 0, 0
+		v.calm.Store(int64(v.threshold()))
+	}
+}
+
+// learn moves base toward a latency. Its steps are bounded per answer and in
+// time, so that a crowd of slow answers does not become what is usual.
+func (v *valve) learn(now, latency time.Duration) {
+	step := min(0.02, 0.2*(now-v.baseAt).Seconds())
+	if v.known < warm {
+		v.known++
+		step = 0.2
+	}
+	v.baseAt = now
+	switch {
+	case v.base == 0:
+		v.base = float64(latency)
+	case float64(latency) > v.base:
+		v.base *= 1 + step
+	default:
+		v.base *= 1 - step
+	}
+	v.base = max(v.base, float64(time.Microsecond))
+}
+
+// scale is the time after which an answer is of no use: AttemptTimeout, or
+// where there is none a multiple of what is usual.
+func (v *valve) scale(limit time.Duration) time.Duration {
+	if limit > 0 {
+		return limit
+	}
+	return min(max(time.Duration(20*v.base), shortest), 30*time.Second)
+}
+
+func epochOf(t time.Duration) time.Duration { return max(shortest, t/4) }
+
+func (v *valve) open() bool         { return math.IsInf(v.window, 1) }
+func (v *valve) threshold() float64 { return max(roomy, 2*v.peak) }
+
+// idle reports whether the valve holds nothing that would be missed.
+func (v *valve) idle(now time.Duration) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.open() && v.inFlight.Load() == 0 && now-max(v.fastAt, v.epoch.start) > idleAfter
+}
