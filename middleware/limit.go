@@ -227,11 +227,10 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 	inflated := latency > tolerance*a.base
 	loaded := latency > calm*tolerance*a.base
 	wasted := waste >= wasteful
-	if wasted && !inflated && a.verified && a.window.live >= slowCount {
-		// Others are served as fast as ever, so it is not load that keeps
-		// these from being served in time.
-		wasted = false
-	}
+	// Where whole routes are served as fast as ever and to the end, it is not
+	// load that keeps the others from being served in time.
+	hangs := wasted && !inflated && a.verified && a.routes.unaffected() >= slowCount
+	wasted = wasted && !hangs
 	if a.windows > learning && !wasted && !loaded && !binds && a.window.shed == 0 {
 		a.verified = true
 	}
@@ -270,6 +269,9 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 		// to be cut again.
 		if wasted && !(a.verified && 2*a.window.stale > a.window.n) {
 			a.limit = math.Min(a.limit, inFlight) * .7
+			if a.verified {
+				a.limit = math.Max(a.limit, a.busy) // which it needs in any case
+			}
 		}
 		if a.limit < before {
 			a.cut = now
@@ -283,7 +285,7 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 	if !binds {
 		a.grown *= .95
 	}
-	if !a.probes(now, most, waste, inflated) {
+	if hangs || !a.probes(now, most, waste, inflated) {
 		a.limit = a.bounded(a.limit)
 	}
 }

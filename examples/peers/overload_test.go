@@ -66,7 +66,8 @@ func columns(phase time.Duration) (list []column) {
 }
 
 // The same scenarios with each library. Evenkeel knows nothing of the backend,
-// so what was tuned to it is shown but may win.
+// so what was tuned to it is shown but may win, and so may nothing at all where
+// nothing is overloaded.
 func TestServersInOverload(t *testing.T) {
 	list := columns(20 * time.Second)
 	if !*overloads {
@@ -89,7 +90,7 @@ func TestServersInOverload(t *testing.T) {
 				if c.lower {
 					worse = -worse
 				}
-				if !l.Tuned && worse > c.slack {
+				if l.Name != "none" && !l.Tuned && worse > c.slack {
 					t.Errorf("evenkeel has %.3f, %s %.3f", got["evenkeel"], l.Name, got[l.Name])
 				}
 			}
