@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,8 @@ type gate struct {
 	slots   slots
 	waiting atomic.Int64
 	probing atomic.Bool
-	every   atomic.Int32 // one in so many requests is measured
+	overrun atomic.Uint32 // thousandths of the requests that the scheduler guard has refused
+	every   atomic.Int32  // one in so many requests is measured
 
 	mu       sync.Mutex // guards what follows
 	adaptive adaptive
@@ -245,6 +247,33 @@ func (g *gate) dispatch(now time.Duration) {
 	g.waiting.Store(int64(q.length))
 }
 
+// overruns reports whether a request is refused because the processors are
+// behind by far, retries among the first.
+func (g *gate) overruns(now time.Duration, retry func() bool) bool {
+	share := g.overrun.Load()
+	if share == 0 {
+		return false
+	}
+	refused := retry() || rand.Uint32N(1000) < share
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// Also where nothing is completed any more.
+	if a := &g.adaptive; a.guard.due(now) {
+		a.guard.look(now, a.limit, float64(taken(g.slots.Load())), a.busy)
+		g.publishGuard()
+	}
+	if refused {
+		g.refused(1, now)
+	}
+	return refused
+}
+
+func (g *gate) publishGuard() {
+	if guard := g.adaptive.guard; guard != nil {
+		g.overrun.Store(uint32(guard.refuse * 1000))
+	}
+}
+
 // publish makes what was learnt known to requests that do not take the lock.
 func (g *gate) publish() {
 	a := &g.adaptive
@@ -257,4 +286,5 @@ func (g *gate) publish() {
 	g.calendar.throughput.Store(int64(a.throughput() * 1000))
 	g.probing.Store(a.probe.on)
 	g.every.Store(a.every())
+	g.publishGuard()
 }

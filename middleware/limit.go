@@ -171,7 +171,10 @@ func (a *adaptive) close(now, elapsed time.Duration) {
 	if !a.fixed {
 		a.decide(now, elapsed, latency, inFlight, most, waste)
 		if a.guard != nil && !a.probe.on {
-			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight, a.busy))
+			if a.guard.due(now) {
+				a.guard.look(now, a.limit, inFlight, a.busy)
+			}
+			a.limit = a.bounded(a.guard.capped(a.limit))
 		}
 	}
 	a.reset(now)

@@ -112,6 +112,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit takes a slot, if need be after a wait, and returns why there is none.
 func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	g := h.gate
+	if g.overrun.Load() > 0 && g.overruns(x.now(), func() bool { return h.attemptOf(x, r) > 1 }) && !h.dryRun {
+		return ShedQueue
+	}
 	before, limit, ok := g.enter()
 	x.before, x.limit = int32(taken(before)), int32(limit)
 	switch {

@@ -59,11 +59,65 @@ func TestSchedulerGuard(t *testing.T) {
 	}
 }
 
+// A share is refused as long as goroutines wait for far too long, and no longer
+// than that helps.
+func TestSchedulerGuardRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		tails []float64 // seconds
+		want  float64
+	}{
+		{"calm", []float64{.001, .001}, 0},
+		{"too long", []float64{.001, .1, .1, .1}, 0}, // for the limit to see to
+		{"far too long", []float64{.001, .3}, .5},
+		{"goes on", []float64{.001, .3, .3, .3}, .875},
+		{"never all", append([]float64{.001}, slices.Repeat([]float64{5}, 20)...), schedMost},
+		{"gets better", []float64{.001, .3, .3, .1, .1}, .75 * .75 * .75},
+		{"over", append([]float64{.001, .3, .3}, slices.Repeat([]float64{.001}, 10)...), 0},
+		{"in vain", append([]float64{.001}, slices.Repeat([]float64{5}, 50)...), 0},
+	} {
+		g := newSchedGuard(10 * time.Millisecond)
+		for _, tail := range tt.tails {
+			g.judge(tail, 100, 10, 2)
+		}
+		if d := g.refuse - tt.want; d < -.001 || d > .001 {
+			t.Errorf("%s: refuses %.3f, want %.3f", tt.name, g.refuse, tt.want)
+		}
+	}
+}
+
+// Retries go first, the others by lot, and somebody looks again although
+// nothing is completed.
+func TestOverruns(t *testing.T) {
+	g := newGate(&config{shedding: &Shedding{}}, time.Now())
+	if g.overruns(0, func() bool { t.Error("asked in vain"); return true }) {
+		t.Error("refused without an overload")
+	}
+	g.adaptive.guard.refuse, g.adaptive.guard.at = .5, time.Hour
+	g.publishGuard()
+	refused := 0
+	for range 1000 {
+		if !g.overruns(time.Hour, func() bool { return true }) {
+			t.Fatal("a retry was let in")
+		}
+		if g.overruns(time.Hour, func() bool { return false }) {
+			refused++
+		}
+	}
+	if refused < 400 || refused > 600 || g.adaptive.window.shed != 1000+refused {
+		t.Errorf("%d of 1000 refused, %d counted", refused, g.adaptive.window.shed)
+	}
+	g.overruns(2*time.Hour, func() bool { return false })
+	if g.adaptive.guard.at != 2*time.Hour {
+		t.Error("nobody looked again")
+	}
+}
+
 // The runtime has the histogram by the name and kind that is asked for.
 func TestSchedulerMetric(t *testing.T) {
 	g := newSchedGuard(time.Nanosecond)
 	for i := range 3 {
-		g.capped(time.Duration(i+1)*schedEvery, 100, 100, 1)
+		g.look(time.Duration(i+1)*schedEvery, 100, 100, 1)
 	}
 	if len(g.before) == 0 {
 		t.Errorf("%s was not read", schedMetric)
