@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/examples/overload/sim"
+	"github.com/datapunk/evenkeel/middleware"
 )
 
 var overloads = flag.Bool("overload", false, "compare servers in all overload scenarios, which takes minutes")
@@ -102,7 +103,10 @@ func TestServersInOverload(t *testing.T) {
 func BenchmarkAdmission(b *testing.B) {
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) })
 	r := httptest.NewRequest("GET", "/", nil)
-	for _, l := range Limiters() {
+	alone := Limiter{Name: "evenkeel shedding", New: func(int) func(http.Handler) http.Handler {
+		return must(middleware.New(middleware.WithShedding(middleware.Shedding{})))
+	}}
+	for _, l := range append(Limiters(), alone) {
 		h := l.New(10)(ok)
 		b.Run(l.Name, func(b *testing.B) {
 			w := &conn{header: http.Header{}}
