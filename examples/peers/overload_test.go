@@ -18,6 +18,10 @@ import (
 
 var overloads = flag.Bool("overload", false, "compare servers in all overload scenarios, which takes minutes")
 
+// noise is what one run may differ by, and what probing costs, by which evenkeel
+// finds out what the others believe.
+const noise = .05
+
 // column is a scenario and the one figure that it is about.
 type column struct {
 	name   string
@@ -39,10 +43,10 @@ func columns(phase time.Duration) (list []column) {
 			s := s.Overload(load, length)
 			from, to := s.Phases[0].For, s.Phases[0].For+s.Phases[1].For
 			list = append(list, column{fmt.Sprintf("%s x%v, goodput", s.Name, load), s, rooms[s.Name],
-				func(r *sim.Result) float64 { return r.Goodput(from, to) }, false, .03})
+				func(r *sim.Result) float64 { return r.Goodput(from, to) }, false, noise})
 			if load == 2 {
 				list = append(list, column{s.Name + " x2, served after it", s, rooms[s.Name],
-					func(r *sim.Result) float64 { return r.Served(to+2*time.Second, r.Length) }, false, .03})
+					func(r *sim.Result) float64 { return r.Served(to+2*time.Second, r.Length) }, false, noise})
 			}
 		}
 		if s.Capacity > 100 {
@@ -61,7 +65,7 @@ func columns(phase time.Duration) (list []column) {
 		func(r *sim.Result) float64 { return r.AttemptsPerCall(20*time.Second, 40*time.Second) }, true, .02})
 	for _, s := range sim.HoldOut() {
 		list = append(list, column{s.Name + ", goodput", s, int(1.5 * s.Capacity * .04),
-			func(r *sim.Result) float64 { return r.Goodput(sim.Change, r.Length) }, false, .03})
+			func(r *sim.Result) float64 { return r.Goodput(sim.Change, r.Length) }, false, noise})
 	}
 	return list
 }
