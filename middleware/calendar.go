@@ -60,10 +60,13 @@ func (c *calendar) shareNow() int64 {
 	return startShare
 }
 
+// used reports whether a slot was ever given away.
+func (c *calendar) used() bool { return c.next.Load() != 0 }
+
 // open reports whether clients may be coming back.
 func (c *calendar) open(now time.Duration) bool {
 	last := c.next.Load()
-	return last > 0 && time.Duration(last)+forgotten > now
+	return time.Duration(last)+forgotten > now
 }
 
 // cameBack is told of each request that is not its client's first attempt.

@@ -34,7 +34,8 @@
 // times over would only wait inside it. Routes, by the Pattern of their
 // ServeMux, are measured each by itself, so that another mix of cheap and
 // expensive requests is not taken for load, nor is a dependency of some of them
-// that hangs. A second signal is how long goroutines wait for a processor.
+// that hangs. A second signal is how long goroutines wait for a processor: where
+// requests only compute, that is where they queue, before any handler begins.
 //
 // What finds no room waits in a queue, for as long as a burst may take but no
 // longer than its own deadline allows. Once the queue stands, which is to say

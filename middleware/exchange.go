@@ -34,8 +34,9 @@ type exchange struct {
 	limit  int32
 	probe  int32 // it belongs to; 0: none
 
-	held     atomic.Bool // it has a slot
-	bounded  bool        // writes have a deadline
+	held     uint32 // 1: it has a slot; atomic once the handler has it
+	weight   uint8  // how many requests it is measured for; 0: it is not
+	bounded  bool   // writes have a deadline
 	hijacked bool
 	done     bool // the handler returned instead of panicking
 }
@@ -89,24 +90,40 @@ func (x *exchange) returned(w http.ResponseWriter) {
 	x.begin(http.StatusOK) // what net/http sends for a handler that wrote nothing
 }
 
+// now is when the request arrived. The clock is read once somebody asks, which
+// for most requests of a busy server is never.
+func (x *exchange) now() time.Duration {
+	if x.started == 0 {
+		x.started = x.machine.now()
+	}
+	return x.started
+}
+
 // hold notes that the request has a slot.
-func (x *exchange) hold(now time.Duration) {
-	x.entered = now
-	x.held.Store(true)
+func (x *exchange) hold(since time.Duration, weight uint8) {
+	x.entered, x.weight = since, weight
+	x.held = 1
 }
 
 // leave gives the slot back, once, whoever comes first: the end of the handler,
 // a flush or a hijack.
 func (x *exchange) leave(counted bool) {
-	if !x.held.CompareAndSwap(true, false) {
+	if atomic.LoadUint32(&x.held) == 0 || !atomic.CompareAndSwapUint32(&x.held, 1, 0) {
 		return
 	}
 	g := x.machine.gate
+	before := g.leave()
+	if x.weight == 0 {
+		return
+	}
 	now := g.now()
 	gone := x.origin.Context().Err() != nil || x.expires > 0 && now >= x.expires
-	g.leave(completion{
-		at: now, took: now - x.entered, dropped: gone, probe: int(x.probe), pattern: x.request.Pattern,
-	}, counted || gone)
+	if counted || gone {
+		g.learn(completion{
+			at: now, took: now - x.entered, inFlight: before, weight: x.weight,
+			dropped: gone, probe: int(x.probe), pattern: x.request.Pattern,
+		})
+	}
 }
 
 // end gives the slot back and tells the observers, also of a handler that

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,10 +18,12 @@ type gate struct {
 	maxWait  time.Duration
 	calendar calendar
 
-	limit    atomic.Int64
-	inFlight atomic.Int64
-	waiting  atomic.Int64
-	probing  atomic.Bool
+	limit   atomic.Int64
+	slots   slots
+	waiting atomic.Int64
+	probing atomic.Bool
+	overrun atomic.Uint32 // thousandths of the requests that the scheduler guard has refused
+	every   atomic.Int32  // one in so many requests is measured
 
 	mu       sync.Mutex // guards what follows
 	adaptive adaptive
@@ -46,26 +49,36 @@ func newGate(c *config, epoch time.Time) *gate {
 // now is the time since the epoch, which costs half of what time.Now does.
 func (g *gate) now() time.Duration { return time.Since(g.epoch) }
 
-// enter takes a slot if there is one, and returns how many were taken before.
-func (g *gate) enter() (before, limit int, ok bool) {
-	limit = int(g.limit.Load())
-	if g.waiting.Load() > 0 {
-		return int(g.inFlight.Load()), limit, false
+// slots counts the requests in the handler in its lower half and those that
+// were ever admitted in its upper half, by which one in so many is told for the
+// price of none.
+type slots struct{ atomic.Uint64 }
+
+const admission = 1<<32 | 1
+
+func taken(v uint64) int { return int(uint32(v)) }
+
+// take takes a slot if there is one, and returns what there was before.
+func (s *slots) take(limit int) (before uint64, ok bool) {
+	for {
+		v := s.Load()
+		if taken(v) >= limit {
+			return v, false
+		}
+		if s.CompareAndSwap(v, v+admission) {
+			return v, true
+		}
 	}
-	before, ok = g.take(limit)
-	return before, limit, ok
 }
 
-func (g *gate) take(limit int) (before int, ok bool) {
-	for {
-		n := g.inFlight.Load()
-		if n >= int64(limit) {
-			return int(n), false
-		}
-		if g.inFlight.CompareAndSwap(n, n+1) {
-			return int(n), true
-		}
+// enter takes a slot if there is one and nobody waits for it.
+func (g *gate) enter() (before uint64, limit int, ok bool) {
+	limit = int(g.limit.Load())
+	if g.waiting.Load() > 0 {
+		return g.slots.Load(), limit, false
 	}
+	before, ok = g.slots.take(limit)
+	return before, limit, ok
 }
 
 // join returns the waiter of a request that found no room, or why it is
@@ -79,8 +92,9 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 	g.waiting.Store(int64(q.length) + 1)
 	defer func() { g.waiting.Store(int64(q.length)) }()
 	if q.length == 0 {
-		if _, ok := g.take(int(g.limit.Load())); ok {
+		if before, ok := g.slots.take(int(g.limit.Load())); ok {
 			w.done <- outcome{at: now}
+			w.weight = g.weight(before)
 			w.probe = g.adaptive.admitted()
 			return ShedNone, 0
 		}
@@ -160,6 +174,7 @@ func (g *gate) refused(n int, now time.Duration) {
 	if n > 0 {
 		g.adaptive.shed(n)
 		g.queue.refused = now
+		g.every.Store(1)
 	}
 }
 
@@ -167,6 +182,7 @@ func (g *gate) refused(n int, now time.Duration) {
 func (g *gate) turnAway() {
 	g.mu.Lock()
 	g.adaptive.shed(1)
+	g.every.Store(1)
 	g.mu.Unlock()
 }
 
@@ -177,18 +193,41 @@ func (g *gate) tag() int {
 	return g.adaptive.admitted()
 }
 
-// leave gives a slot back. A completion that says nothing about the handler is
-// not counted.
-func (g *gate) leave(c completion, counted bool) {
-	g.mu.Lock()
-	c.inFlight = int(g.inFlight.Add(-1)) + 1
-	if counted && g.adaptive.completed(c) {
-		g.publish()
-	}
+// leave gives a slot back.
+func (g *gate) leave() (before int) {
+	before = taken(g.slots.Add(^uint64(0))) + 1
+	// Who joins the queue says so before looking for room, so either it finds
+	// this slot or it is seen here.
 	if g.waiting.Load() > 0 {
+		g.mu.Lock()
+		g.dispatch(g.now())
+		g.mu.Unlock()
+	}
+	return before
+}
+
+// learn takes in a request that was measured.
+func (g *gate) learn(c completion) {
+	g.mu.Lock()
+	if g.adaptive.completed(c) {
+		g.publish()
 		g.dispatch(c.at)
 	}
 	g.mu.Unlock()
+}
+
+// weight returns for how many requests the one at hand is measured; 0 if it is
+// not, where there was so much before it. A handler of thousands of requests per second is known by a part of
+// them, and one that sheds or is probed is watched closely.
+func (g *gate) weight(before uint64) uint8 {
+	every := g.every.Load()
+	if every <= 1 || g.probing.Load() {
+		return 1
+	}
+	if (before>>32)%uint64(every) == 0 {
+		return uint8(every)
+	}
+	return 0
 }
 
 // dispatch hands free slots to those that wait.
@@ -196,14 +235,43 @@ func (g *gate) dispatch(now time.Duration) {
 	q := &g.queue
 	g.refused(q.prune(now), now)
 	for q.length > 0 {
-		if _, ok := g.take(int(g.limit.Load())); !ok {
+		before, ok := g.slots.take(int(g.limit.Load()))
+		if !ok {
 			break
 		}
 		w := q.pick(g.ranked)
+		w.weight = g.weight(before)
 		w.probe = g.adaptive.admitted()
 		q.resolve(w, now, ShedNone)
 	}
 	g.waiting.Store(int64(q.length))
+}
+
+// overruns reports whether a request is refused because the processors are
+// behind by far, retries among the first.
+func (g *gate) overruns(now time.Duration, retry func() bool) bool {
+	share := g.overrun.Load()
+	if share == 0 {
+		return false
+	}
+	refused := retry() || rand.Uint32N(1000) < share
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// Also where nothing is completed any more.
+	if a := &g.adaptive; a.guard.due(now) {
+		a.guard.look(now, a.limit, float64(taken(g.slots.Load())), a.busy)
+		g.publishGuard()
+	}
+	if refused {
+		g.refused(1, now)
+	}
+	return refused
+}
+
+func (g *gate) publishGuard() {
+	if guard := g.adaptive.guard; guard != nil {
+		g.overrun.Store(uint32(guard.refuse * 1000))
+	}
 }
 
 // publish makes what was learnt known to requests that do not take the lock.
@@ -217,4 +285,6 @@ func (g *gate) publish() {
 	}
 	g.calendar.throughput.Store(int64(a.throughput() * 1000))
 	g.probing.Store(a.probe.on)
+	g.every.Store(a.every())
+	g.publishGuard()
 }

@@ -18,6 +18,8 @@ const (
 	windowCount = 50                     // and has that many completions,
 	slowTime    = 2 * time.Second        // or after that long
 	slowCount   = 10                     // only that many
+	sampleCount = 200                    // completions in windowTime are enough to know them all
+	mostEvery   = 16                     // so that one that slows down is noticed
 
 	learning = 10 // windows in which the base is not settled yet
 
@@ -53,7 +55,10 @@ type adaptive struct {
 	work     float64       // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
 	busy     float64       // the greatest work seen, fading over 60 s
 	grown    float64       // work when the limit last grew because it bound
+	rate     float64       // completions per second in the last window; 0 if it shed
 	peak     float64       // in flight while the limit did not bind, fading over 30 s
+	surge    float64       // in flight in the last window, if that looked healthy
+	cut      time.Duration // when the limit was last lowered
 	verified bool          // the base was measured without overload
 	shedding time.Duration // since when windows have shed; 0: the last did not
 
@@ -65,13 +70,15 @@ type adaptive struct {
 // window is what happened since the last decision.
 type window struct {
 	since     time.Duration
-	n         int
+	n         int     // completions that were measured
+	all       float64 // that they stand for
 	took      float64 // ns
 	live      int     // completions that somebody waited for
 	liveTook  float64
 	inFlight  float64
 	most      int // in flight
 	shed      int
+	stale     int // completions admitted before the limit was last cut
 	unstarted bool
 }
 
@@ -79,7 +86,8 @@ type window struct {
 type completion struct {
 	at       time.Duration // since the epoch of the machine
 	took     time.Duration
-	inFlight int // itself counted
+	inFlight int   // itself counted
+	weight   uint8 // how many it stands for
 	dropped  bool
 	probe    int // its number if the request belongs to one
 	pattern  string
@@ -106,9 +114,13 @@ func (a *adaptive) completed(c completion) bool {
 		a.born = w.since
 	}
 	w.n++
+	w.all += float64(c.weight)
 	w.took += float64(c.took)
 	w.inFlight += float64(c.inFlight)
 	w.most = max(w.most, c.inFlight)
+	if c.at-c.took < a.cut {
+		w.stale++
+	}
 	route.add(float64(c.took), c.dropped)
 	if !c.dropped {
 		w.live++
@@ -152,10 +164,17 @@ func (a *adaptive) close(now, elapsed time.Duration) {
 		a.shedding = w.since
 	}
 	a.measure(now, elapsed, latency)
+	a.rate = 0
+	if w.shed == 0 {
+		a.rate = w.all / elapsed.Seconds()
+	}
 	if !a.fixed {
 		a.decide(now, elapsed, latency, inFlight, most, waste)
 		if a.guard != nil && !a.probe.on {
-			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight, a.busy))
+			if a.guard.due(now) {
+				a.guard.look(now, a.limit, inFlight, a.busy)
+			}
+			a.limit = a.bounded(a.guard.capped(a.limit))
 		}
 	}
 	a.reset(now)
@@ -176,7 +195,7 @@ func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
 		a.base = learnt
 	}
 	s := elapsed.Seconds()
-	work := float64(a.window.n) * a.base / 1e9 / s
+	work := a.window.all * a.base / 1e9 / s
 	if a.windows == 1 {
 		a.work = work
 	} else {
@@ -207,15 +226,14 @@ func (a *adaptive) settling(now time.Duration, latency float64) float64 {
 func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, waste float64) {
 	s := elapsed.Seconds()
 	binds := most >= a.limit-1
-	work := float64(a.window.n) * a.base / 1e9 / s
+	work := a.window.all * a.base / 1e9 / s
 	inflated := latency > tolerance*a.base
 	loaded := latency > calm*tolerance*a.base
 	wasted := waste >= wasteful
-	if wasted && !inflated && a.verified && a.window.live >= slowCount {
-		// Others are served as fast as ever, so it is not load that keeps
-		// these from being served in time.
-		wasted = false
-	}
+	// Where whole routes are served as fast as ever and to the end, it is not
+	// load that keeps the others from being served in time.
+	hangs := wasted && !inflated && a.verified && a.routes.unaffected() >= slowCount
+	wasted = wasted && !hangs
 	if a.windows > learning && !wasted && !loaded && !binds && a.window.shed == 0 {
 		a.verified = true
 	}
@@ -226,8 +244,11 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 			// A limit that binds says nothing about what the peak would be.
 			a.peak = math.Min(a.peak, a.limit/headroom)
 		} else {
-			a.peak = math.Max(a.peak, most)
+			// Latency tells of those that were in flight before: only now that
+			// it is still calm it is known that they were not too many.
+			a.peak = math.Max(a.peak, a.surge)
 		}
+		a.surge = most
 		if a.windows > learning {
 			a.routes.compare(latency / a.base)
 			if inFlight <= follow*a.busy {
@@ -245,18 +266,29 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 			a.limit = math.Max(want, a.limit*.98)
 		}
 	case inflated || wasted:
+		before := a.limit
 		a.limit = math.Min(a.limit, a.enough())
-		if wasted {
+		// What was admitted before the limit was cut does not say that it has
+		// to be cut again.
+		if wasted && !(a.verified && 2*a.window.stale > a.window.n) {
 			a.limit = math.Min(a.limit, inFlight) * .7
+			if a.verified {
+				a.limit = math.Max(a.limit, a.busy) // which it needs in any case
+			}
 		}
+		if a.limit < before {
+			a.cut = now
+		}
+		a.surge = 0
 		a.peak = math.Min(a.peak, a.limit/headroom)
 	default:
+		a.surge = 0
 		a.limit = math.Min(a.limit, math.Max(most, a.enough()))
 	}
 	if !binds {
 		a.grown *= .95
 	}
-	if !a.probes(now, most, waste, inflated) {
+	if hangs || !a.probes(now, most, waste, inflated) {
 		a.limit = a.bounded(a.limit)
 	}
 }
@@ -267,6 +299,11 @@ func (a *adaptive) enough() float64 { return tolerance * a.busy }
 
 func (a *adaptive) bounded(limit float64) float64 {
 	return math.Max(a.min, math.Min(a.max, limit))
+}
+
+// every returns one in how many requests is to be measured.
+func (a *adaptive) every() int32 {
+	return int32(max(1, min(mostEvery, a.rate*windowTime.Seconds()/sampleCount)))
 }
 
 // throughput is the greatest number of requests per second that the handler

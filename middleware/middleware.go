@@ -28,7 +28,7 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 	for _, r := range m.rates {
 		m.limiters = append(m.limiters, newLimiter(r))
 	}
-	m.timed = m.gate != nil || len(m.observers) > 0 || m.deadlines != nil
+	m.timed = len(m.observers) > 0 || m.deadlines != nil
 	return func(next http.Handler) http.Handler { return &handler{machine: m, next: next} }, nil
 }
 
@@ -111,42 +111,51 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit takes a slot, if need be after a wait, and returns why there is none.
 func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
-	g, now := h.gate, x.started
+	g := h.gate
+	if g.overrun.Load() > 0 && g.overruns(x.now(), func() bool { return h.attemptOf(x, r) > 1 }) && !h.dryRun {
+		return ShedQueue
+	}
 	before, limit, ok := g.enter()
-	x.before, x.limit = int32(before), int32(limit)
-	if !ok && (h.dryRun || !g.queued) {
+	x.before, x.limit = int32(taken(before)), int32(limit)
+	switch {
+	case ok:
+		var now time.Duration
+		weight := g.weight(before)
+		if weight > 0 {
+			now = x.now()
+		}
+		x.hold(now, weight)
+		if g.probing.Load() {
+			x.probe = int32(g.tag())
+		}
+	case h.dryRun || !g.queued:
 		g.turnAway()
 		if h.dryRun {
-			g.inFlight.Add(1)
-			x.hold(now)
+			g.slots.Add(admission)
+			x.hold(x.now(), 1)
 		}
-		if h.calendar(x, r, now) {
-			g.calendar.cameBack(false)
-		}
-		return ShedConcurrency
-	}
-	if !ok {
+	default:
 		return h.queueUp(x, r)
 	}
-	x.hold(now)
-	if g.probing.Load() {
-		x.probe = int32(g.tag())
+	if h.cameBack(x, r) {
+		g.calendar.cameBack(ok)
 	}
-	if h.calendar(x, r, now) {
-		g.calendar.cameBack(true)
+	if !ok {
+		return ShedConcurrency
 	}
 	return ShedNone
 }
 
-// calendar reports whether the request may be one that the calendar told to
-// come back. Only then does its attempt have to be known.
-func (h *handler) calendar(x *exchange, r *http.Request, now time.Duration) bool {
-	return h.gate.calendar.open(now) && h.attemptOf(x, r) > 1
+// cameBack reports whether the request may be one that the calendar told to
+// come back. Only if that may be does its attempt have to be known.
+func (h *handler) cameBack(x *exchange, r *http.Request) bool {
+	c := &h.gate.calendar
+	return c.used() && c.open(x.now()) && h.attemptOf(x, r) > 1
 }
 
 // queueUp waits for a slot.
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
-	g, now := h.gate, x.started
+	g, now := h.gate, x.now()
 	w := &waiter{at: now, rank: h.rank(r), expires: x.expires, done: make(chan outcome, 1)}
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); w.expires == 0 || at < w.expires {
@@ -161,7 +170,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 		x.queueWait = max(0, o.at-now)
 		if reason == ShedNone {
 			x.probe = int32(w.probe)
-			x.hold(o.at)
+			x.hold(o.at, w.weight)
 		}
 	}
 	if retry && reason != ShedGone && reason != ShedExpired {

@@ -339,7 +339,8 @@ func TestSlotsAndEventsUnderChaos(t *testing.T) {
 	var at, peak atomic.Int64
 	h := wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := at.Add(1)
-		defer at.Add(-1)
+		free := sync.OnceFunc(func() { at.Add(-1) })
+		defer free()
 		for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
 		}
 		switch rand.IntN(6) {
@@ -351,6 +352,7 @@ func TestSlotsAndEventsUnderChaos(t *testing.T) {
 			w.(http.Hijacker).Hijack()
 		case 3:
 			w.WriteHeader(200)
+			free() // a stream holds no slot
 			w.(http.Flusher).Flush()
 			if _, err := io.WriteString(w, "data"); err == nil {
 				panic(errors.New("stream broke"))

@@ -12,7 +12,7 @@ const (
 	ShedNone        ShedReason = ""            // it was not
 	ShedExpired     ShedReason = "expired"     // its deadline had passed, or would before the work was done
 	ShedConcurrency ShedReason = "concurrency" // the handler had no room, and there is no queue
-	ShedQueue       ShedReason = "queue"       // the queue was full, or it waited for as long as is of use
+	ShedQueue       ShedReason = "queue"       // the queue was full, or it waited for as long as is of use, there or for a processor
 	ShedRetry       ShedReason = "retry"       // it is a retry, and the queue stands
 	ShedPriority    ShedReason = "priority"    // others with a higher priority took the room
 	ShedRate        ShedReason = "rate"        // its client sends more than its quota

@@ -25,7 +25,8 @@ type probe struct {
 	live     int // of those, whom somebody waited for
 	at       time.Duration
 	took     float64
-	expected float64 // took, had each the base of its route
+	expected float64                          // took, had each the base of its route
+	gone     struct{ took, expected float64 } // of the rest
 }
 
 // admitted returns the number of the probe that a request now admitted belongs
@@ -46,7 +47,7 @@ func (a *adaptive) probes(now time.Duration, most, waste float64, inflated bool)
 	// is wrong.
 	wrong := waste >= wasteful && !inflated
 	if a.verified {
-		wrong = wrong && rest >= pause && a.routes.unaffected() < slowCount
+		wrong = wrong && rest >= pause
 	} else {
 		wrong = wrong && rest >= probeEvery/10
 		pause = probeEvery
@@ -65,31 +66,48 @@ func (a *adaptive) probed(c completion, route *route) bool {
 	p := &a.probe
 	if c.probe == p.number {
 		p.done++
-		if !c.dropped {
+		took, expected := float64(c.took), route.expected(float64(c.took))
+		if c.dropped {
+			p.gone.took += took
+			p.gone.expected += expected
+		} else {
 			p.live++
-			p.took += float64(c.took)
-			p.expected += route.expected(float64(c.took))
+			p.took += took
+			p.expected += expected
 		}
 	}
 	// The first to return are the fastest, so if even they are slow there is no
 	// need to wait for the others.
 	plain := p.live >= probeEnough && p.took > probePlain*p.expected
-	if !plain && p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
+	patience := max(slowTime, time.Duration(10*a.base))
+	if p.done < probeLeast { // one that ends with nothing learnt would be in vain
+		patience = max(patience, probeEvery)
+	}
+	if !plain && p.done < probeCohort && c.at-p.at <= patience {
 		return false
 	}
 	a.probePause = probeEvery
-	if p.live >= probeLeast && p.expected > 0 {
+	if p.live < probeLeast {
+		// They went because of what they had waited before.
+		p.took += p.gone.took
+		p.expected += p.gone.expected
+	}
+	if p.done >= probeLeast && p.expected > 0 {
 		ratio := p.took / p.expected
-		if ratio > .5 && ratio < 2 {
+		// A base that was off is not verified before it is found again: what was
+		// in the handler before may have slowed down the cohort.
+		known := a.verified
+		a.verified = ratio > .7 && ratio < 1.5
+		if a.verified || known && ratio > .5 && ratio < 2 {
 			ratio = math.Sqrt(ratio) // the noise of one cohort
 			a.probePause = min(2*p.pause, probeRarest)
 		}
 		a.rescale(ratio)
-		a.verified = true
 	}
 	a.probe = probe{number: p.number}
 	a.probeDone = c.at
 	a.limit = a.bounded(tolerance * a.busy)
+	a.grown = 0
 	a.reset(c.at)
 	return true
 }

@@ -42,6 +42,7 @@ type waiter struct {
 	expires      time.Duration // when its deadline leaves no time for the work; 0 if it has none
 	done         chan outcome  // has room for it
 	probe        int
+	weight       uint8
 }
 
 type outcome struct {

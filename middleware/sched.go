@@ -11,6 +11,9 @@ const (
 	schedMetric = "/sched/latencies:seconds"
 	schedEvery  = 250 * time.Millisecond
 	schedTail   = 0.99
+	schedVain   = 40 // samples after which a lower limit has not helped
+	schedFar    = 20 // times what is never too long: far too long
+	schedMost   = 0.95
 	schedRise   = 3 // over the calm tail from which on the processors are overloaded
 )
 
@@ -21,8 +24,13 @@ const (
 // what keeps the handler busy: goroutines may wait because of another process,
 // or of work that is not the handler's.
 //
-// It reads the runtime's histogram when a window closes, so that it needs no
-// goroutine. It is not safe for concurrent use.
+// When they wait for far too long, a limit is no help: handlers that do not wait
+// for anything run one after the other, few at a time, and it is those that have
+// not begun that are too many. Then a share of the requests is refused as they
+// get to run, which costs so little that the queue gets shorter.
+//
+// It reads the runtime's histogram when a window closes, or a request is
+// refused, so that it needs no goroutine. It is not safe for concurrent use.
 type schedGuard struct {
 	least  float64 // tail that is never too long, seconds
 	sample []metrics.Sample
@@ -31,23 +39,30 @@ type schedGuard struct {
 	calm   float64 // tail without overload, seconds
 	over   int     // samples in a row that were too long
 	limit  float64 // 0: none
+	refuse float64 // share of the requests
 }
 
 func newSchedGuard(least time.Duration) *schedGuard {
 	return &schedGuard{least: least.Seconds(), sample: []metrics.Sample{{Name: schedMetric}}}
 }
 
-// capped returns the limit or, while goroutines wait for too long, less.
-func (g *schedGuard) capped(now time.Duration, limit, inFlight, busy float64) float64 {
-	if now-g.at >= schedEvery {
-		g.at = now
-		metrics.Read(g.sample)
-		if g.sample[0].Value.Kind() == metrics.KindFloat64Histogram {
-			if tail, ok := g.tail(g.sample[0].Value.Float64Histogram()); ok {
-				g.judge(tail, limit, inFlight, math.Max(busy, float64(runtime.GOMAXPROCS(0))))
-			}
-		}
+// due reports whether it is time to look.
+func (g *schedGuard) due(now time.Duration) bool { return now-g.at >= schedEvery }
+
+// look brings the guard up to date.
+func (g *schedGuard) look(now time.Duration, limit, inFlight, busy float64) {
+	g.at = now
+	metrics.Read(g.sample)
+	if g.sample[0].Value.Kind() != metrics.KindFloat64Histogram {
+		return
 	}
+	if tail, ok := g.tail(g.sample[0].Value.Float64Histogram()); ok {
+		g.judge(tail, limit, inFlight, math.Max(busy, float64(runtime.GOMAXPROCS(0))))
+	}
+}
+
+// capped returns the limit or, while goroutines wait for too long, less.
+func (g *schedGuard) capped(limit float64) float64 {
 	if g.limit > 0 {
 		return math.Min(limit, g.limit)
 	}
@@ -68,16 +83,23 @@ func (g *schedGuard) tail(h *metrics.Float64Histogram) (float64, bool) {
 	tail, rest := 0.0, total
 	for i, n := range h.Counts {
 		rest -= n - g.before[i]
-		if tail == 0 && float64(rest) <= (1-schedTail)*float64(total) {
+		if float64(rest) <= (1-schedTail)*float64(total) {
 			tail = h.Buckets[i] // where the bucket begins: the last has no end
+			break
 		}
 	}
 	copy(g.before, h.Counts)
 	return math.Max(tail, 0), !first && total > 0
 }
 
-// judge sets the limit by a tail that was seen, not below the floor.
+// judge sets the limit by a tail that was seen, not below the floor, and the
+// share that is refused.
 func (g *schedGuard) judge(tail, limit, inFlight, floor float64) {
+	if tail > math.Max(schedFar*g.least, schedRise*g.calm) {
+		g.refuse = math.Min(schedMost, 1-(1-g.refuse)/2)
+	} else if g.refuse *= .75; g.refuse < .05 {
+		g.refuse = 0
+	}
 	if tail <= math.Max(g.least, schedRise*g.calm) {
 		g.over = 0
 		if g.calm == 0 {
@@ -91,6 +113,11 @@ func (g *schedGuard) judge(tail, limit, inFlight, floor float64) {
 	}
 	if g.over++; g.over < 2 {
 		return // one long wait is no overload
+	}
+	if g.over > schedVain && (g.refuse == 0 || g.refuse == schedMost) {
+		// It is not the handler that they wait for.
+		g.over, g.calm, g.limit, g.refuse = 0, tail, 0, 0
+		return
 	}
 	from := math.Max(inFlight, 1)
 	if g.limit > 0 {

@@ -24,7 +24,8 @@ type Shedding struct {
 
 	// SchedulerLatency is how long goroutines may wait for a processor, in the
 	// worst of a hundred cases, before the limit goes down whatever the latency
-	// of the handler is. The default is 10 ms; a negative value turns it off.
+	// of the handler is. Twenty times that, and a share of the requests is
+	// refused as they come. The default is 10 ms; a negative value turns it off.
 	SchedulerLatency time.Duration
 
 	// GiveUp reports that retries are of no use, beyond what can be seen from

@@ -8,6 +8,7 @@ require (
 	github.com/PuerkitoBio/rehttp v1.4.0
 	github.com/datapunk/evenkeel v0.0.0
 	github.com/failsafe-go/failsafe-go v0.9.8
+	github.com/go-chi/chi/v5 v5.5.0
 	github.com/hashicorp/go-retryablehttp v0.7.8
 	github.com/prometheus/client_golang v1.25.0
 	github.com/sony/gobreaker/v2 v2.4.0
