@@ -21,14 +21,7 @@ const (
 
 	learning = 10 // windows in which the base is not settled yet
 
-	follow      = 1.2
-	probeAfter  = time.Second // of shedding without a break
-	probeEvery  = 10 * time.Second
-	probeRarest = 16 * probeEvery
-	probeCohort = 32
-	probeEnough = 12  // of the cohort that make up for the rest if their latency
-	probePlain  = 2.5 // over the base is that
-	probeLeast  = 5   // of the cohort that must have returned to be believed
+	follow = 1.2 // in flight over what keeps the handler busy, up to which the base follows the latency
 
 	startLimit = 64
 )
@@ -82,19 +75,6 @@ type window struct {
 	unstarted bool
 }
 
-// probe is a cohort of requests by which the base is verified.
-type probe struct {
-	on       bool
-	number   int           // of this probe, by which its requests are told from others
-	pause    time.Duration // before it
-	started  int
-	done     int
-	live     int // of those, whom somebody waited for
-	at       time.Duration
-	took     float64
-	expected float64 // took, had each the base of its route
-}
-
 // completion is what a request that left the handler says about it.
 type completion struct {
 	at       time.Duration // since the epoch of the machine
@@ -109,22 +89,13 @@ func newAdaptive(least, most float64) adaptive {
 	return adaptive{limit: math.Min(startLimit, most), min: least, max: most, window: window{unstarted: true}}
 }
 
-// admitted returns the number of the probe that a request now admitted belongs
-// to, 0 if to none.
-func (a *adaptive) admitted() int {
-	if !a.probe.on || a.probe.started >= probeCohort {
-		return 0
-	}
-	a.probe.started++
-	return a.probe.number
-}
-
 // shed counts requests that were refused for want of room.
 func (a *adaptive) shed(n int) { a.window.shed += n }
 
 // completed takes in a completion and reports whether the limit may have
 // changed.
 func (a *adaptive) completed(c completion) bool {
+	c.took = max(1, c.took) // of which shares are taken
 	route := a.routes.of(c.pattern)
 	if a.probe.on {
 		return a.probed(c, route)
@@ -148,41 +119,6 @@ func (a *adaptive) completed(c completion) bool {
 		return false
 	}
 	a.close(c.at, elapsed)
-	return true
-}
-
-// probed takes in a completion during a probe, of which only the cohort
-// counts: requests from before it waited in a handler that was full.
-func (a *adaptive) probed(c completion, route *route) bool {
-	p := &a.probe
-	if c.probe == p.number {
-		p.done++
-		if !c.dropped {
-			p.live++
-			p.took += float64(c.took)
-			p.expected += route.expected(float64(c.took))
-		}
-	}
-	// The first to return are the fastest, so if even they are slow there is no
-	// need to wait for the others.
-	plain := p.live >= probeEnough && p.took > probePlain*p.expected
-	if !plain && p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
-		return false
-	}
-	a.probePause = probeEvery
-	if p.live >= probeLeast && p.expected > 0 {
-		ratio := p.took / p.expected
-		if ratio > .5 && ratio < 2 {
-			ratio = math.Sqrt(ratio) // the noise of one cohort
-			a.probePause = min(2*p.pause, probeRarest)
-		}
-		a.rescale(ratio)
-		a.verified = true
-	}
-	a.probe = probe{number: p.number}
-	a.probeDone = c.at
-	a.limit = a.bounded(tolerance * a.busy)
-	a.reset(c.at)
 	return true
 }
 
@@ -216,15 +152,10 @@ func (a *adaptive) close(now, elapsed time.Duration) {
 		a.shedding = w.since
 	}
 	a.measure(now, elapsed, latency)
-	defer func() {
-		if Debug != nil {
-			Debug("%8.3f lat=%6.1f base=%6.1f busy=%6.1f inf=%6.1f most=%v lim=%6.1f waste %.2f shed %d probe %v ver %v", now.Seconds(), latency/1e6, a.base/1e6, a.busy, inFlight, most, a.limit, waste, a.shedding, a.probe.on, a.verified)
-		}
-	}()
 	if !a.fixed {
 		a.decide(now, elapsed, latency, inFlight, most, waste)
-		if a.guard != nil {
-			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight))
+		if a.guard != nil && !a.probe.on {
+			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight, a.busy))
 		}
 	}
 	a.reset(now)
@@ -238,9 +169,8 @@ func (a *adaptive) reset(now time.Duration) {
 // measure brings base and throughput up to date.
 func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
 	a.base = a.routes.mix()
-	young := now-a.born < time.Duration(5*latency)
-	if young || a.windows <= learning && latency < a.base {
-		a.routes.learn()
+	if part := a.settling(now, latency); part > 0 {
+		a.routes.learn(part)
 		learnt := a.routes.mix()
 		a.scale(learnt / a.base)
 		a.base = learnt
@@ -255,13 +185,28 @@ func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
 	a.busy = math.Max(a.work, a.busy*math.Exp(-s/60))
 }
 
-// decide sets the limit from what the window says.
-var Debug func(string, ...any)
+// settling returns by which part of its distance the base moves to what a window
+// shows while it is new: to the mean of those that are calm, and to the least of
+// those that may not be.
+func (a *adaptive) settling(now time.Duration, latency float64) float64 {
+	w := &a.window
+	switch {
+	case now-a.born < time.Duration(5*latency):
+		return 1
+	case a.windows > learning:
+		return 0
+	case w.shed == 0 && float64(w.live) > (1-wasteful)*float64(w.n) && float64(w.most) < a.limit-1:
+		return 1 / float64(a.windows)
+	case latency < a.base:
+		return 1
+	}
+	return 0
+}
 
+// decide sets the limit from what the window says.
 func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, waste float64) {
 	s := elapsed.Seconds()
 	binds := most >= a.limit-1
-	keepsBusy := func() float64 { return tolerance * a.busy }
 	work := float64(a.window.n) * a.base / 1e9 / s
 	inflated := latency > tolerance*a.base
 	loaded := latency > calm*tolerance*a.base
@@ -289,7 +234,7 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 				a.rescale(1 + .1*(latency/a.base-1))
 			}
 		}
-		want := keepsBusy()
+		want := a.enough()
 		if !binds {
 			want = math.Max(want, headroom*a.peak)
 		}
@@ -300,33 +245,25 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 			a.limit = math.Max(want, a.limit*.98)
 		}
 	case inflated || wasted:
-		a.limit = math.Min(a.limit, keepsBusy())
+		a.limit = math.Min(a.limit, a.enough())
 		if wasted {
 			a.limit = math.Min(a.limit, inFlight) * .7
 		}
 		a.peak = math.Min(a.peak, a.limit/headroom)
 	default:
-		a.limit = math.Min(a.limit, math.Max(most, keepsBusy()))
+		a.limit = math.Min(a.limit, math.Max(most, a.enough()))
 	}
 	if !binds {
 		a.grown *= .95
 	}
-	pause := max(a.probePause, probeEvery)
-	due := now-a.probeDone >= probeEvery && a.shedding > 0 && now-a.shedding >= probeAfter && most >= .9*keepsBusy()
-	// Work is wasted although the latency looks normal: it may be the base that
-	// is wrong.
-	wrong := waste >= wasteful && !inflated && now-a.probeDone >= pause && a.routes.unaffected() < slowCount
-	if !a.verified {
-		wrong = waste >= wasteful && !inflated && now-a.probeDone >= probeEvery/10
-		pause = probeEvery
+	if !a.probes(now, most, waste, inflated) {
+		a.limit = a.bounded(a.limit)
 	}
-	if a.windows > learning && (due || wrong) {
-		a.probe = probe{on: true, number: a.probe.number + 1, at: now, pause: pause}
-		a.limit = math.Max(1, math.Min(a.busy, a.limit)/2)
-		return
-	}
-	a.limit = a.bounded(a.limit)
 }
+
+// enough is the limit that keeps the handler busy whatever the mix of the
+// moment is.
+func (a *adaptive) enough() float64 { return tolerance * a.busy }
 
 func (a *adaptive) bounded(limit float64) float64 {
 	return math.Max(a.min, math.Min(a.max, limit))

@@ -99,11 +99,11 @@ func (rs *routes) mix() float64 {
 	return rs.known
 }
 
-// learn takes the bases from what the window shows, in part for routes of which
-// it shows little.
-func (rs *routes) learn() {
+// learn moves the bases by a part of their distance to what the window shows,
+// less for routes of which it shows little.
+func (rs *routes) learn(part float64) {
 	rs.each(func(r *route) {
-		weight := min(1, float64(r.n)/slowCount)
+		weight := part * min(1, float64(r.n)/slowCount)
 		r.base += (r.took/float64(r.n) - r.base) * weight
 	})
 }

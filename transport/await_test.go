@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -436,4 +438,28 @@ func TestNoStatusesMeansErrorsOnly(t *testing.T) {
 			t.Errorf("%d after %+v, want the 503 of the second attempt", resp.StatusCode, call)
 		}
 	})
+}
+
+// The channel that contexts took the place of: what it ended is not begun
+// again.
+func TestRequestCancel(t *testing.T) {
+	srv := newRawServer(t, func(conn net.Conn, _ int) { untilClosed(conn) })
+	defer srv.end()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	cancel := make(chan struct{})
+	req, _ := http.NewRequest("GET", "http://"+srv.Addr().String(), nil)
+	//lint:ignore SA1019 deprecated, and still in use
+	req.Cancel = cancel
+	go func() {
+		for srv.count.Load() == 0 {
+			runtime.Gosched()
+		}
+		close(cancel)
+	}()
+	_, err := build(t, base, unlimited()).RoundTrip(req)
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Attempts != 1 || e.Stop != transport.StopNotRetryable {
+		t.Errorf("%v, want one attempt", err)
+	}
 }

@@ -73,10 +73,12 @@ func isPermanent(err error) bool {
 	case errors.As(err, &record), errors.As(err, &address), errors.Is(err, http.ErrSchemeMismatch):
 		return true
 	}
-	// net/http has no names for these: they are about the request itself.
+	// net/http has no names for these: they are about the request itself, or
+	// its caller.
 	text := err.Error()
 	return strings.Contains(text, "http: no Host in request URL") ||
 		strings.Contains(text, "net/http: invalid ") ||
+		strings.Contains(text, "net/http: request canceled") || // by Request.Cancel
 		strings.Contains(text, "http: nil Request.")
 }
 

@@ -37,6 +37,10 @@ const (
 	answerRetryable
 )
 
+// open reports whether another attempt may come to a wait at all. Only then is
+// a Backoff asked for one, which may keep state or cost something.
+func (f *facts) open() bool { return f.answer == answerRetryable && f.attempt < f.max }
+
 // decide returns why there is no further attempt, or "" if there should be
 // one and the budget allows it. The first rule that applies gives the reason;
 // the order is part of the contract.

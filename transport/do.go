@@ -101,14 +101,14 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	}
 	c := &call{policy: p.filled()}
 	c.record.Service = headers.Service(ctx)
-	if len(cfg.observers) > 0 {
-		c.born = time.Now()
+	if c.timed = len(cfg.observers) > 0; c.timed {
+		c.ctx, c.born = ctx, time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
-	defer c.end(ctx, cfg.observers)
+	defer c.end(cfg.observers)
 	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)
@@ -125,7 +125,9 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
 		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
-		f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		if f.open() {
+			f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		}
 		if t, ok := ctx.Deadline(); ok {
 			f.deadline, f.left = true, time.Until(t)
 		}

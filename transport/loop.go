@@ -205,7 +205,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	}
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
-	f.wait = p.delay(try, f.hint, l.backoff, resp)
+	if f.open() {
+		f.wait = p.delay(try, f.hint, l.backoff, resp)
+	}
 	if t, ok := ctx.Deadline(); ok {
 		f.deadline, f.left = true, time.Until(t)
 	}

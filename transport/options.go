@@ -116,8 +116,9 @@ func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 }
 
 // WithBackoff sets how long to wait before an attempt, in the terms of
-// go-retryablehttp. It is called with BaseDelay, MaxDelay, the number of the
-// attempt that failed counted from 0, and its response or nil; what it returns
+// go-retryablehttp. It is called where another attempt may follow, with
+// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0,
+// and its response or nil, whose body it must not touch; what it returns
 // is clamped to [0, MaxDelay]. A server that asks for more time than that gets
 // it, within MaxRetryAfter. The default is full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) Option {

@@ -37,6 +37,9 @@ type Policy struct {
 	MaxDelay time.Duration
 	// AttemptTimeout bounds each attempt up to the response header; the body
 	// is not bounded by it. The default 0 means no bound but the context's.
+	// Without one, the connection of an answer that net/http decompresses and
+	// another attempt replaces is not used again: there is no safe end to
+	// reading from a server that stalls.
 	AttemptTimeout time.Duration
 	// MaxRetryAfter is the longest wait that a server may ask for. One that
 	// asks for more gets no retry, rather than one that comes too early. The

@@ -17,7 +17,7 @@ type ask struct {
 	known, turn                      float64
 }
 
-// An answer is what the fleet says. Rates are per second.
+// An answer is what the fleet says, in tokens. Rates are per second.
 type answer struct {
 	grant, pool, limit        float64
 	instances                 float64

@@ -157,7 +157,7 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 	keep := l.keep(interval)
 	surplus := max(balance-keep, 0)
 	if surplus == 0 && l.failing() && !l.paused() && !l.foreign {
-		a.want = max(math.Floor(l.lease(interval)-balance), 0)
+		a.want = max(math.Round(l.lease(interval)-balance), 0)
 		if denied > 0 && balance < 1 {
 			a.want = max(a.want, 1)
 		}
@@ -171,7 +171,7 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 		return ask{}, books, false
 	}
 	if surplus > 0 && !l.foreign {
-		a.give = float64(l.account.TakeAbove(int64(math.Ceil(keep*token)))) / token
+		a.give = float64(l.account.TakeAbove(int64(math.Ceil(keep * token))))
 	}
 	l.report(&a, now, quiet, books)
 	return a, books, true
@@ -204,7 +204,7 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, li
 		return false
 	}
 	l.foreign, l.connected = false, true
-	l.given += a.give
+	l.given += a.give / token
 	l.granted += r.grant
 	if r.grant > 0 {
 		l.account.Bring(int64(r.grant) * token)
@@ -235,7 +235,7 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, li
 // lose writes off what an exchange carried that failed.
 func (l *ledger) lose(a ask, at time.Duration) {
 	l.failures++
-	l.lost += a.give
+	l.lost += a.give / token
 	l.connected = false
 	l.speakAt = at
 }

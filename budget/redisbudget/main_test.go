@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 )
 
-// quiet keeps the client's own log, one line for each failed dial, out of the
+// quiet keeps the client's own log, a line for each failed dial, out of the
 // tests.
 type quiet struct{}
 
@@ -16,6 +17,7 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
+	zerolog.SetGlobalLevel(zerolog.Disabled)
 	// A pool that could not dial tries again a second later, to find that it
 	// was closed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))

@@ -58,19 +58,19 @@ func (s *state) step(known bool, a ask, now float64) answer {
 
 	limit, grant := s.pool, 0.0
 	if a.stock > 0 {
-		limit = max((float64(rate*a.ratio)+a.floor)*a.stock, 1)
-		s.pool = min(s.pool+float64(a.floor*min(el, a.stock))+a.give, limit)
-		if a.want > 0 && s.pool >= 1 {
-			share, need := a.want, s.wants/(short+el)*soon
+		limit = min(max((float64(rate*a.ratio)+a.floor)*a.stock*token, token), 1<<52)
+		s.pool = min(s.pool+float64(a.floor*min(el, a.stock)*token)+a.give, limit)
+		if a.want > 0 && s.pool >= token {
+			share, need := a.want, s.wants/(short+el)*soon*token
 			if s.pool < need {
 				share = a.want * s.pool / need
 			}
-			grant = min(math.Floor(share+a.draw), a.want, math.Floor(s.pool))
-			s.pool -= grant
+			grant = min(math.Floor(share+a.draw), a.want, math.Floor(s.pool/token))
+			s.pool -= float64(grant * token)
 		}
 	}
 	return answer{
-		grant: grant, pool: s.pool, limit: limit, instances: s.act / (long + el), requests: rate,
+		grant: grant, pool: s.pool / token, limit: limit / token, instances: s.act / (long + el), requests: rate,
 		retries: s.ret / (short + el), denied: s.den / (short + el), switched: s.switched,
 	}
 }

@@ -118,7 +118,7 @@ func TestCreditIsHandedOverOnce(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: thief.addr})
 			defer client.Close()
 			x, ctx := script{client}, t.Context()
-			give := ask{floor: 0, ratio: 1, stock: 100, requests: 1000, give: 1}
+			give := ask{floor: 0, ratio: 1, stock: 100, requests: 1000, give: token}
 			// The client greets a server on first use, so all are used.
 			var conns []*redis.Conn
 			for range 8 {

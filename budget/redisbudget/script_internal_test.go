@@ -93,7 +93,7 @@ func randomAsk(r *rand.Rand) ask {
 		return most * r.Float64()
 	}
 	a := ask{
-		ratio: some(0.3), floor: some(20), stock: some(3), give: some(5), want: math.Floor(some(12)),
+		ratio: some(0.3), floor: some(20), stock: some(3), give: math.Floor(some(5e6)), want: math.Floor(some(12)),
 		requests: math.Floor(some(200)), spent: math.Floor(some(20)), denied: math.Floor(some(50)),
 		present: some(5), draw: r.Float64(),
 	}
@@ -180,7 +180,7 @@ func TestScriptLeavesForeignValuesAlone(t *testing.T) {
 			c.keys, c.asks = append(c.keys, k), append(c.asks, ask{})
 		}
 		for i := range c.asks {
-			c.asks[i] = ask{floor: 10, stock: 1, give: 3, want: 2, draw: 0.5}
+			c.asks[i] = ask{floor: 10, stock: 1, give: 3e6, want: 2, draw: 0.5}
 		}
 		answers, err := script{client}.settle(ctx, c)
 		if err != nil {

@@ -135,8 +135,11 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 
 // steps is how many of something to do, in a short run and in a long one.
 func steps(short, many int) int {
-	if *long {
+	switch {
+	case *long:
 		return many
+	case raced:
+		return short / 4
 	}
 	return short
 }

@@ -5,7 +5,8 @@
 --   ARGV[i]  what the process says about it, 12 doubles:
 --            ratio, floor, stock   its policy; stock is Pool in seconds, and 0
 --                                  if the call is about the switch alone
---            give, want            tokens to put in the pool, or to take out
+--            give                  micro-tokens to put in the pool
+--            want                  tokens to take out
 --            requests, spent, denied, present
 --                                  since it last said; present in seconds
 --            draw                  random, 0 <= draw < 1
@@ -20,7 +21,8 @@
 --            or the word "foreign", if what is there is not ours
 --
 -- A budget is one string: a tag with the version of this layout, then 8
--- doubles: pool, at (of the last call, in microseconds), decayed sums of
+-- doubles: pool (in micro-tokens, so that crumbs of many processes add up to
+-- whole tokens), at (of the last call, in microseconds), decayed sums of
 -- present, requests, want, spent and denied, and switch. No process is known by
 -- name. Only + - * / and floor are used on them, so that any implementation
 -- comes to the same bits.
@@ -33,21 +35,24 @@ local tag = 'evkbdgt1'
 local ttl = 600000 -- ms that an unused budget is remembered
 local long, short = 10, 1 -- s over which sums decay
 local soon = 0.5 -- s of wants that a pool should be able to serve
+local token = 1000000
 local most = 9007199254740992 -- 2^53; nothing here comes near it
 
--- Servers without the struct library get the two functions that are used.
-local pack, parse
+-- Servers without the struct library get the two functions that are used:
+-- doubles to a string, and back.
+local pack8, parse
 if pcall(function() return struct.pack end) then
-  pack = function(t)
-    return struct.pack('<' .. string.rep('d', #t), unpack(t))
+  pack8 = function(a, b, c, d, e, f, g, h)
+    return struct.pack('<dddddddd', a, b, c, d, e, f, g, h)
   end
   parse = function(s)
-    return {struct.unpack('<' .. string.rep('d', #s / 8), s)}
+    if #s == 96 then return struct.unpack('<dddddddddddd', s) end
+    return struct.unpack('<dddddddd', s)
   end
 else
-  pack = function(t)
+  pack8 = function(...)
     local out = {}
-    for i, x in ipairs(t) do
+    for i, x in ipairs({...}) do
       local sign = 0
       if x < 0 then sign, x = 128, -x end
       local m, e = math.frexp(x)
@@ -80,21 +85,20 @@ else
       if b[8] > 127 then x = -x end
       out[i] = x
     end
-    return out
+    return unpack(out)
   end
 end
 
-local fresh = {0, 0, 0, 0, 0, 0, 0, 0}
-
--- read returns the doubles of a stored budget, or nil.
-local function read(v)
-  if #v ~= 72 or string.sub(v, 1, 8) ~= tag then return nil end
-  local s = parse(string.sub(v, 9))
-  for i = 1, 7 do
-    if not (s[i] >= 0 and s[i] < most) then return nil end
+-- stored returns the doubles of a budget, or nothing if v is not one.
+local function stored(v)
+  if #v ~= 72 or string.sub(v, 1, 8) ~= tag then return end
+  local a, b, c, d, e, f, g, h = parse(string.sub(v, 9))
+  -- The comparisons are false for what is not a number.
+  if a >= 0 and a < most and b >= 0 and b < most and c >= 0 and c < most and
+    d >= 0 and d < most and e >= 0 and e < most and f >= 0 and f < most and
+    g >= 0 and g < most and h > -most and h < most then
+    return a, b, c, d, e, f, g, h
   end
-  if not (s[8] > -most and s[8] < most) then return nil end
-  return s
 end
 
 local t = redis.call('TIME')
@@ -103,39 +107,36 @@ local time = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local reply = {}
 for i, key in ipairs(KEYS) do
   local v = redis.pcall('GET', key)
-  local s
+  local pool, at, act, req, wants, ret, den, switch
   if not v then
-    s = fresh
+    pool, act, req, wants, ret, den, switch = 0, 0, 0, 0, 0, 0, 0
+    at = time
   elseif type(v) == 'string' then
-    s = read(v)
+    pool, at, act, req, wants, ret, den, switch = stored(v)
   elseif not string.find(v.err, 'WRONGTYPE', 1, true) then
     return v
   end
-  if not s then
+  if not pool then
     reply[i] = 'foreign'
   else
-    local a = parse(ARGV[i])
-    local ratio, floor, stock, give, want = a[1], a[2], a[3], a[4], a[5]
-    local requests, spent, denied, present = a[6], a[7], a[8], a[9]
-    local draw, known, turn = a[10], a[11], a[12]
+    local ratio, floor, stock, give, want, requests, spent, denied, present,
+      draw, known, turn = parse(ARGV[i])
 
     -- A clock that trembles would earn the floor again and again, so the
     -- stored time does not follow it back, unless it went for good.
-    local now, at = time, s[2]
-    if s == fresh then at = now end
+    local now = time
     if now < at and at - now < 1000000 then now = at end
     local el = (now - at) / 1000000
     if el < 0 then el = 0 end
 
     local slow, fast = 1 + el / long, 1 + el / short
-    local act = s[3] / slow + present
-    local req = s[4] / slow + requests
-    local wants = s[5] / fast + want
-    local ret = s[6] / fast + spent
-    local den = s[7] / fast + denied
+    act = act / slow + present
+    req = req / slow + requests
+    wants = wants / fast + want
+    ret = ret / fast + spent
+    den = den / fast + denied
     local rate = req / (long + el)
 
-    local switch = s[8]
     if math.abs(known) > math.abs(switch) then switch = known end
     if turn ~= 0 then
       local newest = math.abs(switch) + 1
@@ -143,35 +144,37 @@ for i, key in ipairs(KEYS) do
       switch = turn * newest
     end
 
-    local pool, cap, grant = s[1], s[1], 0
+    local cap, grant = pool, 0
     if stock > 0 then
-      cap = (rate * ratio + floor) * stock
-      if cap < 1 then cap = 1 end -- or no token would ever be whole
+      cap = (rate * ratio + floor) * stock * token
+      if cap < token then cap = token end -- or none would ever be whole
+      if cap > most / 2 then cap = most / 2 end
       local earned = el
       if earned > stock then earned = stock end
-      pool = pool + floor * earned + give
+      pool = pool + floor * earned * token + give
       if pool > cap then pool = cap end
-      if want > 0 and pool >= 1 then
+      if want > 0 and pool >= token then
         -- If the pool is short, each gets the same share of what it wants.
         -- Drawing lots for the part of a token keeps that true where the
         -- shares are small.
-        local share, need = want, wants / (short + el) * soon
+        local share, need = want, wants / (short + el) * soon * token
         if pool < need then share = want * pool / need end
         grant = math.floor(share + draw)
         if grant > want then grant = want end
-        if grant > math.floor(pool) then grant = math.floor(pool) end
-        pool = pool - grant
+        local whole = math.floor(pool / token)
+        if grant > whole then grant = whole end
+        pool = pool - grant * token
       end
     end
 
-    v = tag .. pack({pool, now, act, req, wants, ret, den, switch})
+    v = tag .. pack8(pool, now, act, req, wants, ret, den, switch)
     if switch > 0 then
       redis.call('SET', key, v) -- a pause is not forgotten
     else
       redis.call('SET', key, v, 'PX', ttl)
     end
-    reply[i] = pack({grant, pool, cap, act / (long + el), rate,
-      ret / (short + el), den / (short + el), switch})
+    reply[i] = pack8(grant, pool / token, cap / token, act / (long + el), rate,
+      ret / (short + el), den / (short + el), switch)
   end
 end
 return reply

@@ -140,7 +140,7 @@ func (w *world) drive(m *member) {
 	}
 	for _, c := range m.sync.begin(w.now) {
 		for _, a := range c.asks {
-			w.moving += a.give
+			w.moving += a.give / token
 		}
 		w.send(m, c)
 	}
@@ -208,7 +208,7 @@ func (w *world) handle(e event) {
 		}
 	case execute:
 		for _, a := range e.c.asks {
-			w.moving -= a.give
+			w.moving -= a.give / token
 		}
 		w.calls++
 		w.bucket().calls++
@@ -223,7 +223,7 @@ func (w *world) handle(e event) {
 		}
 		if e.ans == nil {
 			for _, a := range e.c.asks {
-				w.moving -= a.give
+				w.moving -= a.give / token
 			}
 		}
 		if e.m.gen >= 0 {
@@ -290,7 +290,7 @@ func (w *world) stock() float64 {
 	}
 	if s, ok := w.redis.kept["k"]; ok {
 		since := max((w.redis.now()-s.at)/1e6, 0)
-		sum += s.pool + w.policy.MinPerSecond*min(since, w.policy.Pool.Seconds())
+		sum += s.pool/token + w.policy.MinPerSecond*min(since, w.policy.Pool.Seconds())
 	}
 	return sum
 }

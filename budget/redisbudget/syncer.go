@@ -22,6 +22,9 @@ const (
 	probeEvery = time.Second
 	// answerIn is how long an exchange may take.
 	answerIn = 500 * time.Millisecond
+	// stillEvery is how often budgets are looked at where nothing happens. A
+	// refusal ends that at once.
+	stillEvery = time.Second
 	// maxStuck is how many calls of a shard may be without an answer after
 	// that: a client without a timeout of its own can hold on to them.
 	maxStuck = 3
@@ -75,6 +78,7 @@ type shard struct {
 	inFlight int
 	stuck    int
 	failing  bool
+	still    bool // nothing happened in the last interval
 	found    bool // just now, after it was failing
 	backoff  time.Duration
 }
@@ -241,6 +245,9 @@ func (s *syncer) round(i int, now time.Duration, calls []*call) []*call {
 	h.inFlight = len(calls) - before
 	if h.inFlight == 0 {
 		h.due = now + h.interval
+		if h.still {
+			h.due = now + max(h.interval, stillEvery)
+		}
 		return calls
 	}
 	h.last = now
@@ -256,7 +263,7 @@ func (s *syncer) round(i int, now time.Duration, calls []*call) []*call {
 // collect prepares the budgets of a shard, and forgets those out of use.
 func (s *syncer) collect(i int, now time.Duration, woken bool, calls []*call) []*call {
 	h := &s.shards[i]
-	h.interval, h.fleet = s.limits.min, 0
+	h.interval, h.fleet, h.still = s.limits.min, 0, true
 	var c *call
 	h.budgets = slices.DeleteFunc(h.budgets, func(b *Shared) bool {
 		b.mu.Lock()
@@ -264,6 +271,7 @@ func (s *syncer) collect(i int, now time.Duration, woken bool, calls []*call) []
 		h.fleet = max(h.fleet, b.ledger.last.instances)
 		h.interval = max(h.interval, s.limits.interval(h.fleet))
 		a, books, speak := b.ledger.prepare(now, h.interval, s.limits.max, woken && b.woken.Swap(false))
+		h.still = h.still && b.ledger.active < b.ledger.looked
 		if !speak {
 			return s.retire(b, now)
 		}
@@ -332,15 +340,15 @@ func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) ou
 		case err != nil:
 			l.exchanges++
 			l.lose(c.asks[i], c.at)
-			o.lost += c.asks[i].give
+			o.lost += c.asks[i].give / token
 		case l.apply(c.asks[i], answers[i], c.at, c.books[i], s.limits):
-			o.given += c.asks[i].give
+			o.given += c.asks[i].give / token
 			o.granted += answers[i].grant
 			if l.paused() != paused {
 				o.turned = append(o.turned, b)
 			}
 		default:
-			o.lost += c.asks[i].give
+			o.lost += c.asks[i].give / token
 			if !foreign {
 				o.foreign = append(o.foreign, b)
 			}
@@ -396,7 +404,7 @@ func (s *syncer) handBack(now time.Duration) []*call {
 		for _, b := range h.budgets {
 			b.mu.Lock()
 			books := b.account.Books()
-			a := ask{give: float64(b.account.TakeAbove(0)) / token}
+			a := ask{give: float64(b.account.TakeAbove(0))}
 			b.ledger.report(&a, now, s.limits.max, books)
 			if c == nil || len(c.keys) == maxKeys {
 				c = &call{shard: i, at: now}

@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -171,10 +170,8 @@ func onItsOwn() (*chain, error) {
 type threeTimes struct{ next http.RoundTripper }
 
 func (t threeTimes) RoundTrip(req *http.Request) (*http.Response, error) {
-	err := errors.New("not tried")
 	for attempt := 1; ; attempt++ {
-		var resp *http.Response
-		resp, err = t.next.RoundTrip(req)
+		resp, err := t.next.RoundTrip(req)
 		if attempt == 3 || err == nil && resp.StatusCode < 500 {
 			return resp, err
 		}

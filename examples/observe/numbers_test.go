@@ -29,21 +29,23 @@ var scraped = sync.OnceValues(func() (string, error) {
 	defer s.close()
 	for _, w := range []struct {
 		weather
-		calls int
+		waves, calls int
 	}{
-		{weather{name: "calm"}, 20},
-		{weather{name: "down", failing: 1}, 100},
-		{weather{name: "crowd", latency: 20 * time.Millisecond}, 100},
+		{weather{name: "calm"}, 1, 20},
+		{weather{name: "down", failing: 1}, 20, 12}, // few enough at a time that none is shed
+		{weather{name: "crowd", latency: 20 * time.Millisecond}, 1, 100},
 	} {
 		// Long enough for a retry, not for what a server that sheds asks to wait.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s.backend.now.Store(&w.weather)
-		var calls sync.WaitGroup
-		for range w.calls {
-			calls.Go(func() { s.call(ctx) })
+		for range w.waves {
+			var calls sync.WaitGroup
+			for range w.calls {
+				calls.Go(func() { s.call(ctx) })
+			}
+			calls.Wait()
 		}
-		calls.Wait()
 	}
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}).

@@ -20,13 +20,14 @@ func Backends() []Scenario {
 	}
 }
 
-// Overload is calm, then too much, then calm again, a phase each.
+// Overload is calm, then too much, then calm again, a phase each and the last at
+// least 4 s.
 func (s Scenario) Overload(load float64, phase time.Duration) Scenario {
 	calm := .7
 	if s.Capacity < 100 {
 		calm, phase = .6, 10*phase // or chance decides
 	}
-	s.Phases = []Phase{{calm, phase}, {load, phase}, {calm, phase}}
+	s.Phases = []Phase{{calm, phase}, {load, phase}, {calm, max(phase, 4*time.Second)}}
 	return s
 }
 

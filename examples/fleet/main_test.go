@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The test binary is also the program of the members.
+func TestMain(m *testing.M) {
+	if os.Getenv(memberEnv) != "" {
+		os.Exit(member())
+	}
+	os.Exit(m.Run())
+}
+
+// lines is written to by several processes.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// The processes keep the budget of the fleet as the backend counts it, and
+// each hands back what it holds.
+func TestFleet(t *testing.T) {
+	var out lines
+	s := settings{processes: 3, rate: 100, ratio: 0.1, floor: 10, failAfter: time.Second, failFor: 10 * time.Second, length: 5500 * time.Millisecond}
+	if err := run(t.Context(), s, &out); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + out.b.String())
+	var requests, retries, seconds int
+	for line := range strings.Lines(out.b.String()) {
+		var second, q, r int
+		var state string
+		if n, _ := fmt.Sscan(line, &second, &state, &q, &r); n == 4 {
+			requests, retries, seconds = requests+q, retries+r, seconds+1
+		}
+	}
+	if seconds < 4 || requests < 100 {
+		t.Fatalf("%d requests in %d lines", requests, seconds)
+	}
+	// With what is under way between two counts.
+	if most := 0.1*float64(requests) + 10*float64(seconds+1) + 5; float64(retries) > most {
+		t.Errorf("%d retries for %d requests in %d s, want at most %.0f", retries, requests, seconds, most)
+	}
+	if least := 0.04 * float64(requests); float64(retries) < least {
+		t.Errorf("%d retries for %d requests, of which most failed", retries, requests)
+	}
+	if n := strings.Count(out.b.String(), "handed back"); n != 3 {
+		t.Errorf("%d of 3 processes handed back their credit", n)
+	}
+}
+
+// A member that cannot be started, or fails, is no silent success.
+func TestFleetSaysWhatFailed(t *testing.T) {
+	var out lines
+	s := settings{processes: 1, rate: 100, ratio: -1, length: 300 * time.Millisecond}
+	if err := run(t.Context(), s, &out); err == nil {
+		t.Error("a policy that is refused went unnoticed")
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/redisbudget"
+	"github.com/datapunk/evenkeel/transport"
+	"github.com/redis/go-redis/v9"
+)
+
+// memberEnv carries an order to a process that is to be a member of the fleet.
+const memberEnv = "EVENKEEL_FLEET_MEMBER"
+
+// An order is what a member is to do.
+type order struct {
+	Number       int
+	Redis, URL   string
+	Rate         float64
+	Ratio, Floor float64
+	Own          bool
+}
+
+// members are the processes that were started.
+type members struct {
+	cmds  []*exec.Cmd
+	alive []io.Closer // closed, it tells a member that nobody watches any more
+}
+
+func start(s settings, url string, out io.Writer) (*members, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	m := &members{}
+	for i := range s.processes {
+		o, err := json.Marshal(order{i, s.redis, url, s.rate, s.ratio, s.floor, s.own})
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), memberEnv+"="+string(o))
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		alive, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			m.stop()
+			return nil, err
+		}
+		m.cmds, m.alive = append(m.cmds, cmd), append(m.alive, alive)
+	}
+	return m, nil
+}
+
+// stop asks all to leave, and waits until they have.
+func (m *members) stop() error {
+	for _, a := range m.alive {
+		a.Close()
+	}
+	var errs []error
+	for _, c := range m.cmds {
+		if err := c.Wait(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// member is the main of a process of the fleet.
+func member() int {
+	var o order
+	if err := json.Unmarshal([]byte(os.Getenv(memberEnv)), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	// Ctrl-C reaches every process of the terminal. Who started this one asks
+	// it to leave, or is gone: either way its standard input ends.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	ctx, leave := context.WithCancel(context.Background())
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		leave()
+	}()
+	if err := serve(ctx, o); err != nil {
+		fmt.Fprintf(os.Stderr, "process %d: %v\n", o.Number, err)
+		return 1
+	}
+	return 0
+}
+
+// serve sends requests until ctx is done, and then hands back what it holds.
+func serve(ctx context.Context, o order) error {
+	p := budget.Policy{Ratio: o.Ratio, MinPerSecond: o.Floor}
+	budgets, err := budget.PerService(p, 10)
+	if err != nil {
+		return err
+	}
+	left := func() error { return nil }
+	if !o.Own {
+		client := redis.NewClient(&redis.Options{Addr: o.Redis})
+		defer client.Close()
+		fleet, err := redisbudget.New(client)
+		if err != nil {
+			return err
+		}
+		budgets = fleet.PerService(p, 10)
+		left = func() error { return part(fleet, o.Number) }
+	}
+	chain, err := transport.New(nil, transport.WithBudget(budgets))
+	if err != nil {
+		return err
+	}
+	defer chain.CloseIdleConnections()
+	load(ctx, &http.Client{Transport: chain}, o)
+	return left()
+}
+
+// part leaves the fleet and says with how much.
+func part(fleet *redisbudget.Fleet, number int) error {
+	before := map[string]float64{}
+	for name, s := range fleet.All() {
+		before[name] = s.Given
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := fleet.Close(ctx); err != nil {
+		return err
+	}
+	for name, s := range fleet.All() {
+		fmt.Printf("process %d: sent %.0f retries for %d requests, handed back %.1f tokens of %s\n",
+			number, s.Spent, s.Requests, s.Given-before[name], name)
+	}
+	return nil
+}
+
+// load sends requests at a steady rate, whatever becomes of them, and waits
+// for those under way.
+func load(ctx context.Context, client *http.Client, o order) {
+	tick := time.NewTicker(time.Duration(float64(time.Second) / o.Rate))
+	defer tick.Stop()
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			busy.Go(func() {
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL, nil)
+				if err != nil {
+					return
+				}
+				if resp, err := client.Do(req); err == nil {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			})
+		}
+	}
+}
