@@ -115,6 +115,9 @@ func (x *exchange) end() {
 	// How soon a bug strikes says nothing about load.
 	x.leave(x.done)
 	x.unboundWrites()
+	// Whoever is around this asks the request as it came which pattern matched,
+	// and net/http removes the files of its form.
+	x.origin.Pattern, x.origin.MultipartForm = x.request.Pattern, x.request.MultipartForm
 	if len(x.machine.observers) == 0 {
 		return
 	}

@@ -30,7 +30,7 @@ func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
 	}
-	l := &requestLog{logger: logger, reasons: make(map[ShedReason]*spell)}
+	l := &requestLog{logger: logger, reasons: make(map[ShedReason]*recent)}
 	return Observer{OnRequest: l.request}
 }
 
@@ -38,11 +38,11 @@ type requestLog struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex // guards what follows
-	reasons map[ShedReason]*spell
+	reasons map[ShedReason]*recent
 }
 
-// spell is what was written for a reason lately.
-type spell struct {
+// recent is what was written for a reason lately.
+type recent struct {
 	began      time.Time
 	lines      int
 	suppressed int
@@ -94,7 +94,7 @@ func (l *requestLog) pass(reason ShedReason, now time.Time) (suppressed int, ok 
 	defer l.mu.Unlock()
 	w := l.reasons[reason]
 	if w == nil {
-		w = &spell{began: now}
+		w = &recent{began: now}
 		l.reasons[reason] = w
 	}
 	if now.Sub(w.began) >= lineWindow {

@@ -104,9 +104,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.about != nil {
 		defer x.tell()()
 		x.boundBody()
-		// Whoever is around this asks r which pattern matched, and net/http
-		// removes the files of its form.
-		defer func() { r.Pattern, r.MultipartForm = x.request.Pattern, x.request.MultipartForm }()
 	}
 	h.next.ServeHTTP(wrapped, x.request)
 	x.returned(wrapped)

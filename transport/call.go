@@ -51,22 +51,21 @@ func CallOf(resp *http.Response) (Call, bool) {
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {
 	policy *Policy
-	timed  bool          // there are observers
-	born   time.Time     // what clock counts from
+	born   time.Time     // what clock counts from; zero without observers
 	start  time.Duration // by clock
 	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
 
-	returned bool       // from RoundTrip, which alone writes and reads it
-	mu       sync.Mutex // guards what follows
-	ctx      context.Context
+	returned bool            // from RoundTrip, which alone writes and reads it
+	mu       sync.Mutex      // guards what follows
+	ctx      context.Context // as call layers passed it on; nil without any
 	record   Call
 }
 
 // newCall fills in what is settled once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
 	c.record.Method = methodOf(req)
-	if c.timed = len(t.observers) > 0; c.timed {
-		c.ctx, c.born = req.Context(), t.born
+	if len(t.observers) > 0 {
+		c.born = t.born
 		c.start = c.clock()
 	}
 	c.record.Service = t.serviceOf(req)
@@ -123,12 +122,15 @@ func (c *call) settle(resp *http.Response, err error) {
 }
 
 // end tells the observers, also of a call that panicked.
-func (c *call) end(os observers) {
+func (c *call) end(ctx context.Context, os observers) {
 	if len(os) == 0 {
 		return
 	}
 	c.mu.Lock()
-	ctx, record := c.ctx, c.record
+	record := c.record
+	if c.ctx != nil {
+		ctx = c.ctx
+	}
 	c.mu.Unlock()
 	if record.Elapsed == 0 { // the loop did not run
 		record.Elapsed = c.elapsed()
@@ -149,7 +151,7 @@ func (c *call) report(r *run, stop StopReason, status int, err error) {
 	c.record.Waited += r.waited
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
 	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
-	if c.timed {
+	if !c.born.IsZero() {
 		c.record.Elapsed = c.elapsed()
 	}
 }

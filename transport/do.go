@@ -101,14 +101,14 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	}
 	c := &call{policy: p.filled()}
 	c.record.Service = headers.Service(ctx)
-	if c.timed = len(cfg.observers) > 0; c.timed {
-		c.ctx, c.born = ctx, time.Now()
+	if len(cfg.observers) > 0 {
+		c.born = time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
-	defer c.end(cfg.observers)
+	defer c.end(ctx, cfg.observers)
 	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)

@@ -195,7 +195,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 	if !r.entered && req.Body != nil {
 		req.Body.Close()
 	}
-	r.call.end(t.observers)
+	r.call.end(req.Context(), t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its

@@ -32,11 +32,11 @@ var scraped = sync.OnceValues(func() (string, error) {
 		waves, calls int
 	}{
 		{weather{name: "calm"}, 1, 20},
-		{weather{name: "down", failing: 1}, 20, 12}, // few enough at a time that none is shed
+		{weather{name: "down", failing: 1}, 10, 12}, // few enough at a time that none is shed
 		{weather{name: "crowd", latency: 20 * time.Millisecond}, 1, 100},
 	} {
 		// Long enough for a retry, not for what a server that sheds asks to wait.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		s.backend.now.Store(&w.weather)
 		for range w.waves {
