@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/datapunk/evenkeel/middleware"
 	"github.com/datapunk/evenkeel/middleware/prommetrics"
@@ -54,6 +55,34 @@ func BenchmarkClient(b *testing.B) {
 				if _, err := bm.rt.RoundTrip(req); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// What the observers take of that by themselves, beside a clock that is read
+// twice.
+func BenchmarkObservers(b *testing.B) {
+	m, err := prommetrics.New(prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, server, ctx := m.Client(), m.Server(), b.Context()
+	for _, bm := range []struct {
+		name string
+		op   func()
+	}{
+		{"call", func() {
+			client.OnAttempt(ctx, transport.AttemptEvent{Service: "users", Attempt: 1, Status: 200, Duration: time.Millisecond})
+			client.OnCall(ctx, transport.Call{Service: "users", Attempts: 1, Stop: transport.StopSucceeded, Elapsed: time.Millisecond})
+		}},
+		{"request", func() { server.OnRequest(ctx, middleware.Event{Status: 200, Duration: time.Millisecond}) }},
+		{"clock", func() { _ = time.Since(time.Now()) }},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				bm.op()
 			}
 		})
 	}

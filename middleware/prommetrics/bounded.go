@@ -2,6 +2,7 @@ package prommetrics
 
 import (
 	"maps"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,7 +66,7 @@ func (b *bounded[T]) others() *T {
 }
 
 // reserve is of without the limit.
-func (b *bounded[T]) reserve(name string) *T { return b.add(name, int(^uint(0)>>1)) }
+func (b *bounded[T]) reserve(name string) *T { return b.add(name, math.MaxInt) }
 
 func (b *bounded[T]) add(name string, limit int) *T {
 	b.mu.Lock()
