@@ -102,6 +102,25 @@ func TestFloorAccruesWithTime(t *testing.T) {
 	})
 }
 
+// The stock is short of a tick here, and what the floor earns is not.
+func TestFloorAccruesWithAShortStock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLocal(t, budget.Policy{MinPerSecond: 1, Hold: time.Millisecond, Pool: time.Millisecond})
+		for l.Withdraw() {
+		}
+		granted := 0
+		for range 10_000 {
+			time.Sleep(time.Millisecond)
+			if l.Withdraw() {
+				granted++
+			}
+		}
+		if granted < 9 || granted > 10 {
+			t.Errorf("%d tokens in 10s, want one per second", granted)
+		}
+	})
+}
+
 func TestStockIsBoundedAndFollowsTheTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLocal(t, budget.Policy{Ratio: 0.1, MinPerSecond: 1})
