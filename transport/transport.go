@@ -192,7 +192,8 @@ func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 
 // leave runs on every path, a panic of the func that names services among them.
 func (t *Transport) leave(r *run, req *http.Request) {
-	if !r.entered && req.Body != nil {
+	// A call layer that panics may not have got to the loop, which closes it.
+	if req.Body != nil && (!r.entered || t.entry != nil && !r.call.returned) {
 		req.Body.Close()
 	}
 	r.call.end(t.observers)
