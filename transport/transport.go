@@ -62,7 +62,7 @@ type chain struct {
 // A Transport is the client chain: an [http.RoundTripper] that retries within
 // a policy and a budget. It keeps the RoundTripper contract, so it can be the
 // Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
-// [New]; it is safe for concurrent use and starts no goroutine.
+// [New]; it is safe for concurrent use, and no goroutine outlives a call.
 type Transport struct {
 	base      http.RoundTripper
 	loop      loop
