@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -444,6 +445,37 @@ func TestUpgradedBodyStaysWritable(t *testing.T) {
 	}
 }
 
+// Services for which there is no room share a circuit, and it can be seen.
+func TestSharedCircuitIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet(t, breaker.WithMaxServices(1), breaker.WithTripRatio(0.5, 1))
+		rt := set.Wrap(&backend{})
+		to := func(service string) *http.Request { return request(t, headers.WithService(t.Context(), service)) }
+		send(t, rt, 1) // takes the room, and fails
+		if _, err := rt.RoundTrip(to("second")); err == nil || errors.Is(err, breaker.ErrOpen) {
+			t.Fatalf("the first call of the second service ended with %v, want a failure that is no refusal", err)
+		}
+		if got := set.State("second"); got != breaker.StateOpen {
+			t.Errorf("the state of a service without room is %v, want that of the shared circuit, open", got)
+		}
+		if d := rt.(interface {
+			OpenFor(*http.Request) time.Duration
+		}).OpenFor(to("second")); d != 5*time.Second {
+			t.Errorf("OpenFor = %v, want 5s: a retry would be refused for so long", d)
+		}
+		var seen []string
+		for service, state := range set.All() {
+			seen = append(seen, fmt.Sprint(service, " ", state))
+		}
+		if want := []string{"api.test open", "(other services) open"}; !slices.Equal(seen, want) {
+			t.Errorf("All gives %q, want %q", seen, want)
+		}
+		for range set.All() {
+			break
+		}
+	})
+}
+
 // A flood of names must not wash away a circuit that is open.
 func TestSetIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -468,8 +500,8 @@ func TestSetIsBounded(t *testing.T) {
 		for range set.All() {
 			n++
 		}
-		if n != 50 || set.State("api.test") != breaker.StateOpen {
-			t.Errorf("%d circuits and the first %v, want 50 and open", n, set.State("api.test"))
+		if n != 51 || set.State("api.test") != breaker.StateOpen {
+			t.Errorf("%d circuits and the first %v, want 50, the shared one, and open", n, set.State("api.test"))
 		}
 		if set.State("b0") != breaker.StateClosed {
 			t.Error("b0 is not closed")

@@ -37,8 +37,8 @@ func (rt *roundTripper) OpenFor(req *http.Request) time.Duration {
 	if req.URL == nil {
 		return 0
 	}
-	if c, ok := rt.set.known.Load(rt.set.serviceOf(req)); ok {
-		return c.(*circuit).refusing()
+	if c := rt.set.look(rt.set.serviceOf(req)); c != nil {
+		return c.refusing()
 	}
 	return 0
 }

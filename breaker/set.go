@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -18,10 +19,11 @@ type Set struct {
 	born  time.Time
 	known sync.Map // string to *circuit
 
-	mu       sync.Mutex // guards what follows, and additions to known
-	count    int
-	overflow *circuit
-	looked   time.Duration // when makeRoom last went through all of them
+	overflow atomic.Pointer[circuit] // nil until there is no room
+
+	mu     sync.Mutex // guards what follows, and additions to known
+	count  int
+	looked time.Duration // when makeRoom last went through all of them
 }
 
 // New returns an empty set. All that is wrong with the options is joined into
@@ -42,22 +44,38 @@ func New(opts ...Option) (*Set, error) {
 func (s *Set) clock() time.Duration { return time.Since(s.born) }
 
 // State returns the state of the circuit of a service; one that was never used
-// is closed. A circuit whose open time is over is half-open, although no probe
-// has been sent yet.
+// is closed, unless there is no room for it: then it is as the circuit that such
+// services share. A circuit whose open time is over is half-open, although no
+// probe has been sent yet.
 func (s *Set) State(service string) State {
-	if c, ok := s.known.Load(service); ok {
-		return c.(*circuit).current()
+	if c := s.look(service); c != nil {
+		return c.current()
 	}
 	return StateClosed
 }
 
-// All returns the services that have circuits, with their states.
+// All returns the services that have circuits, with their states. Those that
+// share one come last, as "(other services)".
 func (s *Set) All() iter.Seq2[string, State] {
 	return func(yield func(string, State) bool) {
+		more := true
 		s.known.Range(func(service, c any) bool {
-			return yield(service.(string), c.(*circuit).current())
+			more = yield(service.(string), c.(*circuit).current())
+			return more
 		})
+		if shared := s.overflow.Load(); more && shared != nil {
+			yield(shared.service, shared.current())
+		}
 	}
+}
+
+// look returns the circuit that a service has, or shares for want of room. It
+// is nil for a service that was never used.
+func (s *Set) look(service string) *circuit {
+	if c, ok := s.known.Load(service); ok {
+		return c.(*circuit)
+	}
+	return s.overflow.Load()
 }
 
 func (c *circuit) current() State {
@@ -81,10 +99,10 @@ func (s *Set) circuit(service string) *circuit {
 		return c.(*circuit)
 	}
 	if s.count >= s.cfg.maxServices && !s.makeRoom() {
-		if s.overflow == nil {
-			s.overflow = newCircuit("(other services)", &s.cfg, s.clock)
+		if s.overflow.Load() == nil {
+			s.overflow.Store(newCircuit("(other services)", &s.cfg, s.clock))
 		}
-		return s.overflow
+		return s.overflow.Load()
 	}
 	c := newCircuit(service, &s.cfg, s.clock)
 	c.used.Store(int64(s.clock()))

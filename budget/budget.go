@@ -51,9 +51,10 @@ type Policy struct {
 	// Evidence makes credit follow what retries come to: one that succeeds
 	// soon gets its token back, and half a token more if it followed an error
 	// or a timeout; the third and later attempts of a call need a fuller
-	// account. So what Ratio bounds is the retries that did not help. Where
-	// errors are random every call can be retried, and where nothing helps the
-	// credit is soon gone: Ratio can be smaller.
+	// account. So what Ratio bounds is the retries that did not help, beyond
+	// half of those that did. Where errors are random every call can be
+	// retried, and where nothing helps the credit is soon gone: Ratio can be
+	// smaller.
 	Evidence bool
 }
 

@@ -3,6 +3,7 @@ package budget_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ func TestConformance(t *testing.T) {
 		policy      budget.Policy
 		start, keep float64
 	}{
-		{"default of the chain", budget.Policy{Ratio: 0.2, MinPerSecond: 1, Hold: hold, Pool: pool}, 3, 3},
+		{"ratio and floor", budget.Policy{Ratio: 0.2, MinPerSecond: 1, Hold: hold, Pool: pool}, 3, 3},
 		{"ratio alone", budget.Policy{Ratio: 0.1, Hold: hold, Pool: pool}, 0, 1},
 		{"quota", budget.Policy{MinPerSecond: 50, Hold: hold, Pool: pool}, 75, 75},
 		{"odd ratio", budget.Policy{Ratio: 0.333333, MinPerSecond: 0.5, Hold: hold, Pool: 3 * pool}, 3, 3},
@@ -102,6 +103,25 @@ func TestFloorAccruesWithTime(t *testing.T) {
 	})
 }
 
+// The stock is short of a tick here, and what the floor earns is not.
+func TestFloorAccruesWithAShortStock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLocal(t, budget.Policy{MinPerSecond: 1, Hold: time.Millisecond, Pool: time.Millisecond})
+		for l.Withdraw() {
+		}
+		granted := 0
+		for range 10_000 {
+			time.Sleep(time.Millisecond)
+			if l.Withdraw() {
+				granted++
+			}
+		}
+		if granted < 9 || granted > 10 {
+			t.Errorf("%d tokens in 10s, want one per second", granted)
+		}
+	})
+}
+
 func TestStockIsBoundedAndFollowsTheTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLocal(t, budget.Policy{Ratio: 0.1, MinPerSecond: 1})
@@ -125,6 +145,48 @@ func TestStockIsBoundedAndFollowsTheTraffic(t *testing.T) {
 			t.Errorf("%d tokens after a minute of silence, want the 3 of an idle budget", n)
 		}
 	})
+}
+
+// With Evidence the retries that did not help are within Ratio, floor, stock
+// and half of those that did; whatever share of them helps.
+func TestEvidenceBoundsWhatDidNotHelp(t *testing.T) {
+	for _, share := range []float64{0, 0.1, 1. / 3, 0.5, 0.9, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLocal(t, budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true})
+			rng := rand.New(rand.NewPCG(1, 2))
+			start := time.Now()
+			var requests, wasted, admitted, helped float64
+			for requests < 30_000 {
+				l.Deposit()
+				requests++
+				for attempt := 2; attempt <= 3 && l.WithdrawFor(attempt); attempt++ {
+					if rng.Float64() >= share {
+						l.Settle(budget.Wasted)
+						wasted++
+						continue
+					}
+					if rng.IntN(2) == 0 {
+						l.Settle(budget.Admitted)
+						admitted++
+					} else {
+						l.Settle(budget.Helped)
+						helped++
+					}
+					break
+				}
+				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			}
+			const stock = 3 // of a fresh budget
+			floor := time.Since(start).Seconds()
+			most := 0.05*requests + floor + stock + helped/2
+			if wasted > most {
+				t.Errorf("where %v of them help, %v retries did not, want at most %v", share, wasted, most)
+			}
+			if share == 0 && wasted < 0.9*floor || share == 1 && admitted+helped < requests {
+				t.Errorf("where %v of them help, %v retries did and %v did not, want more for %v requests", share, admitted+helped, wasted, requests)
+			}
+		})
+	}
 }
 
 // A budget nobody uses has no timer that would keep it.

@@ -171,12 +171,14 @@ func (l *Local) addFloor(elapsed time.Duration) {
 	if l.policy.MinPerSecond == 0 {
 		return
 	}
-	elapsed = min(elapsed, l.policy.Hold+l.policy.Pool)
 	earned := l.policy.MinPerSecond*elapsed.Seconds()*token + l.crumb
+	room := max(l.stock-l.account.Books().Balance, 0)
+	if earned > float64(room) { // what it is after a long sleep, an int64 may not hold
+		l.crumb = 0
+		l.account.Bring(room)
+		return
+	}
 	n := int64(earned)
 	l.crumb = earned - float64(n)
-	if room := l.stock - l.account.Books().Balance; n > room {
-		n, l.crumb = max(room, 0), 0
-	}
 	l.account.Bring(n)
 }

@@ -71,6 +71,7 @@ func TestDelay(t *testing.T) {
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1795435205"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1795435205000"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1000000000"}, 0},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1844674407517704720529"}, headers.MaxDelay}, // past an int64
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 6m0s"}, 6 * time.Minute},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05Z"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: Mon, 23 Nov 2026 12:00:05 UTC"}, 5 * time.Second},

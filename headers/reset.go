@@ -68,10 +68,10 @@ func parseReset(v string, h http.Header, now time.Time) (time.Duration, bool) {
 	}
 	if d, ok := span(v, time.Second); ok {
 		whole, _, _ := strings.Cut(v, ".")
-		n, _ := digits(whole, 1<<62)
+		n, _ := digits(whole, 1e15)
 		switch {
 		case n >= 1e12:
-			return clamp(time.UnixMilli(min(n, 1e15)).Sub(sent(h, now))), true
+			return clamp(time.UnixMilli(n).Sub(sent(h, now))), true
 		case n >= 1e9:
 			return clamp(time.Unix(n, 0).Sub(sent(h, now))), true
 		}

@@ -28,7 +28,9 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx.run.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
-		return l.bounded(req, ctx)
+		resp, err := l.bounded(req, ctx)
+		ctx.resp = resp
+		return resp, err
 	}
 	event := AttemptEvent{
 		Service: ctx.run.call.record.Service,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -461,5 +462,34 @@ func TestRequestCancel(t *testing.T) {
 	var e *transport.Error
 	if !errors.As(err, &e) || e.Attempts != 1 || e.Stop != transport.StopNotRetryable {
 		t.Errorf("%v, want one attempt", err)
+	}
+}
+
+// The longest times there are neither overflow nor panic: they are longer than
+// the deadline, as every other long time is.
+func TestEndlessTimes(t *testing.T) {
+	const endless = time.Duration(math.MaxInt64)
+	failing := errors.New("failing")
+	for name, tt := range map[string]struct {
+		policy transport.Policy
+		err    error
+	}{
+		"backoff":     {transport.Policy{BaseDelay: endless, MaxDelay: endless}, failing},
+		"cap":         {transport.Policy{BaseDelay: 1, MaxDelay: endless, MaxAttempts: 100}, failing},
+		"retry after": {transport.Policy{MaxRetryAfter: endless}, transport.RetryAfter(failing, endless)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for range 20 { // the jitter is random
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					_, err := transport.Do(ctx, tt.policy, func(context.Context) (int, error) { return 0, tt.err })
+					cancel()
+					var e *transport.Error
+					if !errors.As(err, &e) || e.Stop != transport.StopDeadline {
+						t.Fatalf("got %v, want the call to end for its deadline", err)
+					}
+				}
+			})
+		})
 	}
 }

@@ -193,7 +193,7 @@ type attemptCtx struct {
 	hedge  bool
 
 	slow   bool           // the guard saw it succeed, but late
-	resp   *http.Response // for a hook that panics
+	resp   *http.Response // to close, should a layer above panic
 	cancel func()         // ends it; nil without an AttemptTimeout
 }
 

@@ -88,7 +88,6 @@ func TestContract(t *testing.T) {
 			})
 		})
 	}
-	t.Run("func", func(t *testing.T) { transporttest.Run(t, layered) })
 	t.Run("chain", func(t *testing.T) {
 		transporttest.Run(t, func(base http.RoundTripper) http.RoundTripper {
 			return transport.Chain(base, layered, nil, layered)

@@ -12,11 +12,12 @@
 //	  └ Transport               once per call: service name, policy, Observer.OnCall, idempotency key
 //	      └ call layers         WithCallLayer: what must see each call once
 //	          └ retry loop      policy · hints from the server · budget · deadline
-//	              └ guard           holds calls back once overload is proved
-//	                  └ breaker         judges every attempt, refuses without sending
-//	                      └ attempt     timeout, Retry-Attempt and Request-Timeout-Ms headers, Observer.OnAttempt
-//	                          └ attempt layers   WithAttemptLayer: signing, tracing
-//	                              └ base         http.DefaultTransport
+//	              └ hedging     a second copy after a delay, the first good answer wins
+//	                  └ guard           holds calls back once overload is proved
+//	                      └ breaker         judges every attempt, refuses without sending
+//	                          └ attempt     timeout, Retry-Attempt and Request-Timeout-Ms headers, Observer.OnAttempt
+//	                              └ attempt layers   WithAttemptLayer: signing, tracing
+//	                                  └ base         http.DefaultTransport
 //
 // A call is what the caller asked for, an attempt is one request on the wire. A
 // call makes one attempt or more; one that a breaker refused made none.

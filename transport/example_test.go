@@ -366,7 +366,7 @@ func ExamplePolicy_UnmarshalJSON() {
 	fmt.Println(err)
 	// Output:
 	// 5 250ms <nil>
-	// transport: Policy.MaxAttempts "five": want a number
+	// transport: Policy.MaxAttempts "five": want a whole number
 	// Policy.BaseDelay 250: want a duration as text, such as "250ms"
 	// no field "Zeal" in a Policy
 }

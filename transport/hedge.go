@@ -263,8 +263,8 @@ func (r *race) won(i int, resp *http.Response) *http.Response {
 
 // drop ends the copy whose answer is not used.
 func (r *race) drop(i int, resp *http.Response) {
-	if r.cancel[i] == nil {
-		return // it was never sent
+	if i == 1 && r.state.Load() != started {
+		return // it was never sent, and may be finding that out just now
 	}
 	r.cancel[i](errOutrun)
 	if resp != nil {

@@ -297,3 +297,24 @@ func TestHedgeMistakes(t *testing.T) {
 		}
 	}
 }
+
+// The copy that is due at the moment of the answer is called off, or sent and
+// ended; nothing of it is looked at while it is being made.
+func TestHedgeDueWithTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		rt := build(t, base, transport.WithBudget(nil), transport.WithHedging(transport.Hedge{Delay: time.Millisecond, Ratio: 1}))
+		for range 300 {
+			if resp, err := rt.RoundTrip(get(t, t.Context())); err != nil || resp.StatusCode != 200 {
+				t.Fatalf("got %v, %v; want 200", resp, err)
+			}
+		}
+	})
+}

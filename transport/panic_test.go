@@ -31,6 +31,11 @@ func TestPanicsLeakNothing(t *testing.T) {
 		{name: "the backoff", opts: []transport.Option{transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { panic("boom") })}, answered: 1},
 		{name: "OnAttempt", opts: []transport.Option{transport.WithObserver(transport.Observer{OnAttempt: func(context.Context, transport.AttemptEvent) { panic("boom") }})}, answered: 1},
 		{name: "an attempt layer", opts: []transport.Option{transport.WithAttemptLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("boom") }))}},
+		{name: "a call layer", opts: []transport.Option{transport.WithCallLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("boom") }))}},
+		{name: "the breaker", opts: []transport.Option{transport.WithBreaker(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			next.RoundTrip(req)
+			panic("boom")
+		}))}, answered: 1},
 		{name: "the second attempt", opts: []transport.Option{transport.WithAttemptLayer(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			if transport.Attempt(req.Context()) == 2 {
 				panic("boom")
@@ -86,5 +91,21 @@ func TestPanicsLeakNothing(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// What an answer leaves open does not depend on there being observers.
+func TestPanicAfterAnAnswerWithoutObservers(t *testing.T) {
+	answers := &bodies{codes: []int{200}}
+	rt := build(t, answers, transport.WithBreaker(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		next.RoundTrip(req)
+		panic("boom")
+	})))
+	func() {
+		defer func() { recover() }()
+		rt.RoundTrip(put(t, nil))
+	}()
+	if len(answers.made) != 1 || answers.made[0].closes == 0 {
+		t.Errorf("%d answers, want one that is closed", len(answers.made))
 	}
 }

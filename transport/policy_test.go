@@ -44,8 +44,8 @@ func TestPolicyFromJSON(t *testing.T) {
 			transport.Policy{MaxAttempts: 5, BaseDelay: 250 * time.Millisecond, MaxDelay: time.Minute, AttemptTimeout: 1500 * time.Millisecond,
 				MaxRetryAfter: time.Hour, MaxReplayBytes: 1024, Statuses: []int{503}}},
 		{`{"maxAttempts":2,"base_delay":"1s"}`, transport.Policy{MaxAttempts: 2, BaseDelay: time.Second}},
-		{`{"Statuses":[]}`, transport.Policy{Statuses: []int{}}}, // none
-		{`{"Statuses":null}`, transport.Policy{}},                // the default
+		{`{"Statuses":[]}`, transport.Policy{Statuses: []int{}}},                      // none
+		{`{"Statuses":null,"BaseDelay":null,"MaxAttempts":null}`, transport.Policy{}}, // the default
 	} {
 		var p transport.Policy
 		if err := json.Unmarshal([]byte(tt.in), &p); err != nil || !reflect.DeepEqual(p, tt.want) {
@@ -66,7 +66,7 @@ func TestPolicyFromJSONNamesTheField(t *testing.T) {
 	for in, want := range map[string][]string{
 		`{"BaseDelay": 250}`:                    {"Policy.BaseDelay 250", `"250ms"`},
 		`{"BaseDelay": "soon"}`:                 {`Policy.BaseDelay "soon"`},
-		`{"MaxAttempts": "five"}`:               {`Policy.MaxAttempts "five"`, "want a number"},
+		`{"MaxAttempts": "five"}`:               {`Policy.MaxAttempts "five"`, "want a whole number"},
 		`{"Attempts": 3, "Zeal": 1}`:            {`no field "Attempts"`, `no field "Zeal"`},
 		`{"MaxAttempts": -3, "Statuses":[1]}`:   {"Policy.MaxAttempts -3", "Policy.Statuses 1"},
 		`{"max_attempts": 2, "MaxAttempts": 3}`: {"Policy.MaxAttempts", "twice"},
@@ -87,6 +87,21 @@ func TestPolicyFromJSONNamesTheField(t *testing.T) {
 		}
 		if p.MaxAttempts != 7 {
 			t.Errorf("%s: a refused policy changed the value to %+v", in, p)
+		}
+	}
+}
+
+// A null is no policy, as everywhere in encoding/json; an object is a whole one.
+func TestPolicyFromJSONOverAnother(t *testing.T) {
+	for in, want := range map[string]transport.Policy{
+		`{"Policy": null}`:                  {MaxAttempts: 7, MaxDelay: time.Second},
+		`{}`:                                {MaxAttempts: 7, MaxDelay: time.Second},
+		`{"Policy": {"BaseDelay": "20ms"}}`: {BaseDelay: 20 * time.Millisecond},
+	} {
+		var file struct{ Policy transport.Policy }
+		file.Policy = transport.Policy{MaxAttempts: 7, MaxDelay: time.Second}
+		if err := json.Unmarshal([]byte(in), &file); err != nil || !reflect.DeepEqual(file.Policy, want) {
+			t.Errorf("%s: %+v, %v; want %+v", in, file.Policy, err, want)
 		}
 	}
 }

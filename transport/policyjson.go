@@ -18,12 +18,12 @@ var policyFields = []struct {
 	want string
 	at   func(*Policy) any
 }{
-	{"MaxAttempts", "a number", func(p *Policy) any { return &p.MaxAttempts }},
+	{"MaxAttempts", "a whole number", func(p *Policy) any { return &p.MaxAttempts }},
 	{"BaseDelay", "", func(p *Policy) any { return (*duration)(&p.BaseDelay) }},
 	{"MaxDelay", "", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
 	{"AttemptTimeout", "", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
 	{"MaxRetryAfter", "", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
-	{"MaxReplayBytes", "a number", func(p *Policy) any { return &p.MaxReplayBytes }},
+	{"MaxReplayBytes", "a whole number of bytes", func(p *Policy) any { return &p.MaxReplayBytes }},
 	{"Statuses", "a list of numbers", func(p *Policy) any { return &p.Statuses }},
 }
 
@@ -31,9 +31,13 @@ var policyFields = []struct {
 // any case and with or without underscores: maxAttempts and max_attempts both
 // mean MaxAttempts. Durations are text as [time.ParseDuration] reads it. The
 // error names every unknown member and every wrong value, and is also given
-// for values that [New] would refuse.
+// for values that [New] would refuse. What is not given takes the default,
+// whatever p was before; a null changes nothing.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	var members map[string]json.RawMessage
+	if string(data) == "null" {
+		return nil
+	}
 	if err := json.Unmarshal(data, &members); err != nil {
 		return fmt.Errorf("transport: Policy: want a JSON object: %w", err)
 	}
@@ -96,6 +100,9 @@ type duration time.Duration
 
 func (d *duration) UnmarshalJSON(data []byte) error {
 	var text string
+	if string(data) == "null" { // the default, as for the other fields
+		return nil
+	}
 	if err := json.Unmarshal(data, &text); err != nil {
 		return errors.New(`want a duration as text, such as "250ms"`)
 	}

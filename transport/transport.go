@@ -62,7 +62,7 @@ type chain struct {
 // A Transport is the client chain: an [http.RoundTripper] that retries within
 // a policy and a budget. It keeps the RoundTripper contract, so it can be the
 // Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
-// [New]; it is safe for concurrent use and starts no goroutine.
+// [New]; it is safe for concurrent use, and no goroutine outlives a call.
 type Transport struct {
 	base      http.RoundTripper
 	loop      loop
@@ -193,7 +193,8 @@ func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 
 // leave runs on every path, a panic of the func that names services among them.
 func (t *Transport) leave(r *run, req *http.Request) {
-	if !r.entered && req.Body != nil {
+	// A call layer that panics may not have got to the loop, which closes it.
+	if req.Body != nil && (!r.entered || t.entry != nil && !r.call.returned) {
 		req.Body.Close()
 	}
 	r.call.end(req.Context(), t.observers)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -20,7 +21,8 @@ func (p *Policy) delay(attempt int, hint time.Duration, custom retryablehttp.Bac
 		d = upTo(p.ceiling(attempt))
 	}
 	if hint > 0 {
-		d = max(d, hint) + upTo(max(p.BaseDelay, hint/4))
+		d = max(d, hint)
+		d += upTo(min(max(p.BaseDelay, hint/4), math.MaxInt64-d))
 	}
 	return d
 }
@@ -42,7 +44,7 @@ func upTo(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}
-	return rand.N(d + 1)
+	return rand.N(min(d, math.MaxInt64-1) + 1)
 }
 
 // sleep waits and reports whether the context let it.

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,7 @@ func (e *env) serve(h http.Handler) {
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if e.ground == http2 {
 		srv.EnableHTTP2 = true
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{certificate()}}
 		srv.StartTLS()
 	} else {
 		srv.Start()
@@ -196,8 +198,9 @@ func (e *env) eventually(cond func() bool) bool {
 	return true
 }
 
-// moment is a deadline that a call to /hang runs into.
-func (e *env) moment() time.Duration { return min(e.patience/10, 10*time.Millisecond) }
+// moment is a deadline that a call to /hang runs into: longer than a request
+// takes to get there, and short, since most checks wait for it.
+func (e *env) moment() time.Duration { return min(e.patience/10, 3*time.Millisecond) }
 
 // arrival waits until a call hangs at the server.
 func (e *env) arrival() error {
