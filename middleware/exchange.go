@@ -1,12 +1,11 @@
 package middleware
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -17,16 +16,25 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	machine *machine
-	request *http.Request // as the handler sees it
+	request *http.Request   // as the handler sees it
+	client  context.Context // of the request as it came, which ends when its client goes
 	ctx     infoCtx
 	info    Info
-	started time.Time
-	before  int // requests in the handler before this one
-	limit   int
+	hop     headers.Hop
+
+	started  time.Duration // these three since the epoch of the machine
+	entered  time.Duration // the handler
+	expires  time.Duration // its deadline; 0: none
+	held     atomic.Bool   // it has a slot
+	probe    int           // it belongs to; 0: none
+	before   int           // requests in the handler before this one
+	limit    int
+	rateWait time.Duration // until its quota allows another request
 
 	status   int // 0 until the header is written
 	bytes    int64
 	shed     ShedReason
+	bounded  bool // writes have a deadline
 	hijacked bool
 	done     bool // the handler returned instead of panicking
 }
@@ -34,12 +42,15 @@ type exchange struct {
 // infoCtx is the context of the handler.
 type infoCtx struct {
 	context.Context
-	info *Info
+	x *exchange
 }
 
 func (c *infoCtx) Value(key any) any {
-	if _, ok := key.(infoKey); ok {
-		return c.info
+	switch key.(type) {
+	case infoKey:
+		return &c.x.info
+	case headers.HopKey:
+		return &c.x.hop
 	}
 	return c.Context.Value(key)
 }
@@ -52,7 +63,7 @@ func (x *exchange) context(parent context.Context, left time.Duration, bounded b
 	if d, ok := parent.Deadline(); ok {
 		x.info.Deadline = d
 	}
-	x.ctx = infoCtx{Context: parent, info: &x.info}
+	x.ctx = infoCtx{Context: parent, x: x}
 	return &x.ctx, cancel
 }
 
@@ -71,15 +82,39 @@ func (x *exchange) returned(w http.ResponseWriter) {
 	x.begin(http.StatusOK) // what net/http sends for a handler that wrote nothing
 }
 
-// end tells the observers, also of a handler that panicked.
+// hold notes that the request has a slot.
+func (x *exchange) hold(now time.Duration) {
+	x.entered = now
+	x.held.Store(true)
+}
+
+// leave gives the slot back, once, whoever comes first: the end of the handler,
+// a flush or a hijack.
+func (x *exchange) leave(counted bool) {
+	if !x.held.CompareAndSwap(true, false) {
+		return
+	}
+	g := x.machine.gate
+	now := g.now()
+	gone := x.client.Err() != nil || x.expires > 0 && now >= x.expires
+	g.leave(completion{
+		at: now, took: now - x.entered, dropped: gone, probe: x.probe, pattern: x.request.Pattern,
+	}, counted || gone)
+}
+
+// end gives the slot back and tells the observers, also of a handler that
+// panicked.
 func (x *exchange) end() {
+	// How soon a bug strikes says nothing about load.
+	x.leave(x.done)
+	x.unboundWrites()
 	if len(x.machine.observers) == 0 {
 		return
 	}
 	panicked := !x.done && (x.shed == ShedNone || x.machine.dryRun)
 	e := Event{
 		Method: x.request.Method, Pattern: x.request.Pattern, Status: x.status, Bytes: x.bytes,
-		Duration: time.Since(x.started), QueueWait: x.info.QueueWait, InFlight: x.before, Limit: x.limit,
+		Duration: x.machine.now() - x.started, QueueWait: x.info.QueueWait, InFlight: x.before, Limit: x.limit,
 		Attempt: x.info.Attempt, Shed: x.shed,
 		DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked, Panicked: panicked,
 	}
@@ -102,7 +137,7 @@ func (x *exchange) begin(status int) {
 			h[headers.RetryAttempt] = []string{headers.Attempt{N: x.info.Attempt}.String()}
 		}
 	}
-	complete(h, status)
+	x.complete(h, status)
 }
 
 // WriteHeader passes on every call, so that net/http logs a superfluous one
@@ -116,6 +151,7 @@ func (x *exchange) WriteHeader(status int) {
 
 func (x *exchange) Write(p []byte) (int, error) {
 	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(p)))
 	n, err := x.ResponseWriter.Write(p)
 	x.bytes += int64(n)
 	return n, err
@@ -128,7 +164,11 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) FlushError() error {
 	before := x.status
 	x.begin(http.StatusOK)
+	x.boundWrites(buffered + 1)
 	err := http.NewResponseController(x.ResponseWriter).Flush()
+	if err == nil {
+		x.leave(true) // the work is done, or goes on for as long as the client likes
+	}
 	if errors.Is(err, http.ErrNotSupported) {
 		x.status = before // nothing was sent
 	}
@@ -137,72 +177,8 @@ func (x *exchange) FlushError() error {
 
 func (x *exchange) writeString(s string) (int, error) {
 	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(s)))
 	n, err := io.WriteString(x.ResponseWriter, s)
 	x.bytes += int64(n)
 	return n, err
-}
-
-// The shapes have the optional methods of the writers they wrap, which are
-// those of net/http's HTTP/1 and HTTP/2 servers, and no more: a handler tells
-// by a type assertion what it can do.
-type (
-	http1Writer   struct{ exchange }
-	http2Writer   struct{ exchange }
-	flusherWriter struct{ exchange }
-)
-
-// wrap returns the writer for the handler and the exchange inside it.
-func wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	_, flusher := w.(http.Flusher)
-	_, hijacker := w.(http.Hijacker)
-	_, pusher := w.(http.Pusher)
-	_, readerFrom := w.(io.ReaderFrom)
-	switch {
-	case flusher && hijacker && readerFrom:
-		x := &http1Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	case flusher && pusher:
-		x := &http2Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	case flusher:
-		x := &flusherWriter{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	}
-	x := &exchange{ResponseWriter: w}
-	return x, x
-}
-
-func (w *http1Writer) Flush()                              { w.FlushError() }
-func (w *http1Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *http2Writer) Flush()                              { w.FlushError() }
-func (w *http2Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *flusherWriter) Flush()                            { w.FlushError() }
-func (w *flusherWriter) WriteString(s string) (int, error) { return w.writeString(s) }
-
-func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.ResponseWriter.(http.Hijacker).Hijack()
-	if err == nil {
-		w.hijacked = true
-	}
-	return conn, rw, err
-}
-
-// ReadFrom keeps the way to sendfile open.
-func (w *http1Writer) ReadFrom(r io.Reader) (int64, error) {
-	before := w.status
-	w.begin(http.StatusOK)
-	n, err := w.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
-	w.bytes += n
-	if n == 0 {
-		w.status = before // the header was not sent, and may yet be another
-	}
-	return n, err
-}
-
-func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	p, ok := w.ResponseWriter.(http.Pusher)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return p.Push(target, opts)
 }

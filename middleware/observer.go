@@ -11,8 +11,14 @@ type ShedReason string
 
 const (
 	ShedNone        ShedReason = ""            // it was not
-	ShedExpired     ShedReason = "expired"     // its deadline had passed on arrival
-	ShedConcurrency ShedReason = "concurrency" // the handler had no room
+	ShedExpired     ShedReason = "expired"     // its deadline had passed, or would before the work was done
+	ShedConcurrency ShedReason = "concurrency" // the handler had no room, and there is no queue
+	ShedQueue       ShedReason = "queue"       // the queue was full, or it waited for as long as is of use
+	ShedRetry       ShedReason = "retry"       // it is a retry, and the queue stands
+	ShedPriority    ShedReason = "priority"    // others with a higher priority took the room
+	ShedRate        ShedReason = "rate"        // its client sends more than its quota
+	ShedDrain       ShedReason = "drain"       // the server is shutting down
+	ShedGone        ShedReason = "gone"        // its client went away while it waited
 )
 
 // An Observer is told what became of requests. Nil fields are skipped.

@@ -12,6 +12,10 @@ type Option func(*config)
 
 type config struct {
 	limit     *int
+	shedding  *Shedding
+	rates     []Rate
+	priority  func(*http.Request) int
+	drain     *Drain
 	attempts  bool
 	deadlines *Deadlines
 	exempt    []func(*http.Request) bool
@@ -31,7 +35,13 @@ type Deadlines struct {
 }
 
 func (c *config) validate() error {
-	var errs []error
+	errs := c.shedding.validate()
+	if c.priority != nil && c.shedding == nil {
+		errs = append(errs, errors.New("middleware: WithPriority: want WithShedding, whose queue it puts in order"))
+	}
+	for _, r := range c.rates {
+		errs = append(errs, r.validate()...)
+	}
 	if c.limit != nil && *c.limit < 1 {
 		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want at least 1", *c.limit))
 	}
@@ -46,18 +56,56 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// WithConcurrency sets how many requests the handler serves at a time. One
-// more is refused with 503 at once: there is no queue in which it would grow
-// old. A request counts until its handler returns, also if it streams or has
-// hijacked its connection. The default is no limit.
+// WithShedding keeps the handler from taking more than it can serve. How much
+// that is, is found by measuring; there is nothing to tune. What finds no room
+// waits for a short time in a queue; what is refused is, in this order, what
+// has expired, retries as long as the queue stands, the low priorities of
+// [WithPriority], and then the rest. A refusal is a 503 that says when to come
+// back, or not to. The default is off.
+func WithShedding(s Shedding) Option {
+	return func(c *config) { c.shedding = &s }
+}
+
+// WithConcurrency sets how many requests the handler serves at a time, in
+// place of what WithShedding would find out. Without WithShedding one more is
+// refused with 503 at once: there is no queue in which it would grow old. A
+// request counts until its handler returns, hijacks its connection or flushes,
+// from when on it is a stream. The default is no limit.
 func WithConcurrency(n int) Option {
 	return func(c *config) { c.limit = &n }
+}
+
+// WithPriority sets which requests are refused last when WithShedding has to
+// refuse some: the higher the number the later, from [MinPriority] to
+// [MaxPriority], to which other values are clamped. It is only called for
+// requests that find no room. [HeaderPriority] reads it from the header. The
+// default is MediumPriority for all.
+func WithPriority(of func(*http.Request) int) Option {
+	return func(c *config) { c.priority = of }
+}
+
+// WithRate limits how many requests each client may send. It may be given more
+// than once; a request that one refuses with 429 is not counted by those after
+// it. The default is no limit.
+func WithRate(r Rate) Option {
+	return func(c *config) { c.rates = append(c.rates, r) }
+}
+
+// WithDrain refuses requests once d is started. The default is never.
+func WithDrain(d *Drain) Option {
+	return func(c *config) { c.drain = d }
 }
 
 // WithAttempts reads which attempt a request is, in the dialects of
 // headers.AttemptOf, for [FromContext], and echoes it in the Retry-Attempt
 // header of the response, by which a client sees that the server knows of
-// retries. The default is off.
+// retries.
+//
+// It also keeps the retries of a chain of services from multiplying: calls that
+// package transport makes with the context of a request which is a retry itself
+// are not retried, and when a server further down says that there should be no
+// retry, or the retries here are used up, the failure of the handler says so
+// too. The default is off.
 func WithAttempts() Option {
 	return func(c *config) { c.attempts = true }
 }
@@ -65,8 +113,10 @@ func WithAttempts() Option {
 // WithDeadlines gives the context of each request the deadline that its client
 // sent, in the dialects of headers.TimeoutOf, or those of d. A request whose
 // deadline has passed on arrival gets 504 without reaching the handler, and so
-// does one whose handler returned after it without an answer. The default is
-// off.
+// does one whose deadline passes in the queue or whose handler returned after
+// it without an answer. The body of a request is read, and a large response is
+// written, no longer than until then. The calls that package transport makes
+// with the context announce what is left. The default is off.
 func WithDeadlines(d Deadlines) Option {
 	return func(c *config) { c.deadlines = &d }
 }
@@ -81,8 +131,9 @@ func WithExempt(exempt func(*http.Request) bool) Option {
 	}
 }
 
-// WithTrust sets whose attempt and deadline headers are believed. The default
-// is everybody's, since they can only do harm to their sender.
+// WithTrust sets whose attempt, deadline and priority headers are believed. The
+// default is everybody's: the first two can only do harm to their sender, and
+// priorities are read from the header only by [HeaderPriority].
 func WithTrust(trusted func(*http.Request) bool) Option {
 	return func(c *config) { c.trust = trusted }
 }
@@ -94,7 +145,9 @@ func WithObserver(o Observer) Option {
 }
 
 // WithDryRun decides and reports, but refuses nothing: the Event of a request
-// that would have been refused has its reason and DryRun. The default is off.
+// that would have been refused has its reason and DryRun. Nobody waits in a dry
+// run, so a request counts as refused also where it would have waited for a
+// slot. The default is off.
 func WithDryRun() Option {
 	return func(c *config) { c.dryRun = true }
 }

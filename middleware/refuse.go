@@ -14,36 +14,84 @@ import (
 // maxUnread is how much of an unread body net/http reads to keep a connection.
 const maxUnread = 256 << 10
 
-// spread returns when a client should come back: in 1 to 3 seconds. The range
-// matters more than its place, since clients that were refused in one moment
-// and told the same second come back in one moment.
+const problems = "https://iana.org/assignments/http-problem-types#"
+
+// spread returns when a client should come back where nothing better is known:
+// in 1 to 3 seconds. The range matters more than its place, since clients that
+// were refused in one moment and told the same second come back in one moment.
 func spread() time.Duration { return time.Second + rand.N(2*time.Second) }
 
+// An answer is what a client is told that is refused.
+type answer struct {
+	status  int
+	problem string // its type (RFC 9457)
+	text    string
+	wait    time.Duration // until it should come back; 0: not said
+	verdict headers.Verdict
+	close   bool // the connection
+}
+
+// answerTo decides what to tell the client.
+func (x *exchange) answerTo(reason ShedReason) answer {
+	a := answer{
+		status:  http.StatusServiceUnavailable,
+		problem: problems + "temporary-reduced-capacity",
+		text:    "The server has no capacity left. Please try again later.",
+		verdict: headers.Retry,
+	}
+	switch reason {
+	case ShedExpired:
+		a.status, a.problem, a.text = http.StatusGatewayTimeout, "about:blank", "The deadline of the request has passed."
+		a.verdict = headers.DoNotRetry
+	case ShedRate:
+		a.status, a.problem = http.StatusTooManyRequests, problems+"quota-exceeded"
+		a.text = "The quota is used up. Please try again later."
+		a.wait = x.rateWait
+	case ShedDrain:
+		a.text = "The server is shutting down. Please try again."
+		a.close = true
+		a.wait = drainWait + rand.N(drainWait)
+	case ShedGone:
+		a.wait = spread()
+	default:
+		a.wait, a.verdict = x.machine.gate.calendar.reserve(x.machine.now())
+		if giveUp := x.machine.shedding.giveUp(); giveUp != nil && giveUp() {
+			a.verdict = headers.DoNotRetry
+		}
+		if a.verdict == headers.DoNotRetry {
+			a.text = "The server has no capacity left, and will have none soon."
+		}
+	}
+	return a
+}
+
 // refuse answers a request that does not reach the handler.
-func refuse(w http.ResponseWriter, r *http.Request, reason ShedReason) {
-	status, text, kind := http.StatusServiceUnavailable, "The server has no capacity left. Please try again later.",
-		"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
-	h := w.Header()
-	if reason == ShedExpired {
-		status, text, kind = http.StatusGatewayTimeout, "The deadline of the request has passed.", "about:blank"
-		headers.SetVerdict(h, headers.DoNotRetry)
-	} else {
-		headers.SetVerdict(h, headers.Retry)
-		headers.SetRetryAfter(h, spread())
+func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason) {
+	r, a, h := x.request, x.answerTo(reason), w.Header()
+	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	if grpc { // by which SetVerdict tells what the client understands
+		h["Content-Type"] = []string{"application/grpc"}
 	}
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	headers.SetVerdict(h, a.verdict)
+	if a.wait > 0 {
+		headers.SetRetryAfter(h, a.wait)
+	}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
 	// Rather than take in a body for nothing, end the connection.
-	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > maxUnread) {
-		h.Set("Connection", "close")
+	if a.close || r.ContentLength < 0 || r.ContentLength > maxUnread {
+		if r.ProtoMajor == 1 || a.close { // an HTTP/2 server takes it for GOAWAY
+			h["Connection"] = []string{"close"}
+		}
 	}
+	text := a.text
 	if wantsProblem(r) {
-		h.Set("Content-Type", "application/problem+json")
-		text = fmt.Sprintf(`{"type":%q,"title":%q,"status":%d,"detail":%q}`, kind, http.StatusText(status), status, text)
+		h["Content-Type"] = []string{"application/problem+json"}
+		text = fmt.Sprintf(`{"type":%q,"title":%q,"status":%d,"detail":%q}`, a.problem, http.StatusText(a.status), a.status, text)
 	} else {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
 		io.WriteString(w, text+"\n")
 	}
@@ -53,20 +101,28 @@ func refuse(w http.ResponseWriter, r *http.Request, reason ShedReason) {
 func wantsProblem(r *http.Request) bool {
 	for _, accept := range r.Header["Accept"] {
 		for item := range strings.SplitSeq(accept, ",") {
-			media, _, _ := strings.Cut(item, ";")
+			media, params, _ := strings.Cut(item, ";")
 			switch strings.ToLower(strings.TrimSpace(media)) {
 			case "application/json", "application/problem+json":
-				return true
+				return strings.ReplaceAll(params, " ", "") != "q=0"
 			}
 		}
 	}
 	return false
 }
 
-// complete gives the handler's own refusal a Retry-After if it has none and
-// does not say that there is no point in it. Whether the work was begun is
-// known to the handler alone, so there is no X-Should-Retry.
-func complete(h http.Header, status int) {
+// complete finishes the header of the handler's own answer. A refusal gets a
+// Retry-After if it has none and does not say that there is no point in it;
+// whether the work was begun is known to the handler alone, so it gets no
+// X-Should-Retry: true. A failure is not to be retried if a server further down
+// said so.
+func (x *exchange) complete(h http.Header, status int) {
+	if status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
+		return
+	}
+	if _, own := h[headers.XShouldRetry]; !own && x.hop.SaidNo() {
+		headers.SetVerdict(h, headers.DoNotRetry)
+	}
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return
 	}

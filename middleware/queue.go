@@ -1,0 +1,153 @@
+package middleware
+
+import "time"
+
+const (
+	standingWait = 50 * time.Millisecond // longest wait in a queue that stands
+	leastPatient = 200 * time.Millisecond
+	leastQueue   = 128
+	mostQueue    = 8192
+)
+
+// queue holds the requests that wait for room in the handler. As long as it is
+// drained from time to time it is first in, first out, and takes in a burst.
+// One that has stood for an interval only adds its length to the latency of
+// every request: from then on the newest is served first, whose client still
+// waits for it, and the others are refused after a short wait. This is the
+// controlled delay of Nichols and Jacobson with the adaptive LIFO of Maurer,
+// "Fail at Scale" (ACM Queue 13, 8).
+//
+// It is not safe for concurrent use.
+type queue struct {
+	oldest, newest *waiter
+	length         int
+	since          time.Duration // when it was last empty
+	interval       time.Duration // it may stand for
+}
+
+// A waiter is a request that waits. What it came to is sent once.
+type waiter struct {
+	next, before *waiter // newer, older
+	queued       bool
+	rank         int
+	outranked    bool          // one of a higher rank was let past
+	at           time.Duration // of its arrival
+	expires      time.Duration // when its deadline leaves no time for the work; 0 if it has none
+	done         chan outcome  // has room for it
+	probe        int
+}
+
+type outcome struct {
+	reason ShedReason // ShedNone: it has a slot
+	at     time.Duration
+}
+
+// stands reports whether the queue has not been empty for too long.
+func (q *queue) stands(now time.Duration) bool {
+	return q.length > 0 && now-q.since >= q.interval
+}
+
+// patience is how long a request that arrives now may wait.
+func (q *queue) patience(now time.Duration) time.Duration {
+	if q.stands(now) {
+		return standingWait
+	}
+	return q.interval
+}
+
+func (q *queue) push(w *waiter) {
+	if q.length == 0 {
+		q.since = w.at
+		q.oldest = w
+	} else {
+		q.newest.next, w.before = w, q.newest
+	}
+	q.newest = w
+	q.length++
+	w.queued = true
+}
+
+func (q *queue) remove(w *waiter) {
+	if w.before != nil {
+		w.before.next = w.next
+	} else {
+		q.oldest = w.next
+	}
+	if w.next != nil {
+		w.next.before = w.before
+	} else {
+		q.newest = w.before
+	}
+	w.next, w.before, w.queued = nil, nil, false
+	q.length--
+}
+
+// resolve takes w out and tells it what it came to.
+func (q *queue) resolve(w *waiter, now time.Duration, reason ShedReason) {
+	q.remove(w)
+	w.done <- outcome{reason: reason, at: now}
+}
+
+// prune refuses those that have waited for as long as is of use.
+func (q *queue) prune(now time.Duration) (refused int) {
+	patience := q.patience(now)
+	for q.oldest != nil && now-q.oldest.at > patience {
+		q.resolve(q.oldest, now, q.oldest.reason(now))
+		refused++
+	}
+	return refused
+}
+
+// reason is why w is refused.
+func (w *waiter) reason(now time.Duration) ShedReason {
+	switch {
+	case w.expires > 0 && now >= w.expires:
+		return ShedExpired
+	case w.outranked:
+		return ShedPriority
+	}
+	return ShedQueue
+}
+
+// pick returns the next to be admitted: the highest rank, and of that the
+// newest if the queue stands, else the oldest.
+func (q *queue) pick(now time.Duration, ranked bool) *waiter {
+	newestFirst := q.stands(now)
+	if !ranked {
+		if newestFirst {
+			return q.newest
+		}
+		return q.oldest
+	}
+	best := q.oldest
+	for w := q.oldest; w != nil; w = w.next {
+		if w.rank > best.rank || newestFirst && w.rank == best.rank {
+			best = w
+		}
+	}
+	for w := q.oldest; w != nil; w = w.next {
+		w.outranked = w.outranked || w.rank < best.rank
+	}
+	return best
+}
+
+// loser returns who makes room in a full queue for a request of the given
+// rank: the newest of a lower rank or, in a queue that stands, the one who has
+// waited for longest. It is nil if that is the request itself.
+func (q *queue) loser(now time.Duration, rank int, ranked bool) (*waiter, ShedReason) {
+	var least *waiter
+	if ranked {
+		for w := q.oldest; w != nil; w = w.next {
+			if w.rank < rank && (least == nil || w.rank <= least.rank) {
+				least = w
+			}
+		}
+	}
+	switch {
+	case least != nil:
+		return least, ShedPriority
+	case q.stands(now) && q.oldest.rank <= rank:
+		return q.oldest, ShedQueue
+	}
+	return nil, ShedQueue
+}

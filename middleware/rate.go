@@ -1,0 +1,189 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// A Quota is how many requests may be sent in what time. They need not be
+// evenly spread: Burst of them may come at once.
+type Quota struct {
+	Requests int           // at least 1
+	Per      time.Duration // at least 1 ms
+	Burst    int           // the default 0 means Requests
+}
+
+// A Grant is what a [Limiter] says to one request.
+type Grant struct {
+	OK        bool
+	Remaining int           // requests that could follow at once
+	Reset     time.Duration // until the quota is whole again
+	RetryIn   time.Duration // until the next request is granted; 0 if OK
+}
+
+// A Limiter counts the requests of each key. [NewLocal] makes one that counts
+// those of this process; package redisrate has one that a fleet shares. Take
+// is on the path of each request: it must not block for long, and has an
+// answer also when what it depends on is away.
+type Limiter interface {
+	Take(ctx context.Context, key string) Grant
+}
+
+// Rate configures [WithRate].
+type Rate struct {
+	// Name is that of the quota in the RateLimit headers. The default is
+	// "default".
+	Name string
+	// Quota of each key.
+	Quota Quota
+	// Key returns whose request it is; "" is nobody's, and is not limited. The
+	// default is the address of the connection, of which IPv6 addresses count
+	// by their /64, since a client has all of one.
+	Key func(*http.Request) string
+	// Limiter is where requests are counted, by the same Quota. The default is
+	// a local one of 65,536 keys.
+	Limiter Limiter
+	// Legacy adds X-RateLimit-Limit, -Remaining and -Reset to each response.
+	// They are no standard, so the unit of the reset has to be said. The
+	// default is none.
+	Legacy LegacyReset
+}
+
+// LegacyReset is the unit of X-RateLimit-Reset.
+type LegacyReset int8
+
+const (
+	LegacyNone    LegacyReset = iota // no X-RateLimit headers
+	LegacySeconds                    // seconds from now
+	LegacyUnix                       // seconds since 1970
+)
+
+func (q Quota) filled() Quota {
+	if q.Burst == 0 {
+		q.Burst = q.Requests
+	}
+	return q
+}
+
+func (q Quota) validate() error {
+	switch {
+	case q.Requests < 1:
+		return fmt.Errorf("Requests %d: want at least 1", q.Requests)
+	case q.Per < time.Millisecond:
+		return fmt.Errorf("Per %v: want at least 1ms", q.Per)
+	case q.Burst < 0:
+		return fmt.Errorf("Burst %d: want at least 1, or 0 for Requests", q.Burst)
+	case q.Per/time.Duration(q.Requests) < 1 || q.interval() > maxDebt/time.Duration(q.filled().Burst):
+		return fmt.Errorf("%d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
+	}
+	return nil
+}
+
+// interval is the time that one request is worth.
+func (q Quota) interval() time.Duration { return q.Per / time.Duration(q.Requests) }
+
+func (r Rate) validate() (errs []error) {
+	if err := r.Quota.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("middleware: WithRate: %w", err))
+	}
+	if r.Legacy < LegacyNone || r.Legacy > LegacyUnix {
+		errs = append(errs, fmt.Errorf("middleware: WithRate: Legacy %d: want one of the constants", r.Legacy))
+	}
+	for i := range len(r.Name) {
+		if r.Name[i] < ' ' || r.Name[i] > '~' {
+			errs = append(errs, errors.New("middleware: WithRate: Name: want printable ASCII"))
+			break
+		}
+	}
+	return errs
+}
+
+// limiter is a Rate in use.
+type limiter struct {
+	Limiter
+	name   string
+	policy string // its item of RateLimit-Policy
+	key    func(*http.Request) string
+	quota  Quota
+	legacy LegacyReset
+}
+
+func newLimiter(r Rate) limiter {
+	l := limiter{Limiter: r.Limiter, name: r.Name, key: r.Key, quota: r.Quota.filled(), legacy: r.Legacy}
+	if l.name == "" {
+		l.name = "default"
+	}
+	if l.key == nil {
+		l.key = address
+	}
+	if l.Limiter == nil {
+		l.Limiter = newLocal(l.quota, defaultKeys)
+	}
+	l.policy = headers.QuotaPolicy{Name: l.name, Quota: int64(r.Quota.Requests), Window: r.Quota.Per}.String()
+	return l
+}
+
+// allows takes from the quota and writes what is left of it into the header of
+// the response.
+func (l *limiter) allows(x *exchange, r *http.Request) bool {
+	key := l.key(r)
+	if key == "" {
+		return true
+	}
+	g := l.Take(r.Context(), key)
+	l.write(x.Header(), g)
+	if !g.OK {
+		// Those who were refused together shall not come back together.
+		x.rateWait = g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1)
+	}
+	return g.OK
+}
+
+func (l *limiter) write(h http.Header, g Grant) {
+	// Retry-After should not be earlier than the reset here
+	// (draft-ietf-httpapi-ratelimit-headers).
+	reset := g.Reset
+	if !g.OK {
+		reset = g.RetryIn
+	}
+	item := headers.ServiceLimit{Policy: l.name, Remaining: int64(g.Remaining), Reset: reset, HasReset: true}.String()
+	if before := h[headers.RateLimit]; len(before) == 1 {
+		h[headers.RateLimit] = []string{before[0] + ", " + item}
+		h[headers.RateLimitPolicy] = []string{h[headers.RateLimitPolicy][0] + ", " + l.policy}
+	} else {
+		h[headers.RateLimit] = []string{item}
+		h[headers.RateLimitPolicy] = []string{l.policy}
+	}
+	if l.legacy == LegacyNone {
+		return
+	}
+	at := int64((reset + time.Second - 1) / time.Second)
+	if l.legacy == LegacyUnix {
+		at += time.Now().Unix()
+	}
+	h["X-Ratelimit-Limit"] = []string{strconv.Itoa(l.quota.Requests)}
+	h["X-Ratelimit-Remaining"] = []string{strconv.Itoa(g.Remaining)}
+	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(at, 10)}
+}
+
+// address is the default key.
+func address(r *http.Request) string {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	ip := a.Addr().Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, _ := ip.Prefix(64)
+	return p.String()
+}
