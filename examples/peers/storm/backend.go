@@ -26,6 +26,7 @@ type backend struct {
 	queue  []job
 	closed bool
 	alive  int       // workers that take jobs
+	back   time.Time // when alive was last changed
 	until  time.Time // no work is done before
 	factor float64   // of the time that work takes
 	begun  int       // requests that came
@@ -61,11 +62,16 @@ func (b *backend) worker(i int) {
 	defer b.mu.Unlock()
 	var free time.Time // when this worker was done, or should have been
 	for {
+		away := false
 		for (len(b.queue) == 0 || i >= b.alive) && !b.closed {
+			away = away || i >= b.alive
 			b.more.Wait()
 		}
 		if b.closed {
 			return
+		}
+		if away {
+			free = b.back // there is no work to be done in arrears
 		}
 		j := b.queue[0]
 		b.queue = b.queue[1:]
@@ -127,7 +133,7 @@ func (b *backend) stall(d time.Duration) {
 // set changes how many workers take jobs and how long the work takes them.
 func (b *backend) set(alive int, factor float64) {
 	b.mu.Lock()
-	b.alive, b.factor = alive, factor
+	b.alive, b.factor, b.back = alive, factor, time.Now()
 	b.mu.Unlock()
 	b.more.Broadcast()
 }

@@ -29,8 +29,8 @@ func main() {
 	}
 }
 
-// tries is how often a run is made before it is given up as too late to count.
-const tries = 3
+// rounds is how often a run is made before it is given up as too late to count.
+const rounds = 3
 
 func bench(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("storm", flag.ContinueOnError)
@@ -40,7 +40,7 @@ func bench(ctx context.Context, args []string) error {
 	quick := flags.Bool("quick", false, "few policies and scenarios, shortened, in about two minutes")
 	onlyScenario := flags.String("scenario", "", "comma-separated prefixes of the scenarios to run")
 	onlyPolicy := flags.String("policy", "", "comma-separated policies to run")
-	side := flags.Int("side", 6*runtime.NumCPU(), "runs side by side, each about 200 requests per second")
+	side := flags.Int("side", 4*runtime.NumCPU(), "runs side by side, each about 200 requests per second")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -97,47 +97,68 @@ type trial struct {
 	seed     uint64
 }
 
-// runAll makes the runs, some of them side by side.
-func runAll(ctx context.Context, jobs []trial, side int) ([]result, error) {
-	results := make([]result, len(jobs))
-	errs := make(chan error, len(jobs))
+// runAll makes the runs, some of them side by side. Those that were too late to
+// count are made again with fewer at a time.
+func runAll(ctx context.Context, trials []trial, side int) ([]result, error) {
+	results := make([]result, len(trials))
+	again := make([]int, len(trials))
+	for i := range again {
+		again[i] = i
+	}
+	progress := &progress{began: time.Now()}
+	for range rounds {
+		progress.left += len(again)
+		if err := runSome(ctx, trials, again, results, side, progress); err != nil {
+			return nil, err
+		}
+		again = slices.DeleteFunc(again, func(i int) bool { return results[i].Refused == "" })
+		side = (side + 1) / 2
+	}
+	return results, nil
+}
+
+func runSome(ctx context.Context, trials []trial, which []int, results []result, side int, progress *progress) error {
+	errs := make(chan error, len(which))
 	free := make(chan struct{}, max(side, 1))
-	began := time.Now()
 	var all sync.WaitGroup
-	var mu sync.Mutex
-	done := 0
-	for i, j := range jobs {
+	for _, i := range which {
 		free <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
 		all.Go(func() {
 			defer func() { <-free }()
-			for range tries {
-				r, err := run(ctx, new(loopback), j.scenario, j.policy, j.seed)
-				if err != nil {
-					errs <- err
-					return
-				}
-				r.judge(j.scenario)
-				results[i] = r
-				if r.Refused == "" {
-					break
-				}
+			r, err := run(ctx, new(loopback), trials[i].scenario, trials[i].policy, trials[i].seed)
+			if err != nil {
+				errs <- err
+				return
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			r := results[i]
-			fmt.Fprintf(os.Stderr, "%4d/%d %6s  %-20s %-22s seed %d  %s  late %.1f/%.1f/%.1f ms %s\n", done, len(jobs),
-				time.Since(began).Round(time.Second), r.Scenario, r.Policy, r.Seed, r.cell(), r.Late, r.LateMax, r.LateServer, r.Refused)
+			results[i] = r
+			progress.show(r)
 		})
 	}
 	all.Wait()
 	select {
 	case err := <-errs:
-		return nil, err
+		return err
 	default:
-		return results, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// progress says on stderr how far the benchmark is.
+type progress struct {
+	began time.Time
+
+	mu         sync.Mutex // guards what follows
+	done, left int
+}
+
+func (p *progress) show(r result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	p.left--
+	fmt.Fprintf(os.Stderr, "%4d/%d %6s  %-20s %-22s seed %d  %s  late %.1f/%.1f/%.1f ms %s\n", p.done, p.done+p.left,
+		time.Since(p.began).Round(time.Second), r.Scenario, r.Policy, r.Seed, r.cell(), r.Late, r.LateMax, r.LateServer, r.Refused)
 }

@@ -15,12 +15,16 @@ type second struct{ Calls, Good, Attempts int }
 type record struct {
 	scenario scenario
 	start    time.Time
+	giveUp   func() // ends the run, which is of no use any more
 
 	mu        sync.Mutex // guards what follows
 	seconds   []second
 	latencies []time.Duration // of good calls
 	late      []time.Duration // by which calls began after their time
 }
+
+// hopeless is how late a call may begin before the run is ended.
+const hopeless = time.Second
 
 func newRecord(s scenario) *record {
 	return &record{scenario: s, seconds: make([]second, int(math.Ceil(s.length().Seconds())))}
@@ -40,6 +44,9 @@ func (r *record) arrived(late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.late = append(r.late, late)
+	if late > hopeless {
+		r.giveUp()
+	}
 }
 
 func (r *record) called(at, took time.Duration, good bool) {
@@ -142,7 +149,7 @@ func percent(x float64) string { return strconv.Itoa(int(math.Round(100 * x))) }
 // little against the time limit of an attempt, which is the finest scale that
 // decides anything.
 func (r *result) judge(s scenario) {
-	limit := ms(s.timeout) / 20
+	limit := max(ms(s.timeout)/20, 5)
 	switch {
 	case r.Late > limit:
 		r.Refused = "calls began late"

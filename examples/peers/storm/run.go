@@ -70,10 +70,13 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 		}
 		clients[i] = client
 	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	rec.giveUp = stop
 	rec.start = time.Now()
 	faults := s.schedule(backends)
 	defer faults()
-	s.drive(ctx, clients, hosts[0], seed, rec)
+	s.drive(running, clients, hosts[0], seed, rec)
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
@@ -84,6 +87,7 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 		b.mu.Unlock()
 	}
 	r.Scenario, r.Policy, r.Seed = s.id, p.id, seed
+	r.judge(s)
 	return r, nil
 }
 
