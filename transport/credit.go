@@ -37,22 +37,25 @@ func (c *credit) refund() {
 	}
 }
 
-// settle tells the budget what came of the attempt that was paid for.
+// settle tells the budget what came of an attempt.
 func (c *credit) settle(succeeded, slow, shed bool) {
-	if c.paid {
-		c.paid = false
-		if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok {
-			switch {
-			case !succeeded || slow:
-				b.Settle(budget.Wasted)
-			case c.shed:
-				b.Settle(budget.Admitted)
-			default:
-				b.Settle(budget.Helped)
-			}
-		}
+	paid, afterShed := c.paid, c.shed
+	c.paid, c.shed = false, shed
+	if !paid && !succeeded {
+		return
 	}
-	c.shed = shed
+	b, ok := c.budget.(interface{ Settle(budget.Outcome) })
+	switch {
+	case !ok:
+	case !succeeded || slow:
+		b.Settle(budget.Wasted)
+	case !paid:
+		b.Settle(budget.Unaided)
+	case afterShed:
+		b.Settle(budget.Admitted)
+	default:
+		b.Settle(budget.Helped)
+	}
 }
 
 // isShed reports whether a response says that the server would not begin.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -68,7 +69,8 @@ func (g *gobreaking) RoundTrip(req *http.Request) (*http.Response, error) {
 func evenkeelWith(opts ...transport.Option) func(http.RoundTripper, settings) (http.RoundTripper, error) {
 	return func(base http.RoundTripper, s settings) (http.RoundTripper, error) {
 		p := transport.Policy{MaxAttempts: s.attempts, AttemptTimeout: s.timeout, BaseDelay: s.baseDelay, MaxDelay: s.maxDelay}
-		return transport.New(base, append([]transport.Option{transport.WithPolicy(p)}, opts...)...)
+		tell := transport.WithObserver(transport.Observer{OnCall: func(_ context.Context, c transport.Call) { s.stopped(string(c.Stop)) }})
+		return transport.New(base, append([]transport.Option{transport.WithPolicy(p), tell}, opts...)...)
 	}
 }
 

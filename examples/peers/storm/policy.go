@@ -11,6 +11,7 @@ type settings struct {
 	timeout             time.Duration
 	deadline            time.Duration // of a call
 	baseDelay, maxDelay time.Duration
+	stopped             func(reason string) // told by those clients that can say why a call ended
 }
 
 var common = settings{

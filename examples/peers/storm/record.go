@@ -21,13 +21,18 @@ type record struct {
 	seconds   []second
 	latencies []time.Duration // of good calls
 	late      []time.Duration // by which calls began after their time
+	stops     map[string]int
 }
+
+// warmUp is the time whose latencies do not count where it is about the tail: a
+// quantile has to be seen before it can be used.
+const warmUp = 10 * time.Second
 
 // hopeless is how late a call may begin before the run is ended.
 const hopeless = time.Second
 
 func newRecord(s scenario) *record {
-	return &record{scenario: s, seconds: make([]second, int(math.Ceil(s.length().Seconds())))}
+	return &record{scenario: s, stops: map[string]int{}, seconds: make([]second, int(math.Ceil(s.length().Seconds())))}
 }
 
 func (r *record) sent() {
@@ -38,6 +43,12 @@ func (r *record) sent() {
 	} else {
 		r.seconds[len(r.seconds)-1].Attempts++ // of calls that outlast the run
 	}
+}
+
+func (r *record) stopped(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stops[reason]++
 }
 
 func (r *record) arrived(late time.Duration) {
@@ -56,25 +67,28 @@ func (r *record) called(at, took time.Duration, good bool) {
 	s.Calls++
 	if good {
 		s.Good++
-		r.latencies = append(r.latencies, took)
+		if r.scenario.kind != hedge || at >= warmUp {
+			r.latencies = append(r.latencies, took)
+		}
 	}
 }
 
 // A result is what a run, or the median of several, came to.
 type result struct {
 	Scenario, Policy string
-	Seed             uint64   `json:",omitempty"`
-	Runs             int      `json:",omitempty"` // of which this is the median
-	Calls, Attempts  int      `json:",omitempty"`
-	Success          float64  // of the calls
-	Recovered        float64  // seconds from the end of the fault; never is -1
-	Amplification    float64  // attempts per call while the fault lasts, or in all without one
-	InAll            float64  // attempts per call over the whole run
-	P50, P99, P999   float64  // of good calls, in ms
-	Late, LateMax    float64  // 99th percentile and maximum by which calls began late, in ms
-	LateServer       float64  // maximum by which the server was late, in ms
-	Refused          string   `json:",omitempty"` // why the run is not to be relied on
-	Seconds          []second `json:",omitempty"`
+	Seed             uint64         `json:",omitempty"`
+	Runs             int            `json:",omitempty"` // of which this is the median
+	Calls, Attempts  int            `json:",omitempty"`
+	Success          float64        // of the calls
+	Recovered        float64        // seconds from the end of the fault; never is -1
+	Amplification    float64        // attempts per call while the fault lasts, or in all without one
+	InAll            float64        // attempts per call over the whole run
+	P50, P99, P999   float64        // of good calls, in ms
+	Late, LateMax    float64        // 99th percentile and maximum by which calls began late, in ms
+	LateServer       float64        // maximum by which the server was late, in ms
+	Stops            map[string]int `json:",omitempty"` // why calls ended, if the client says
+	Refused          string         `json:",omitempty"` // why the run is not to be relied on
+	Seconds          []second       `json:",omitempty"`
 }
 
 const never = -1
@@ -82,7 +96,7 @@ const never = -1
 func (r *record) result() result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	res := result{Seconds: r.seconds, Recovered: never}
+	res := result{Seconds: r.seconds, Stops: r.stops, Recovered: never}
 	var inFault second
 	from, to := int(r.scenario.calm.Seconds()), int((r.scenario.calm + r.scenario.fault).Seconds())
 	good := 0
@@ -202,5 +216,6 @@ func median(runs []result) result {
 		LateMax:       of(func(r result) float64 { return r.LateMax }),
 		LateServer:    of(func(r result) float64 { return r.LateServer }),
 		Seconds:       typical[len(typical)/2].Seconds,
+		Stops:         typical[len(typical)/2].Stops,
 	}
 }

@@ -51,6 +51,7 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 		}
 	}
 	rec := newRecord(s)
+	s.stopped = rec.stopped
 	if s.kind == tiers {
 		host, err := s.stack(net, p, hosts[0], rec)
 		if err != nil {

@@ -15,6 +15,7 @@ var (
 	virtualScenarios = flag.String("storm.scenario", "", "with -storm.seeds: comma-separated prefixes of the scenarios")
 	virtualPolicies  = flag.String("storm.policy", "", "with -storm.seeds: comma-separated policies")
 	virtualSeeds     = flag.Int("storm.seeds", 0, "runs in virtual time for TestVirtual")
+	virtualStops     = flag.Bool("storm.stops", false, "with -storm.seeds: say why calls ended")
 )
 
 // virtual makes a run in memory and in virtual time.
@@ -52,6 +53,9 @@ func TestVirtual(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						runs = append(runs, r)
+						if *virtualStops {
+							t.Logf("%v", r.Stops)
+						}
 					})
 				}
 			}
