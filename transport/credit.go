@@ -37,6 +37,15 @@ func (c *credit) refund() {
 	}
 }
 
+// outran tells the budget that a second copy was answered first. It gets its
+// token back, but no interest: the first was not lost.
+func (c *credit) outran() {
+	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.paid {
+		b.Settle(budget.Admitted)
+	}
+	c.paid = false
+}
+
 // settle tells the budget what came of an attempt.
 func (c *credit) settle(succeeded, slow, shed bool) {
 	paid, afterShed := c.paid, c.shed

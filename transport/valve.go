@@ -218,12 +218,13 @@ func (v *valve) learn(now, latency time.Duration) {
 }
 
 // scale is the time after which an answer is of no use: AttemptTimeout, or
-// where there is none a multiple of what is usual.
+// where there is none a multiple of what is usual. A service that answers in
+// no time is not overloaded because the client itself is short of time.
 func (v *valve) scale(limit time.Duration) time.Duration {
 	if limit > 0 {
 		return limit
 	}
-	return min(max(time.Duration(20*v.base), shortest), 30*time.Second)
+	return min(max(time.Duration(20*v.base), time.Second), 30*time.Second)
 }
 
 func epochOf(t time.Duration) time.Duration { return max(shortest, t/4) }
