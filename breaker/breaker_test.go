@@ -571,3 +571,30 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+// What a server refuses that sheds, and wants again, is held back already: it
+// neither opens a circuit nor closes one.
+func TestShedAnswersCountNeitherWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet(t, breaker.WithOpenFor(time.Second))
+		shedding := &backend{header: http.Header{headers.XShouldRetry: {"true"}, headers.RetryAfter: {"1"}}}
+		shedding.set(503)
+		rt := set.Wrap(shedding)
+		if refused := send(t, rt, 100); refused != 0 || set.State("api.test") != breaker.StateClosed {
+			t.Errorf("%d of 100 refused and the circuit %v, want none and closed", refused, set.State("api.test"))
+		}
+		shedding.header = nil
+		if send(t, rt, 100); set.State("api.test") != breaker.StateOpen {
+			t.Errorf("the circuit is %v after 503s that say nothing, want open", set.State("api.test"))
+		}
+		time.Sleep(time.Second)
+		shedding.header = http.Header{headers.XShouldRetry: {"true"}}
+		if refused := send(t, rt, 3); refused != 0 || set.State("api.test") != breaker.StateHalfOpen {
+			t.Errorf("%d of 3 probes refused and the circuit %v, want none and half-open", refused, set.State("api.test"))
+		}
+		shedding.set(200)
+		if send(t, rt, 1); set.State("api.test") != breaker.StateClosed {
+			t.Errorf("the circuit is %v after a success, want closed", set.State("api.test"))
+		}
+	})
+}

@@ -6,7 +6,8 @@
 // a rolling window. What its users trip over is taken care of here:
 //
 //   - A circuit trips on the ratio of failures among finished calls. The
-//     caller's own cancellation is no call at all.
+//     caller's own cancellation is no call at all, and neither is what a server
+//     refuses that sheds.
 //   - A stream that breaks after its 200 is a failure: a call is judged when
 //     its body ends.
 //   - It opens for 5 seconds, twice as long each time the probes fail, up to a

@@ -97,7 +97,15 @@ func (cfg *config) outcome(ctx context.Context, resp *http.Response, err error) 
 			return errFailed
 		}
 		return nil
-	case err != nil || resp != nil && failedStatus(resp.StatusCode):
+	case err != nil:
+		return errFailed
+	case resp != nil && failedStatus(resp.StatusCode):
+		// A server that sheds answers for itself: what it refuses, and wants
+		// again, is held back already. To open for that too would turn what it
+		// still serves away.
+		if headers.VerdictOf(resp.Header) == headers.Retry {
+			return errExcluded
+		}
 		return errFailed
 	}
 	return nil

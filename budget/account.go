@@ -20,22 +20,30 @@ type Account struct {
 	ceiling  atomic.Int64
 	mint     int64
 	wake     func()
-	asleep   atomic.Bool
+	mode     atomic.Uint32
 	evidence bool
 	_        [35]byte
 
-	dropped atomic.Int64
-	spent   atomic.Int64
-	denied  atomic.Int64
-	brought atomic.Int64
-	repaid  atomic.Int64
-	_       [24]byte
+	dropped  atomic.Int64
+	spent    atomic.Int64 // what was refunded included
+	refunded atomic.Int64
+	denied   atomic.Int64
+	brought  atomic.Int64
+	repaid   atomic.Int64
+	armed    atomic.Bool
+	_        [12]byte
 }
+
+// The bits of a mode. In the mode 0 both paths are at their shortest.
+const (
+	asleep = 1 << iota // the next call wakes the owner
+	shut               // nothing is granted
+)
 
 // NewAccount returns an account with the policy's mint, no credit and a
 // ceiling of one token. wake is called, on the goroutine of the caller, by the
-// first deposit or withdrawal after [Account.Sleep]; it must not block. It may
-// be nil.
+// first deposit or withdrawal after [Account.Sleep], and by the first refusal
+// after [Account.Arm]; it must not block. It may be nil.
 func NewAccount(p Policy, wake func()) *Account {
 	a := &Account{mint: p.mint(), wake: wake, evidence: p.Evidence}
 	a.ceiling.Store(token)
@@ -46,7 +54,7 @@ func NewAccount(p Policy, wake func()) *Account {
 // that was not needed when it was earned is not owed later. With Evidence it is
 // Settle that deposits, once there is a success.
 func (a *Account) Deposit() {
-	if a.asleep.Load() {
+	if a.mode.Load() != 0 {
 		a.rouse()
 	}
 	if !a.evidence {
@@ -64,11 +72,8 @@ func (a *Account) deposit() {
 
 // Withdraw takes one token if there is one.
 func (a *Account) Withdraw() bool {
-	if a.asleep.Load() {
-		a.rouse()
-	}
-	if !a.take(token) {
-		a.denied.Add(1)
+	if a.mode.Load() != 0 && a.rouse()&shut != 0 || !a.take(token) {
+		a.deny()
 		return false
 	}
 	a.spent.Add(token)
@@ -77,7 +82,7 @@ func (a *Account) Withdraw() bool {
 
 // Refund returns a token that was withdrawn for a retry which was not sent.
 func (a *Account) Refund() {
-	a.spent.Add(-token)
+	a.refunded.Add(token)
 	a.balance.Add(token)
 }
 
@@ -94,14 +99,40 @@ func (a *Account) take(n int64) bool {
 	}
 }
 
-func (a *Account) rouse() {
-	if a.asleep.CompareAndSwap(true, false) && a.wake != nil {
+// rouse ends a sleep and returns the mode.
+func (a *Account) rouse() uint32 {
+	mode := a.mode.And(^uint32(asleep))
+	if mode&asleep != 0 && a.wake != nil {
+		a.wake()
+	}
+	return mode
+}
+
+func (a *Account) deny() {
+	a.denied.Add(1)
+	if a.armed.Load() && a.armed.CompareAndSwap(true, false) && a.wake != nil {
 		a.wake()
 	}
 }
 
 // Sleep makes the next deposit or withdrawal call wake, once.
-func (a *Account) Sleep() { a.asleep.Store(true) }
+func (a *Account) Sleep() { a.mode.Or(asleep) }
+
+// Asleep reports whether there was no deposit and no withdrawal since Sleep.
+func (a *Account) Asleep() bool { return a.mode.Load()&asleep != 0 }
+
+// Arm makes the next refused withdrawal call wake, once.
+func (a *Account) Arm() { a.armed.Store(true) }
+
+// Shut refuses all withdrawals, whatever the balance is, until Shut(false).
+// Deposits count as before.
+func (a *Account) Shut(on bool) {
+	if on {
+		a.mode.Or(shut)
+	} else {
+		a.mode.And(^uint32(shut))
+	}
+}
 
 // Bring adds credit from elsewhere, such as the floor. It does not look at the
 // ceiling: who brings credit knows how much there may be.
@@ -125,8 +156,8 @@ func (a *Account) TakeAbove(keep int64) int64 {
 	}
 }
 
-// drop removes what the balance has above keep, as Deposit would have.
-func (a *Account) drop(keep int64) {
+// Drop removes what the balance has above keep, as Deposit would have.
+func (a *Account) Drop(keep int64) {
 	n := a.TakeAbove(keep)
 	a.brought.Add(n)
 	a.dropped.Add(n)
@@ -136,20 +167,23 @@ func (a *Account) drop(keep int64) {
 func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
 
 // Books is what an account did since it was made, in micro-tokens but for
-// Denied, which counts withdrawals.
+// Denied, which counts withdrawals. Spent is without what was refunded, so that
+// it may fall; Spent and Refunded together never do.
 type Books struct {
-	Balance, Ceiling, Dropped, Spent, Brought int64
-	Repaid                                    int64 // for retries that helped; part of Brought
-	Denied                                    int64
-	mint                                      int64
+	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
+	Repaid                                              int64 // for retries that helped; part of Brought
+	Denied                                              int64
+	mint                                                int64
 }
 
 // Books reads the account. The fields are read one after the other, so with
 // traffic they agree only nearly.
 func (a *Account) Books() Books {
+	refunded := a.refunded.Load()
 	return Books{
 		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
-		Spent: a.spent.Load(), Brought: a.brought.Load(), Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
+		Spent: a.spent.Load() - refunded, Refunded: refunded, Brought: a.brought.Load(),
+		Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
 	}
 }
 

@@ -59,8 +59,8 @@ type Policy struct {
 	Evidence bool
 }
 
-// validate names every wrong field with its value.
-func (p Policy) validate() error {
+// Validate names every wrong field with its value.
+func (p Policy) Validate() error {
 	var errs []error
 	bad := func(field string, value any, want string) {
 		errs = append(errs, fmt.Errorf("budget: Policy.%s %v: want %s", field, value, want))
@@ -87,8 +87,8 @@ func (p Policy) validate() error {
 	return errors.Join(errs...)
 }
 
-// filled returns the policy with the defaults in place of zero fields.
-func (p Policy) filled() Policy {
+// Filled returns the policy with the defaults in place of zero fields.
+func (p Policy) Filled() Policy {
 	if p.Hold == 0 {
 		p.Hold = defaultHold
 	}

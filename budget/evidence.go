@@ -54,10 +54,10 @@ func (a *Account) WithdrawFor(attempt int) bool {
 	if a.evidence && attempt > 2 {
 		spare := max(a.ceiling.Load()-firstCall*token, 0) / 4
 		if a.balance.Load() < token+int64(min(attempt, 6)-2)*spare {
-			if a.asleep.Load() {
+			if a.mode.Load() != 0 {
 				a.rouse()
 			}
-			a.denied.Add(1)
+			a.deny()
 			return false
 		}
 	}

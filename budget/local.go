@@ -33,10 +33,10 @@ const firstCall = 3
 // NewLocal returns a budget of its own. The error names every field of the
 // policy that is wrong.
 func NewLocal(p Policy) (*Local, error) {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	p = p.filled()
+	p = p.Filled()
 	l := &Local{policy: p, stock: token}
 	if p.MinPerSecond > 0 {
 		l.stock = max(firstCall*token, l.worth(p.MinPerSecond))
@@ -75,21 +75,27 @@ func (l *Local) WithdrawFor(attempt int) bool { return l.account.WithdrawFor(att
 type Stats struct {
 	Balance  float64 // what could be spent now
 	Ceiling  float64 // up to which deposits count
-	Spent    float64 // on retries, since the start
+	Spent    float64 // on retries, since the start, without what was refunded
+	Refunded float64 // for retries that were not sent after all
 	Repaid   float64 // for retries that helped
 	Dropped  float64 // of deposits above the ceiling
 	Denied   int64   // withdrawals refused
 	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
 }
 
-// Stats reads the budget; with traffic the figures agree only nearly.
-func (l *Local) Stats() Stats {
-	b := l.account.Books()
+// Stats is what the books show, in tokens.
+func (b Books) Stats() Stats {
 	return Stats{
 		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
-		Spent: float64(b.Spent) / token, Repaid: float64(b.Repaid) / token, Dropped: float64(b.Dropped) / token,
+		Spent: float64(b.Spent) / token, Refunded: float64(b.Refunded) / token,
+		Repaid: float64(b.Repaid) / token, Dropped: float64(b.Dropped) / token,
 		Denied: b.Denied, Requests: b.Requests(),
 	}
+}
+
+// Stats reads the budget; with traffic the figures agree only nearly.
+func (l *Local) Stats() Stats {
+	return l.account.Books().Stats()
 }
 
 // wake starts the timer when a budget that lay still is used again. It lay
@@ -131,7 +137,7 @@ func (l *Local) update() {
 	l.follow(requests, now)
 	ceiling := max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))
 	l.account.SetCeiling(ceiling)
-	l.account.drop(ceiling) // saved under heavier traffic than there is now
+	l.account.Drop(ceiling) // saved under heavier traffic than there is now
 	l.addFloor(elapsed)
 	l.books = l.account.Books()
 	if quiet && (l.policy.MinPerSecond == 0 || l.books.Balance >= l.stock) && l.rate == 0 {

@@ -11,60 +11,67 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// exchange is a request and its response: the ResponseWriter, the context's
-// value and what the event says, in one allocation.
+// exchange is a request and its response: the ResponseWriter of the handler and
+// what becomes of it, in one allocation. It is not pooled: a handler that
+// writes after it has returned must not hit another request. The order of the
+// fields keeps it small.
 type exchange struct {
 	http.ResponseWriter
 	machine *machine
-	request *http.Request   // as the handler sees it
-	client  context.Context // of the request as it came, which ends when its client goes
-	ctx     infoCtx
-	info    Info
-	hop     headers.Hop
+	origin  *http.Request // as it came
+	request *http.Request // as the handler sees it
+	about   *about        // nil if the handler is told nothing
+	shed    ShedReason
 
-	started  time.Duration // these three since the epoch of the machine
-	entered  time.Duration // the handler
-	expires  time.Duration // its deadline; 0: none
-	held     atomic.Bool   // it has a slot
-	probe    int           // it belongs to; 0: none
-	before   int           // requests in the handler before this one
-	limit    int
-	rateWait time.Duration // until its quota allows another request
+	started   time.Duration // these three since the epoch of the machine
+	entered   time.Duration // the handler
+	expires   time.Duration // its deadline; 0: none
+	queueWait time.Duration
+	bytes     int64
 
-	status   int // 0 until the header is written
-	bytes    int64
-	shed     ShedReason
-	bounded  bool // writes have a deadline
+	status int32 // 0 until the header is written
+	before int32 // requests in the handler before this one
+	limit  int32
+	probe  int32 // it belongs to; 0: none
+
+	held     atomic.Bool // it has a slot
+	bounded  bool        // writes have a deadline
 	hijacked bool
 	done     bool // the handler returned instead of panicking
 }
 
-// infoCtx is the context of the handler.
-type infoCtx struct {
+// about is what the handler is told of its request, and the context by which it
+// is.
+type about struct {
 	context.Context
-	x *exchange
+	info Info
+	hop  headers.Hop
 }
 
-func (c *infoCtx) Value(key any) any {
+// Value implements [context.Context].
+func (a *about) Value(key any) any {
 	switch key.(type) {
 	case infoKey:
-		return &c.x.info
+		return &a.info
 	case headers.HopKey:
-		return &c.x.hop
+		return &a.hop
 	}
-	return c.Context.Value(key)
+	return a.Context.Value(key)
 }
 
-func (x *exchange) context(parent context.Context, left time.Duration, bounded bool) (context.Context, context.CancelFunc) {
-	cancel := context.CancelFunc(func() {})
-	if bounded {
-		parent, cancel = context.WithTimeout(parent, left)
+// tell gives the handler a request with a context of its own.
+func (x *exchange) tell() context.CancelFunc {
+	parent, cancel := x.origin.Context(), context.CancelFunc(func() {})
+	if x.expires > 0 {
+		parent, cancel = context.WithDeadline(parent, x.machine.epoch.Add(x.expires))
 	}
 	if d, ok := parent.Deadline(); ok {
-		x.info.Deadline = d
+		x.about.info.Deadline = d
 	}
-	x.ctx = infoCtx{Context: parent, x: x}
-	return &x.ctx, cancel
+	x.about.info.QueueWait = x.queueWait
+	x.about.Context = parent
+	x.request = x.origin.WithContext(x.about)
+	return cancel
 }
 
 // returned is called when the handler has.
@@ -96,9 +103,9 @@ func (x *exchange) leave(counted bool) {
 	}
 	g := x.machine.gate
 	now := g.now()
-	gone := x.client.Err() != nil || x.expires > 0 && now >= x.expires
+	gone := x.origin.Context().Err() != nil || x.expires > 0 && now >= x.expires
 	g.leave(completion{
-		at: now, took: now - x.entered, dropped: gone, probe: x.probe, pattern: x.request.Pattern,
+		at: now, took: now - x.entered, dropped: gone, probe: int(x.probe), pattern: x.request.Pattern,
 	}, counted || gone)
 }
 
@@ -113,9 +120,9 @@ func (x *exchange) end() {
 	}
 	panicked := !x.done && (x.shed == ShedNone || x.machine.dryRun)
 	e := Event{
-		Method: x.request.Method, Pattern: x.request.Pattern, Status: x.status, Bytes: x.bytes,
-		Duration: x.machine.now() - x.started, QueueWait: x.info.QueueWait, InFlight: x.before, Limit: x.limit,
-		Attempt: x.info.Attempt, Shed: x.shed,
+		Method: x.request.Method, Pattern: x.request.Pattern, Status: int(x.status), Bytes: x.bytes,
+		Duration: x.machine.now() - x.started, QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
+		Attempt: x.attempt(), Shed: x.shed,
 		DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked, Panicked: panicked,
 	}
 	for _, o := range x.machine.observers {
@@ -125,16 +132,25 @@ func (x *exchange) end() {
 	}
 }
 
+// attempt returns which attempt the request is, 0 if nobody asked or it is not
+// known.
+func (x *exchange) attempt() int {
+	if x.about == nil {
+		return 0
+	}
+	return x.about.info.Attempt
+}
+
 // begin is called before anything that sends the header.
 func (x *exchange) begin(status int) {
 	if x.status != 0 {
 		return
 	}
-	x.status = status
+	x.status = int32(status)
 	h := x.Header()
-	if x.info.Attempt > 0 {
+	if n := x.attempt(); n > 0 {
 		if _, own := h[headers.RetryAttempt]; !own {
-			h[headers.RetryAttempt] = []string{headers.Attempt{N: x.info.Attempt}.String()}
+			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
 		}
 	}
 	x.complete(h, status)

@@ -27,8 +27,8 @@ type gate struct {
 	queue    queue
 }
 
-func newGate(c *config) *gate {
-	g := &gate{epoch: time.Now(), queued: c.shedding != nil, ranked: c.priority != nil}
+func newGate(c *config, epoch time.Time) *gate {
+	g := &gate{epoch: epoch, queued: c.shedding != nil, ranked: c.priority != nil}
 	s := c.shedding.filled()
 	g.maxWait = s.MaxWait
 	g.calendar.longest = s.MaxRetryAfter
@@ -74,7 +74,7 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q := &g.queue
-	g.refused(q.prune(now))
+	g.refused(q.prune(now), now)
 	// Whoever leaves the handler from here on sees that somebody waits.
 	g.waiting.Store(int64(q.length) + 1)
 	defer func() { g.waiting.Store(int64(q.length)) }()
@@ -85,21 +85,21 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 			return ShedNone, 0
 		}
 	}
-	patience := q.patience(now)
+	patience := q.patience()
 	if w.expires > 0 {
 		w.expires = max(1, w.expires-time.Duration(g.adaptive.base))
 		patience = min(patience, w.expires-now)
 	}
 	switch {
 	case patience <= 0:
-		g.refused(1)
+		g.refused(1, now)
 		return ShedExpired, 0
-	case retry && q.stands(now):
-		g.refused(1)
+	case retry && q.standing:
+		g.refused(1, now)
 		return ShedRetry, 0
 	case q.length >= g.room():
-		g.refused(1)
-		loser, reason := q.loser(now, w.rank, g.ranked)
+		g.refused(1, now)
+		loser, reason := q.loser(w.rank, g.ranked)
 		if loser == nil {
 			return ShedQueue, 0
 		}
@@ -114,7 +114,7 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 func (g *gate) room() int {
 	served := 2 * g.adaptive.throughput() * g.queue.interval.Seconds()
 	if served == 0 {
-		return 8 * leastQueue
+		return mostQueue
 	}
 	return int(min(max(served, leastQueue), mostQueue))
 }
@@ -150,22 +150,23 @@ func (g *gate) wait(ctx context.Context, w *waiter, patience time.Duration) outc
 	g.waiting.Store(int64(g.queue.length))
 	if reason == ShedNone {
 		reason = w.reason(now)
-		g.refused(1)
+		g.refused(1, now)
 	}
 	return outcome{reason: reason, at: now}
 }
 
 // refused counts requests refused for want of room. The caller holds the lock.
-func (g *gate) refused(n int) {
-	for range n {
-		g.adaptive.shed()
+func (g *gate) refused(n int, now time.Duration) {
+	if n > 0 {
+		g.adaptive.shed(n)
+		g.queue.refused = now
 	}
 }
 
 // turnAway counts a request refused without a queue.
 func (g *gate) turnAway() {
 	g.mu.Lock()
-	g.adaptive.shed()
+	g.adaptive.shed(1)
 	g.mu.Unlock()
 }
 
@@ -193,12 +194,12 @@ func (g *gate) leave(c completion, counted bool) {
 // dispatch hands free slots to those that wait.
 func (g *gate) dispatch(now time.Duration) {
 	q := &g.queue
-	g.refused(q.prune(now))
+	g.refused(q.prune(now), now)
 	for q.length > 0 {
 		if _, ok := g.take(int(g.limit.Load())); !ok {
 			break
 		}
-		w := q.pick(now, g.ranked)
+		w := q.pick(g.ranked)
 		w.probe = g.adaptive.admitted()
 		q.resolve(w, now, ShedNone)
 	}
@@ -209,7 +210,11 @@ func (g *gate) dispatch(now time.Duration) {
 func (g *gate) publish() {
 	a := &g.adaptive
 	g.limit.Store(int64(a.limit))
+	g.queue.short = min(max(shortWait, time.Duration(a.base)), g.maxWait)
 	g.queue.interval = min(max(time.Duration(5*a.base), leastPatient), g.maxWait)
+	if a.windows <= learning {
+		g.queue.interval = g.maxWait // the limit may be too low yet
+	}
 	g.calendar.throughput.Store(int64(a.throughput() * 1000))
 	g.probing.Store(a.probe.on)
 }

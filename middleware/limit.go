@@ -21,9 +21,7 @@ const (
 
 	learning = 10 // windows in which the base is not settled yet
 
-	probeEvery  = 10 * time.Second
-	probeCohort = 32
-	probeLeast  = 5 // of the cohort that must have returned to be believed
+	follow = 1.2 // in flight over what keeps the handler busy, up to which the base follows the latency
 
 	startLimit = 64
 )
@@ -52,14 +50,16 @@ type adaptive struct {
 	windows int     // closed so far
 	base    float64 // ns; of the mix in the last window
 
-	work     float64 // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
-	busy     float64 // the greatest work seen, fading over 60 s
-	grown    float64 // work when the limit last grew because it bound
-	peak     float64 // in flight while the limit did not bind, fading over 30 s
-	shedding int     // windows in a row that shed
+	work     float64       // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
+	busy     float64       // the greatest work seen, fading over 60 s
+	grown    float64       // work when the limit last grew because it bound
+	peak     float64       // in flight while the limit did not bind, fading over 30 s
+	verified bool          // the base was measured without overload
+	shedding time.Duration // since when windows have shed; 0: the last did not
 
-	probe     probe
-	probeDone time.Duration // when the last one ended
+	probe      probe
+	probeDone  time.Duration // when the last one ended
+	probePause time.Duration // until the next, where the last found nothing wrong
 }
 
 // window is what happened since the last decision.
@@ -67,22 +67,12 @@ type window struct {
 	since     time.Duration
 	n         int
 	took      float64 // ns
+	live      int     // completions that somebody waited for
+	liveTook  float64
 	inFlight  float64
 	most      int // in flight
-	dropped   int
 	shed      int
 	unstarted bool
-}
-
-// probe is a cohort of requests by which the base is verified.
-type probe struct {
-	on       bool
-	number   int // of this probe, by which its requests are told from others
-	started  int
-	done     int
-	at       time.Duration
-	took     float64
-	expected float64 // took, had each the base of its route
 }
 
 // completion is what a request that left the handler says about it.
@@ -99,22 +89,13 @@ func newAdaptive(least, most float64) adaptive {
 	return adaptive{limit: math.Min(startLimit, most), min: least, max: most, window: window{unstarted: true}}
 }
 
-// admitted returns the number of the probe that a request now admitted belongs
-// to, 0 if to none.
-func (a *adaptive) admitted() int {
-	if !a.probe.on || a.probe.started >= probeCohort {
-		return 0
-	}
-	a.probe.started++
-	return a.probe.number
-}
-
-// shed counts a request that was refused for want of room.
-func (a *adaptive) shed() { a.window.shed++ }
+// shed counts requests that were refused for want of room.
+func (a *adaptive) shed(n int) { a.window.shed += n }
 
 // completed takes in a completion and reports whether the limit may have
 // changed.
 func (a *adaptive) completed(c completion) bool {
+	c.took = max(1, c.took) // of which shares are taken
 	route := a.routes.of(c.pattern)
 	if a.probe.on {
 		return a.probed(c, route)
@@ -124,13 +105,14 @@ func (a *adaptive) completed(c completion) bool {
 		w.unstarted, w.since = false, c.at-c.took
 		a.born = w.since
 	}
-	route.add(float64(c.took))
 	w.n++
 	w.took += float64(c.took)
 	w.inFlight += float64(c.inFlight)
 	w.most = max(w.most, c.inFlight)
-	if c.dropped {
-		w.dropped++
+	route.add(float64(c.took), c.dropped)
+	if !c.dropped {
+		w.live++
+		w.liveTook += float64(c.took)
 	}
 	elapsed := c.at - w.since
 	if elapsed < windowTime || w.n < windowCount && (elapsed < slowTime || w.n < slowCount) {
@@ -140,36 +122,15 @@ func (a *adaptive) completed(c completion) bool {
 	return true
 }
 
-// probed takes in a completion during a probe, of which only the cohort
-// counts: requests from before it waited in a handler that was full.
-func (a *adaptive) probed(c completion, route *route) bool {
-	p := &a.probe
-	if c.probe == p.number {
-		p.done++
-		p.took += float64(c.took)
-		p.expected += route.expected(float64(c.took))
-	}
-	if p.done < probeCohort && c.at-p.at <= max(slowTime, time.Duration(10*a.base)) {
-		return false
-	}
-	if p.done >= probeLeast && p.expected > 0 {
-		ratio := p.took / p.expected
-		if ratio > .5 && ratio < 2 {
-			ratio = math.Sqrt(ratio) // the noise of one cohort
-		}
-		a.rescale(ratio)
-	}
-	a.probe = probe{number: p.number}
-	a.probeDone = c.at
-	a.limit = a.bounded(tolerance * a.busy)
-	a.reset(c.at)
-	return true
-}
-
 // rescale corrects the base and what is measured by it.
 func (a *adaptive) rescale(ratio float64) {
 	a.routes.rescale(ratio)
 	a.base *= ratio
+	a.scale(ratio)
+}
+
+// scale corrects what is measured by a base that was wrong.
+func (a *adaptive) scale(ratio float64) {
 	a.work *= ratio
 	a.busy *= ratio
 	a.grown *= ratio
@@ -180,18 +141,21 @@ func (a *adaptive) close(now, elapsed time.Duration) {
 	w := &a.window
 	n := float64(w.n)
 	latency, inFlight, most := w.took/n, w.inFlight/n, float64(w.most)
-	waste := float64(w.dropped) / n
+	if w.live > 0 {
+		latency = w.liveTook / float64(w.live)
+	}
+	waste := 1 - float64(w.live)/n
 	a.windows++
-	if w.shed > 0 {
-		a.shedding++
-	} else {
+	if w.shed == 0 {
 		a.shedding = 0
+	} else if a.shedding == 0 {
+		a.shedding = w.since
 	}
 	a.measure(now, elapsed, latency)
 	if !a.fixed {
 		a.decide(now, elapsed, latency, inFlight, most, waste)
-		if a.guard != nil {
-			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight))
+		if a.guard != nil && !a.probe.on {
+			a.limit = a.bounded(a.guard.capped(now, a.limit, inFlight, a.busy))
 		}
 	}
 	a.reset(now)
@@ -204,12 +168,13 @@ func (a *adaptive) reset(now time.Duration) {
 
 // measure brings base and throughput up to date.
 func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
-	base := a.routes.mix()
-	young := now-a.born < time.Duration(5*latency)
-	if young || a.windows <= learning && latency < base {
-		a.routes.learn(1)
-	}
 	a.base = a.routes.mix()
+	if part := a.settling(now, latency); part > 0 {
+		a.routes.learn(part)
+		learnt := a.routes.mix()
+		a.scale(learnt / a.base)
+		a.base = learnt
+	}
 	s := elapsed.Seconds()
 	work := float64(a.window.n) * a.base / 1e9 / s
 	if a.windows == 1 {
@@ -220,15 +185,42 @@ func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
 	a.busy = math.Max(a.work, a.busy*math.Exp(-s/60))
 }
 
+// settling returns by which part of its distance the base moves to what a window
+// shows while it is new: to the mean of those that are calm, and to the least of
+// those that may not be.
+func (a *adaptive) settling(now time.Duration, latency float64) float64 {
+	w := &a.window
+	switch {
+	case now-a.born < time.Duration(5*latency):
+		return 1
+	case a.windows > learning:
+		return 0
+	case w.shed == 0 && float64(w.live) > (1-wasteful)*float64(w.n) && float64(w.most) < a.limit-1:
+		return 1 / float64(a.windows)
+	case latency < a.base:
+		return 1
+	}
+	return 0
+}
+
 // decide sets the limit from what the window says.
 func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, waste float64) {
 	s := elapsed.Seconds()
 	binds := most >= a.limit-1
-	keepsBusy := func() float64 { return tolerance * a.busy }
 	work := float64(a.window.n) * a.base / 1e9 / s
 	inflated := latency > tolerance*a.base
+	loaded := latency > calm*tolerance*a.base
+	wasted := waste >= wasteful
+	if wasted && !inflated && a.verified && a.window.live >= slowCount {
+		// Others are served as fast as ever, so it is not load that keeps
+		// these from being served in time.
+		wasted = false
+	}
+	if a.windows > learning && !wasted && !loaded && !binds && a.window.shed == 0 {
+		a.verified = true
+	}
 	switch {
-	case latency <= calm*tolerance*a.base && waste < wasteful:
+	case !loaded && !wasted:
 		a.peak *= math.Exp(-s / 30)
 		if binds {
 			// A limit that binds says nothing about what the peak would be.
@@ -236,10 +228,13 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 		} else {
 			a.peak = math.Max(a.peak, most)
 		}
-		if a.windows > learning && (latency < a.base || inFlight <= a.busy) {
-			a.follow()
+		if a.windows > learning {
+			a.routes.compare(latency / a.base)
+			if inFlight <= follow*a.busy {
+				a.rescale(1 + .1*(latency/a.base-1))
+			}
 		}
-		want := keepsBusy()
+		want := a.enough()
 		if !binds {
 			want = math.Max(want, headroom*a.peak)
 		}
@@ -249,43 +244,26 @@ func (a *adaptive) decide(now, elapsed time.Duration, latency, inFlight, most, w
 		} else {
 			a.limit = math.Max(want, a.limit*.98)
 		}
-	case inflated || waste >= wasteful:
-		a.limit = math.Min(a.limit, keepsBusy())
-		if waste >= wasteful {
+	case inflated || wasted:
+		a.limit = math.Min(a.limit, a.enough())
+		if wasted {
 			a.limit = math.Min(a.limit, inFlight) * .7
 		}
 		a.peak = math.Min(a.peak, a.limit/headroom)
 	default:
-		a.limit = math.Min(a.limit, math.Max(most, keepsBusy()))
+		a.limit = math.Min(a.limit, math.Max(most, a.enough()))
 	}
 	if !binds {
 		a.grown *= .95
 	}
-	due := now-a.probeDone >= probeEvery && a.shedding >= 3 && most >= .9*keepsBusy()
-	// Work is wasted although the latency looks normal: it is the base that is
-	// wrong.
-	wrong := waste >= wasteful && !inflated && now-a.probeDone >= probeEvery/10
-	if a.windows > learning && (due || wrong) {
-		a.probe = probe{on: true, number: a.probe.number + 1, at: now}
-		a.limit = math.Max(1, math.Min(a.busy, a.limit)/2)
-		return
+	if !a.probes(now, most, waste, inflated) {
+		a.limit = a.bounded(a.limit)
 	}
-	a.limit = a.bounded(a.limit)
 }
 
-// follow moves the bases a little towards what a calm window shows.
-func (a *adaptive) follow() {
-	before := a.base
-	a.routes.learn(.1)
-	after := a.routes.mix()
-	if before > 0 {
-		ratio := after / before
-		a.base = after
-		a.work *= ratio
-		a.busy *= ratio
-		a.grown *= ratio
-	}
-}
+// enough is the limit that keeps the handler busy whatever the mix of the
+// moment is.
+func (a *adaptive) enough() float64 { return tolerance * a.busy }
 
 func (a *adaptive) bounded(limit float64) float64 {
 	return math.Max(a.min, math.Min(a.max, limit))

@@ -12,7 +12,8 @@ import (
 // one error. Handlers wrapped by the same middleware share its limits. It
 // starts no goroutine.
 func New(opts ...Option) (func(http.Handler) http.Handler, error) {
-	m := &machine{epoch: time.Now()}
+	// A second back, so that no moment since the epoch is 0.
+	m := &machine{epoch: time.Now().Add(-time.Second)}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&m.config)
@@ -22,7 +23,7 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 		return nil, err
 	}
 	if m.limit != nil || m.shedding != nil {
-		m.gate = newGate(&m.config)
+		m.gate = newGate(&m.config, m.epoch)
 	}
 	for _, r := range m.rates {
 		m.limiters = append(m.limiters, newLimiter(r))
@@ -76,43 +77,46 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	wrapped, x := wrap(w)
-	x.machine, x.request, x.client = h.machine, r, r.Context()
+	x.machine, x.origin, x.request = h.machine, r, r
 	if h.timed {
 		x.started = h.now()
 	}
 	defer x.end()
-	if h.drain != nil && h.drain.Draining() && h.shed(x, wrapped, ShedDrain) {
+	if h.drain != nil && h.drain.Draining() && h.shed(x, wrapped, ShedDrain, 0) {
 		return
 	}
-	left, bounded := h.read(x, r)
-	if bounded && left <= 0 && h.shed(x, wrapped, ShedExpired) {
-		return
+	if h.attempts || h.deadlines != nil {
+		h.read(x, r)
+		if x.expires > 0 && x.expires <= x.started && h.shed(x, wrapped, ShedExpired, 0) {
+			return
+		}
 	}
 	for i := range h.limiters {
-		if !h.limiters[i].allows(x, r) && h.shed(x, wrapped, ShedRate) {
+		if wait, ok := h.limiters[i].allows(x, r); !ok && h.shed(x, wrapped, ShedRate, wait) {
 			return
 		}
 	}
 	if h.gate != nil {
-		if reason := h.admit(x, r, left, bounded); reason != ShedNone && h.shed(x, wrapped, reason) {
+		if reason := h.admit(x, r); reason != ShedNone && h.shed(x, wrapped, reason, 0) {
 			return
 		}
 	}
-	if h.attempts || h.deadlines != nil {
-		ctx, cancel := x.context(r.Context(), left-x.info.QueueWait, bounded)
-		defer cancel()
-		x.request = r.WithContext(ctx)
-		x.boundBody(wrapped)
+	if x.about != nil {
+		defer x.tell()()
+		x.boundBody()
+		// Whoever is around this asks r which pattern matched, and net/http
+		// removes the files of its form.
+		defer func() { r.Pattern, r.MultipartForm = x.request.Pattern, x.request.MultipartForm }()
 	}
 	h.next.ServeHTTP(wrapped, x.request)
 	x.returned(wrapped)
 }
 
 // admit takes a slot, if need be after a wait, and returns why there is none.
-func (h *handler) admit(x *exchange, r *http.Request, left time.Duration, bounded bool) ShedReason {
+func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	g, now := h.gate, x.started
-	var ok bool
-	x.before, x.limit, ok = g.enter()
+	before, limit, ok := g.enter()
+	x.before, x.limit = int32(before), int32(limit)
 	if !ok && (h.dryRun || !g.queued) {
 		g.turnAway()
 		if h.dryRun {
@@ -125,11 +129,11 @@ func (h *handler) admit(x *exchange, r *http.Request, left time.Duration, bounde
 		return ShedConcurrency
 	}
 	if !ok {
-		return h.queueUp(x, r, left, bounded)
+		return h.queueUp(x, r)
 	}
 	x.hold(now)
 	if g.probing.Load() {
-		x.probe = g.tag()
+		x.probe = int32(g.tag())
 	}
 	if h.calendar(x, r, now) {
 		g.calendar.cameBack(true)
@@ -144,12 +148,9 @@ func (h *handler) calendar(x *exchange, r *http.Request, now time.Duration) bool
 }
 
 // queueUp waits for a slot.
-func (h *handler) queueUp(x *exchange, r *http.Request, left time.Duration, bounded bool) ShedReason {
+func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	g, now := h.gate, x.started
-	w := &waiter{at: now, rank: h.rank(r), done: make(chan outcome, 1)}
-	if bounded {
-		w.expires = now + left
-	}
+	w := &waiter{at: now, rank: h.rank(r), expires: x.expires, done: make(chan outcome, 1)}
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); w.expires == 0 || at < w.expires {
 			w.expires = max(1, at)
@@ -160,9 +161,9 @@ func (h *handler) queueUp(x *exchange, r *http.Request, left time.Duration, boun
 	if reason == ShedNone {
 		o := g.wait(r.Context(), w, patience)
 		reason = o.reason
-		x.info.QueueWait = max(0, o.at-now)
+		x.queueWait = max(0, o.at-now)
 		if reason == ShedNone {
-			x.probe = w.probe
+			x.probe = int32(w.probe)
 			x.hold(o.at)
 		}
 	}
@@ -176,7 +177,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request, left time.Duration, boun
 // told. 0 is not known.
 func (h *handler) attemptOf(x *exchange, r *http.Request) int {
 	if h.attempts {
-		return x.info.Attempt
+		return x.attempt()
 	}
 	if h.trust != nil && !h.trust(r) {
 		return 0
@@ -185,46 +186,37 @@ func (h *handler) attemptOf(x *exchange, r *http.Request) int {
 	return a.N
 }
 
-// read takes from the header what its sender is believed, and returns the time
-// that is left if it is bounded.
-func (h *handler) read(x *exchange, r *http.Request) (left time.Duration, bounded bool) {
-	if !h.attempts && h.deadlines == nil {
-		return 0, false
-	}
+// read takes from the header what its sender is believed.
+func (h *handler) read(x *exchange, r *http.Request) {
+	x.about = new(about)
 	trusted := h.trust == nil || h.trust(r)
 	if h.attempts && trusted {
 		if a, ok := headers.AttemptOf(r.Header); ok {
-			x.info.Attempt, x.info.MaxAttempts, x.info.CallID = a.N, a.Max, a.ID
-			x.hop.Attempt = a.N
+			x.about.info = Info{Attempt: a.N, MaxAttempts: a.Max, CallID: a.ID}
+			x.about.hop.Attempt = a.N
 		}
 	}
-	d := h.deadlines
-	if d == nil {
-		return 0, false
+	if h.deadlines == nil {
+		return
 	}
+	var left time.Duration
+	var bounded bool
 	if trusted {
 		left, bounded = headers.TimeoutOf(r.Header, time.Now())
 	}
-	switch {
-	case !bounded && d.Default > 0:
-		left, bounded = d.Default, true
-	case d.Max > 0 && (!bounded || left > d.Max):
-		left, bounded = d.Max, true
+	if left, bounded = h.deadlines.bound(left, bounded); bounded {
+		x.expires = x.started + left
 	}
-	if bounded {
-		x.expires = max(1, x.started+left)
-	}
-	return left, bounded
 }
 
-// shed refuses the request, and reports false in a dry run, which does not.
-func (h *handler) shed(x *exchange, w http.ResponseWriter, reason ShedReason) bool {
+// shed refuses the request until some time has passed, if that is known, and reports false in a dry run, which does not.
+func (h *handler) shed(x *exchange, w http.ResponseWriter, reason ShedReason, wait time.Duration) bool {
 	if x.shed == ShedNone {
 		x.shed = reason
 	}
 	if h.dryRun {
 		return false
 	}
-	x.refuse(w, reason)
+	x.refuse(w, reason, wait)
 	return true
 }

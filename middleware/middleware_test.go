@@ -452,27 +452,3 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkAdmission(b *testing.B) {
-	ok := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) }
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Retry-Attempt", "2;max=3")
-	r.Header.Set("Request-Timeout-Ms", "1500")
-	for _, bm := range []struct {
-		name string
-		h    http.Handler
-	}{
-		{"bare", http.HandlerFunc(ok)},
-		{"concurrency", build(b, ok, middleware.WithConcurrency(10))},
-		{"and attempts", build(b, ok, middleware.WithConcurrency(10), middleware.WithAttempts())},
-		{"and deadlines", build(b, ok, middleware.WithConcurrency(10), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{}))},
-	} {
-		b.Run(bm.name, func(b *testing.B) {
-			w := &fakeWriter{header: http.Header{}}
-			b.ReportAllocs()
-			for b.Loop() {
-				bm.h.ServeHTTP(w, r)
-			}
-		})
-	}
-}

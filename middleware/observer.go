@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -46,25 +45,4 @@ type Event struct {
 	DryRun    bool       // it was not refused in spite of Shed
 	Hijacked  bool
 	Panicked  bool
-}
-
-// Log returns an observer that writes one line, at Warn, for each request that
-// was refused or would have been, and none for the others. The line has no
-// URL, which may hold secrets. A nil logger means silence.
-func Log(logger *slog.Logger) Observer {
-	if logger == nil {
-		return Observer{}
-	}
-	return Observer{OnRequest: func(ctx context.Context, e Event) {
-		if e.Shed == ShedNone || !logger.Enabled(ctx, slog.LevelWarn) {
-			return
-		}
-		logger.LogAttrs(ctx, slog.LevelWarn, "evenkeel: request shed",
-			slog.String("method", e.Method),
-			slog.String("reason", string(e.Shed)),
-			slog.Int("status", e.Status),
-			slog.Int("attempt", e.Attempt),
-			slog.Bool("dry_run", e.DryRun),
-		)
-	}}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 )
 
 // An Option changes what [New] builds.
@@ -24,16 +23,6 @@ type config struct {
 	dryRun    bool
 }
 
-// Deadlines bounds how long requests may take.
-type Deadlines struct {
-	// Max is the most that any request may take; a client can only ask for
-	// less. The default 0 means no bound.
-	Max time.Duration
-	// Default is what a request gets that does not say. The default 0 means
-	// Max.
-	Default time.Duration
-}
-
 func (c *config) validate() error {
 	errs := c.shedding.validate()
 	if c.priority != nil && c.shedding == nil {
@@ -45,14 +34,7 @@ func (c *config) validate() error {
 	if c.limit != nil && *c.limit < 1 {
 		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want at least 1", *c.limit))
 	}
-	if d := c.deadlines; d != nil {
-		if d.Max < 0 {
-			errs = append(errs, fmt.Errorf("middleware: WithDeadlines: Max %v: want a positive duration, or 0 for none", d.Max))
-		}
-		if d.Default < 0 || d.Max > 0 && d.Default > d.Max {
-			errs = append(errs, fmt.Errorf("middleware: WithDeadlines: Default %v: want at most Max, which is %v", d.Default, d.Max))
-		}
-	}
+	errs = append(errs, c.deadlines.validate()...)
 	return errors.Join(errs...)
 }
 

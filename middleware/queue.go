@@ -3,7 +3,7 @@ package middleware
 import "time"
 
 const (
-	standingWait = 50 * time.Millisecond // longest wait in a queue that stands
+	shortWait    = 50 * time.Millisecond // longest wait in a queue that stands, or that of the work if it takes longer
 	leastPatient = 200 * time.Millisecond
 	leastQueue   = 128
 	mostQueue    = 8192
@@ -17,12 +17,19 @@ const (
 // controlled delay of Nichols and Jacobson with the adaptive LIFO of Maurer,
 // "Fail at Scale" (ACM Queue 13, 8).
 //
+// The queue stands when, for an interval, the oldest request in it has always
+// waited for long; that it is not empty means little, since at a high load it
+// hardly ever is.
+//
 // It is not safe for concurrent use.
 type queue struct {
 	oldest, newest *waiter
 	length         int
-	since          time.Duration // when it was last empty
-	interval       time.Duration // it may stand for
+	since          time.Duration // when the oldest had last not waited for long
+	interval       time.Duration // after which it stands
+	short          time.Duration // wait in a queue that stands
+	standing       bool          // until nobody was refused for an interval
+	refused        time.Duration // when somebody last was
 }
 
 // A waiter is a request that waits. What it came to is sent once.
@@ -42,22 +49,31 @@ type outcome struct {
 	at     time.Duration
 }
 
-// stands reports whether the queue has not been empty for too long.
-func (q *queue) stands(now time.Duration) bool {
-	return q.length > 0 && now-q.since >= q.interval
+// watch brings up to date whether the queue stands. It must be called before
+// anything is asked.
+func (q *queue) watch(now time.Duration) {
+	switch {
+	case q.standing:
+		if now-q.refused >= q.interval {
+			q.standing, q.since = false, now
+		}
+	case q.length == 0 || now-q.oldest.at <= q.short:
+		q.since = now
+	case now-q.since >= q.interval:
+		q.standing, q.refused = true, now
+	}
 }
 
 // patience is how long a request that arrives now may wait.
-func (q *queue) patience(now time.Duration) time.Duration {
-	if q.stands(now) {
-		return standingWait
+func (q *queue) patience() time.Duration {
+	if q.standing {
+		return q.short
 	}
 	return q.interval
 }
 
 func (q *queue) push(w *waiter) {
 	if q.length == 0 {
-		q.since = w.at
 		q.oldest = w
 	} else {
 		q.newest.next, w.before = w, q.newest
@@ -90,7 +106,8 @@ func (q *queue) resolve(w *waiter, now time.Duration, reason ShedReason) {
 
 // prune refuses those that have waited for as long as is of use.
 func (q *queue) prune(now time.Duration) (refused int) {
-	patience := q.patience(now)
+	q.watch(now)
+	patience := q.patience()
 	for q.oldest != nil && now-q.oldest.at > patience {
 		q.resolve(q.oldest, now, q.oldest.reason(now))
 		refused++
@@ -111,17 +128,16 @@ func (w *waiter) reason(now time.Duration) ShedReason {
 
 // pick returns the next to be admitted: the highest rank, and of that the
 // newest if the queue stands, else the oldest.
-func (q *queue) pick(now time.Duration, ranked bool) *waiter {
-	newestFirst := q.stands(now)
+func (q *queue) pick(ranked bool) *waiter {
 	if !ranked {
-		if newestFirst {
+		if q.standing {
 			return q.newest
 		}
 		return q.oldest
 	}
 	best := q.oldest
 	for w := q.oldest; w != nil; w = w.next {
-		if w.rank > best.rank || newestFirst && w.rank == best.rank {
+		if w.rank > best.rank || q.standing && w.rank == best.rank {
 			best = w
 		}
 	}
@@ -134,7 +150,7 @@ func (q *queue) pick(now time.Duration, ranked bool) *waiter {
 // loser returns who makes room in a full queue for a request of the given
 // rank: the newest of a lower rank or, in a queue that stands, the one who has
 // waited for longest. It is nil if that is the request itself.
-func (q *queue) loser(now time.Duration, rank int, ranked bool) (*waiter, ShedReason) {
+func (q *queue) loser(rank int, ranked bool) (*waiter, ShedReason) {
 	var least *waiter
 	if ranked {
 		for w := q.oldest; w != nil; w = w.next {
@@ -146,7 +162,7 @@ func (q *queue) loser(now time.Duration, rank int, ranked bool) (*waiter, ShedRe
 	switch {
 	case least != nil:
 		return least, ShedPriority
-	case q.stands(now) && q.oldest.rank <= rank:
+	case q.standing && q.oldest.rank <= rank:
 		return q.oldest, ShedQueue
 	}
 	return nil, ShedQueue

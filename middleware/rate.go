@@ -76,13 +76,13 @@ func (q Quota) filled() Quota {
 func (q Quota) validate() error {
 	switch {
 	case q.Requests < 1:
-		return fmt.Errorf("Requests %d: want at least 1", q.Requests)
+		return fmt.Errorf("quota: Requests %d: want at least 1", q.Requests)
 	case q.Per < time.Millisecond:
-		return fmt.Errorf("Per %v: want at least 1ms", q.Per)
+		return fmt.Errorf("quota: Per %v: want at least 1ms", q.Per)
 	case q.Burst < 0:
-		return fmt.Errorf("Burst %d: want at least 1, or 0 for Requests", q.Burst)
+		return fmt.Errorf("quota: Burst %d: want at least 1, or 0 for Requests", q.Burst)
 	case q.Per/time.Duration(q.Requests) < 1 || q.interval() > maxDebt/time.Duration(q.filled().Burst):
-		return fmt.Errorf("%d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
+		return fmt.Errorf("quota: %d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
 	}
 	return nil
 }
@@ -132,19 +132,19 @@ func newLimiter(r Rate) limiter {
 }
 
 // allows takes from the quota and writes what is left of it into the header of
-// the response.
-func (l *limiter) allows(x *exchange, r *http.Request) bool {
+// the response. If there is nothing left it returns when to come back.
+func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	key := l.key(r)
 	if key == "" {
-		return true
+		return 0, true
 	}
 	g := l.Take(r.Context(), key)
 	l.write(x.Header(), g)
-	if !g.OK {
-		// Those who were refused together shall not come back together.
-		x.rateWait = g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1)
+	if g.OK {
+		return 0, true
 	}
-	return g.OK
+	// Those who were refused together shall not come back together.
+	return g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1), false
 }
 
 func (l *limiter) write(h http.Header, g Grant) {

@@ -32,7 +32,7 @@ type answer struct {
 }
 
 // answerTo decides what to tell the client.
-func (x *exchange) answerTo(reason ShedReason) answer {
+func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
 	a := answer{
 		status:  http.StatusServiceUnavailable,
 		problem: problems + "temporary-reduced-capacity",
@@ -46,7 +46,7 @@ func (x *exchange) answerTo(reason ShedReason) answer {
 	case ShedRate:
 		a.status, a.problem = http.StatusTooManyRequests, problems+"quota-exceeded"
 		a.text = "The quota is used up. Please try again later."
-		a.wait = x.rateWait
+		a.wait = wait
 	case ShedDrain:
 		a.text = "The server is shutting down. Please try again."
 		a.close = true
@@ -66,8 +66,8 @@ func (x *exchange) answerTo(reason ShedReason) answer {
 }
 
 // refuse answers a request that does not reach the handler.
-func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason) {
-	r, a, h := x.request, x.answerTo(reason), w.Header()
+func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Duration) {
+	r, a, h := x.request, x.answerTo(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if grpc { // by which SetVerdict tells what the client understands
 		h["Content-Type"] = []string{"application/grpc"}
@@ -120,7 +120,7 @@ func (x *exchange) complete(h http.Header, status int) {
 	if status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
 		return
 	}
-	if _, own := h[headers.XShouldRetry]; !own && x.hop.SaidNo() {
+	if _, own := h[headers.XShouldRetry]; !own && x.about != nil && x.about.hop.SaidNo() {
 		headers.SetVerdict(h, headers.DoNotRetry)
 	}
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {

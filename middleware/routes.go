@@ -14,8 +14,10 @@ type routes struct {
 
 type route struct {
 	base float64 // latency without load, ns; 0 if not known
-	n    int     // completions in this window
-	took float64 // their latency in all, ns
+	// Of this window:
+	n       int     // completions that somebody waited for
+	took    float64 // their latency in all, ns
+	dropped int     // other completions
 }
 
 func (rs *routes) of(pattern string) *route {
@@ -34,7 +36,11 @@ func (rs *routes) of(pattern string) *route {
 	return r
 }
 
-func (r *route) add(took float64) {
+func (r *route) add(took float64, dropped bool) {
+	if dropped {
+		r.dropped++
+		return
+	}
 	r.n++
 	r.took += took
 }
@@ -102,6 +108,15 @@ func (rs *routes) learn(part float64) {
 	})
 }
 
+// compare learns how the routes compare in a window in which latencies were
+// inflated by the given factor. It leaves the mix as it is.
+func (rs *routes) compare(inflation float64) {
+	rs.each(func(r *route) {
+		weight := .1 * min(1, float64(r.n)/slowCount)
+		r.base += (r.took/float64(r.n)/inflation - r.base) * weight
+	})
+}
+
 func (rs *routes) rescale(ratio float64) {
 	rs.plain.base *= ratio
 	rs.known *= ratio
@@ -110,9 +125,22 @@ func (rs *routes) rescale(ratio float64) {
 	}
 }
 
+// unaffected counts the completions of routes of which hardly any was for a
+// client that had gone.
+func (rs *routes) unaffected() (n int) {
+	rs.each(func(r *route) {
+		if float64(r.dropped) < wasteful*float64(r.n+r.dropped) {
+			n += r.n
+		}
+	})
+	return n
+}
+
 func (rs *routes) clear() {
-	rs.plain.n, rs.plain.took = 0, 0
+	rs.plain.clear()
 	for _, r := range rs.byName {
-		r.n, r.took = 0, 0
+		r.clear()
 	}
 }
+
+func (r *route) clear() { r.n, r.took, r.dropped = 0, 0, 0 }

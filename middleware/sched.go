@@ -17,7 +17,9 @@ const (
 // schedGuard watches how long goroutines that could run wait for a processor.
 // When the work is bound by the CPU the queue stands there, before any handler
 // starts, where the latency of handlers does not show it. As long as it stands
-// the limit goes down, to no less than the processors can run.
+// the limit goes down, to no less than what the processors can run, nor than
+// what keeps the handler busy: goroutines may wait because of another process,
+// or of work that is not the handler's.
 //
 // It reads the runtime's histogram when a window closes, so that it needs no
 // goroutine. It is not safe for concurrent use.
@@ -36,13 +38,13 @@ func newSchedGuard(least time.Duration) *schedGuard {
 }
 
 // capped returns the limit or, while goroutines wait for too long, less.
-func (g *schedGuard) capped(now time.Duration, limit, inFlight float64) float64 {
+func (g *schedGuard) capped(now time.Duration, limit, inFlight, busy float64) float64 {
 	if now-g.at >= schedEvery {
 		g.at = now
 		metrics.Read(g.sample)
 		if g.sample[0].Value.Kind() == metrics.KindFloat64Histogram {
 			if tail, ok := g.tail(g.sample[0].Value.Float64Histogram()); ok {
-				g.judge(tail, limit, inFlight, float64(runtime.GOMAXPROCS(0)))
+				g.judge(tail, limit, inFlight, math.Max(busy, float64(runtime.GOMAXPROCS(0))))
 			}
 		}
 	}
@@ -74,8 +76,8 @@ func (g *schedGuard) tail(h *metrics.Float64Histogram) (float64, bool) {
 	return math.Max(tail, 0), !first && total > 0
 }
 
-// judge sets the limit by a tail that was seen.
-func (g *schedGuard) judge(tail, limit, inFlight, processors float64) {
+// judge sets the limit by a tail that was seen, not below the floor.
+func (g *schedGuard) judge(tail, limit, inFlight, floor float64) {
 	if tail <= math.Max(g.least, schedRise*g.calm) {
 		g.over = 0
 		if g.calm == 0 {
@@ -94,5 +96,5 @@ func (g *schedGuard) judge(tail, limit, inFlight, processors float64) {
 	if g.limit > 0 {
 		from = math.Min(from, g.limit)
 	}
-	g.limit = math.Max(processors, from*.8)
+	g.limit = math.Max(floor, from*.8)
 }

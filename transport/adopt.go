@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -18,39 +19,31 @@ import (
 // What keeps a retry safe comes on top: a POST without an idempotency key is
 // no longer repeated, a Retry-After of more than 30 seconds ends the call, and
 // there is a budget. The last response is always returned, so that an
-// ErrorHandler has nothing to do. The Logger is not adopted: see [Log].
+// ErrorHandler has nothing to do. The Logger writes nothing any more, see
+// [Log], but the hooks still get it.
 //
 // An error names every setting that a transport cannot honour: a Jar and a
-// CheckRedirect belong into the http.Client that the transport is put into.
+// CheckRedirect belong into the http.Client that the transport is put into, a
+// RetryMax is at most 99, and waits must not be negative or RetryWaitMax less
+// than RetryWaitMin.
 func FromClient(c *retryablehttp.Client) ([]Option, error) {
 	if c == nil {
 		return nil, errors.New("transport: FromClient(nil): want a client")
 	}
-	var errs []error
-	policy := Policy{
-		MaxAttempts: c.RetryMax + 1,
-		BaseDelay:   c.RetryWaitMin,
-		MaxDelay:    c.RetryWaitMax,
+	if err := unfitForChain(c); err != nil {
+		return nil, err
 	}
-	if c.ErrorHandler != nil {
-		errs = append(errs, errors.New("transport: FromClient: ErrorHandler: the last response is always returned; set it to nil"))
+	policy := Policy{
+		// There, a RetryMax below 0 sends once, like 0.
+		MaxAttempts: max(c.RetryMax, 0) + 1,
+		// There, no wait is none; here, 0 would be the default.
+		BaseDelay: max(c.RetryWaitMin, 1),
+		MaxDelay:  max(c.RetryWaitMax, 1),
 	}
 	var base http.RoundTripper
 	if h := c.HTTPClient; h != nil {
 		base = h.Transport
-		policy.AttemptTimeout = h.Timeout
-		if h.Jar != nil {
-			errs = append(errs, errors.New("transport: FromClient: HTTPClient.Jar: set it on the http.Client that uses the transport"))
-		}
-		if h.CheckRedirect != nil {
-			errs = append(errs, errors.New("transport: FromClient: HTTPClient.CheckRedirect: set it on the http.Client that uses the transport"))
-		}
-	}
-	if err := policy.validate(); err != nil {
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		policy.AttemptTimeout = max(h.Timeout, 0) // which net/http takes for none, too
 	}
 	opts := []Option{WithPolicy(policy), func(cfg *config) { cfg.base = base }}
 	if c.CheckRetry != nil {
@@ -65,10 +58,48 @@ func FromClient(c *retryablehttp.Client) ([]Option, error) {
 	return opts, nil
 }
 
+// unfitForChain names the settings that a transport cannot honour.
+func unfitForChain(c *retryablehttp.Client) error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("transport: FromClient: "+format, args...))
+	}
+	if c.RetryMax >= maxMaxAttempts {
+		bad("RetryMax %d: want at most %d", c.RetryMax, maxMaxAttempts-1)
+	}
+	if c.RetryWaitMin < 0 {
+		bad("RetryWaitMin %v: want 0 or more", c.RetryWaitMin)
+	}
+	if c.RetryWaitMax < c.RetryWaitMin {
+		bad("RetryWaitMax %v: want at least RetryWaitMin, which is %v", c.RetryWaitMax, c.RetryWaitMin)
+	}
+	if c.ErrorHandler != nil {
+		bad("ErrorHandler: the last response is always returned; set it to nil")
+	}
+	if h := c.HTTPClient; h != nil && h.Jar != nil {
+		bad("HTTPClient.Jar: set it on the http.Client that uses the transport")
+	}
+	if h := c.HTTPClient; h != nil && h.CheckRedirect != nil {
+		bad("HTTPClient.CheckRedirect: set it on the http.Client that uses the transport")
+	}
+	return errors.Join(errs...)
+}
+
+// leveled lets a LeveledLogger serve a hook, which asks for Printf.
+type leveled struct{ retryablehttp.LeveledLogger }
+
+func (l leveled) Printf(format string, args ...any) { l.Info(fmt.Sprintf(format, args...)) }
+
 // hooks is the attempt layer that calls the hooks of a go-retryablehttp client
-// where that client would.
+// where that client would, with the logger that it would give them.
 func hooks(c *retryablehttp.Client) Middleware {
-	logger, _ := c.Logger.(retryablehttp.Logger)
+	var logger retryablehttp.Logger
+	switch l := c.Logger.(type) {
+	case retryablehttp.LeveledLogger:
+		logger = leveled{l}
+	case retryablehttp.Logger:
+		logger = l
+	}
 	return func(next http.RoundTripper) http.RoundTripper {
 		return RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
 			req = withHeader(req)

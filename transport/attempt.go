@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -27,7 +28,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx.run.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
-		return l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+		return l.bounded(req, ctx)
 	}
 	event := AttemptEvent{
 		Service: ctx.run.call.record.Service,
@@ -36,14 +37,18 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		Hedge:   ctx.hedge,
 		Waited:  ctx.run.lastWait,
 		Err:     errPanic,
+
+		AfterStatus: ctx.run.afterStatus,
+		AfterErr:    ctx.run.afterErr,
 	}
-	start := time.Now()
+	start := ctx.run.call.clock()
 	defer func() {
-		event.Duration = time.Since(start)
+		event.Duration = ctx.run.call.answered() - start
 		l.observers.attempt(req.Context(), event)
 	}()
-	resp, err := l.bounded(req, ctx.run.call.policy.AttemptTimeout)
+	resp, err := l.bounded(req, ctx)
 	event.Err = err
+	ctx.resp = resp
 	if err == nil && resp != nil {
 		event.Status = resp.StatusCode
 	}
@@ -53,6 +58,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 // sending counts the attempt. Only the first of a call adds to the budget:
 // retries that earned credit would pay for more retries.
 func (r *run) sending() {
+	r.credit.sent()
 	if r.sent.Add(1) == 1 && r.credit.budget != nil {
 		r.credit.budget.Deposit()
 	}
@@ -62,32 +68,40 @@ func (r *run) sending() {
 // attempt this is and how long its answer is of use. The caller's own values
 // stay.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	var attempt, timeout string
-	if _, own := req.Header[headers.RetryAttempt]; !own && ctx.number > 1 {
-		attempt = headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}.String()
+	left := timeLeft(req.Context(), ctx.run.call.policy.AttemptTimeout)
+	if ctx.number == 1 && left == 0 {
+		return req
 	}
-	if _, own := req.Header[headers.RequestTimeoutMs]; !own {
-		left := ctx.run.call.policy.AttemptTimeout
-		if t, ok := req.Context().Deadline(); ok {
-			if until := time.Until(t); left == 0 || until < left {
-				left = max(until, time.Millisecond)
-			}
-		}
-		if left > 0 {
-			timeout = headers.FormatTimeout(left)
-		}
-	}
-	if attempt == "" && timeout == "" {
+	_, ownAttempt := req.Header[headers.RetryAttempt]
+	_, ownTimeout := req.Header[headers.RequestTimeoutMs]
+	ownAttempt = ownAttempt || ctx.number == 1
+	ownTimeout = ownTimeout || left == 0
+	if ownAttempt && ownTimeout {
 		return req
 	}
 	req = withHeader(req)
-	if attempt != "" {
-		req.Header[headers.RetryAttempt] = []string{attempt}
+	if !ownAttempt {
+		a := headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}
+		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
-	if timeout != "" {
-		req.Header[headers.RequestTimeoutMs] = []string{timeout}
+	if !ownTimeout {
+		req.Header[headers.RequestTimeoutMs] = []string{headers.FormatTimeout(left)}
 	}
 	return req
+}
+
+// timeLeft is how long an attempt may take: up to the deadline, and no longer
+// than limit. It is 0 without either.
+func timeLeft(ctx context.Context, limit time.Duration) time.Duration {
+	t, ok := ctx.Deadline()
+	if !ok {
+		return limit
+	}
+	left := max(time.Until(t), time.Millisecond)
+	if limit > 0 {
+		left = min(left, limit)
+	}
+	return left
 }
 
 // withHeader returns a copy of req whose header may be written.
@@ -100,22 +114,23 @@ func withHeader(req *http.Request) *http.Request {
 // callID tells the attempts of one call from those of others. It is no
 // secret, so it need not be hard to guess.
 func (r *run) callID() string {
-	if r.id == "" {
-		r.id = strconv.FormatUint(rand.Uint64(), 36)
+	if r.id == 0 {
+		r.id = rand.Uint64()
 	}
-	return r.id
+	return strconv.FormatUint(r.id, 36)
 }
 
 // bounded sends the request with the time limit of an attempt, if there is
 // one. The limit ends with the response header, but the context of the attempt
 // lives until the body is closed or read to its end.
-func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Response, error) {
+func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
+	limit := attempt.run.call.policy.AttemptTimeout
 	if limit <= 0 {
 		return l.next.RoundTrip(req)
 	}
 	parent := req.Context()
 	ctx, cancel := context.WithCancelCause(parent)
-	late := &timeoutError{after: limit}
+	late := &timeoutError{after: limit, missing: missingHeader}
 	timer := time.AfterFunc(limit, func() { cancel(late) })
 	held := false
 	defer func() {
@@ -134,13 +149,14 @@ func (l *attemptLayer) bounded(req *http.Request, limit time.Duration) (*http.Re
 		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
 			return nil, late
 		}
-		return nil, &timeoutError{after: limit, err: err}
+		return nil, &timeoutError{after: limit, missing: missingHeader, err: err}
 	}
 	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
 		return resp, err
 	}
 	held = true
-	resp.Body = untilClosed(resp.Body, func() { cancel(nil) })
+	attempt.cancel = func() { cancel(nil) }
+	resp.Body = untilClosed(resp.Body, attempt.cancel)
 	return resp, nil
 }
 
@@ -179,4 +195,13 @@ type upgradedBody struct {
 func (b *upgradedBody) Close() error {
 	defer b.done()
 	return b.ReadWriteCloser.Close()
+}
+
+// CloseWrite ends the sending half of the connection, as the body of net/http
+// does where the connection can.
+func (b *upgradedBody) CloseWrite() error {
+	if c, ok := b.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return fmt.Errorf("transport: CloseWrite: %w", http.ErrNotSupported)
 }

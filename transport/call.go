@@ -2,8 +2,10 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -49,43 +51,74 @@ func CallOf(resp *http.Response) (Call, bool) {
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {
 	policy *Policy
-	ctx    context.Context
-	timed  bool
-	start  time.Time
+	timed  bool          // there are observers
+	born   time.Time     // what clock counts from
+	start  time.Duration // by clock
+	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
 
+	returned bool       // from RoundTrip, which alone writes and reads it
 	mu       sync.Mutex // guards what follows
+	ctx      context.Context
 	record   Call
-	returned bool
 }
 
 // newCall fills in what is settled once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
-	service := t.serviceOf(req)
-	c.policy = t.policies.Load().of(service)
-	c.ctx = req.Context()
-	c.record.Service, c.record.Method = service, methodOf(req)
+	c.record.Method = methodOf(req)
 	if c.timed = len(t.observers) > 0; c.timed {
-		c.start = time.Now()
+		c.ctx, c.born = req.Context(), t.born
+		c.start = c.clock()
 	}
+	c.record.Service = t.serviceOf(req)
+	c.policy = t.policies.Load().of(c.record.Service)
 }
 
-// settle records what RoundTrip returns where the loop did not run, and says
-// that it returned at all.
+// clock is monotonic. It costs half of time.Now, which reads two clocks.
+func (c *call) clock() time.Duration { return time.Since(c.born) }
+
+// answered returns the time at which an answer came, which is now.
+func (c *call) answered() time.Duration {
+	now := c.clock()
+	c.header.Store(int64(now))
+	return now
+}
+
+// elapsed is up to the answer in hand, or up to now where there is none.
+func (c *call) elapsed() time.Duration {
+	if at := time.Duration(c.header.Load()); at > 0 {
+		return at - c.start
+	}
+	return c.clock() - c.start
+}
+
+// passed notes the context that the call layers passed on.
+func (c *call) passed(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ctx = ctx
+}
+
+// settle records what RoundTrip returns, and that it returned at all. Call
+// layers may return something else than the loop did, or never have run it.
 func (c *call) settle(resp *http.Response, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.returned = true
-	if c.record.Stop != "" {
-		return
-	}
+	stop := StopNotRetryable
 	switch {
 	case err != nil:
-		c.record.Stop, c.record.Err = StopNotRetryable, err
-	case resp != nil:
-		c.record.Stop, c.record.Status = StopNotRetryable, resp.StatusCode
-		if resp.StatusCode < 400 {
-			c.record.Stop = StopSucceeded
+		c.record.Status = 0
+		if c.record.Err == nil || !errors.Is(err, c.record.Err) {
+			c.record.Err = err
 		}
+	case resp != nil:
+		c.record.Status, c.record.Err = resp.StatusCode, nil
+		if resp.StatusCode < 400 {
+			stop = StopSucceeded
+		}
+	}
+	if c.record.Stop == "" {
+		c.record.Stop = stop
 	}
 }
 
@@ -94,25 +127,31 @@ func (c *call) end(os observers) {
 	if len(os) == 0 {
 		return
 	}
-	record := c.snapshot()
-	record.Elapsed = time.Since(c.start)
+	c.mu.Lock()
+	ctx, record := c.ctx, c.record
+	c.mu.Unlock()
+	if record.Elapsed == 0 { // the loop did not run
+		record.Elapsed = c.elapsed()
+	}
 	if !c.returned {
 		record.Stop, record.Status, record.Err = StopNotRetryable, 0, errPanic
 	}
-	os.call(c.ctx, record)
+	os.call(ctx, record)
 }
 
-// report adds what a run of the loop came to.
-func (c *call) report(r Call) {
+// report adds what a run of the loop came to. Service and Method stay
+// untouched: contexts give them out, and those are read without the lock, at
+// times by a goroutine of the base that outlives the call.
+func (c *call) report(r *run, stop StopReason, status int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.Service, r.Method = c.record.Service, c.record.Method
-	r.Attempts += c.record.Attempts
-	r.Waited += c.record.Waited
+	c.record.Attempts += int(r.sent.Load())
+	c.record.Waited += r.waited
+	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
+	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
 	if c.timed {
-		r.Elapsed = time.Since(c.start)
+		c.record.Elapsed = c.elapsed()
 	}
-	c.record = r
 }
 
 func (c *call) snapshot() Call {
@@ -149,8 +188,11 @@ type attemptCtx struct {
 	context.Context
 	run    *run
 	number int
-	slow   bool // the guard saw it succeed, but late
 	hedge  bool
+
+	slow   bool           // the guard saw it succeed, but late
+	resp   *http.Response // for a hook that panics
+	cancel func()         // ends it; nil without an AttemptTimeout
 }
 
 func (c *attemptCtx) Value(key any) any {

@@ -19,13 +19,15 @@ import (
 func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, req *http.Request, resp *http.Response, err error, verdict headers.Verdict) answer {
 	var again bool
 	switch {
+	case isMarkedPermanent(err):
+		// The layer that marked it knows more than a policy for all errors.
 	case check != nil:
-		var asked error
 		if err != nil {
 			err = &url.Error{Op: "RoundTrip", URL: req.URL.Redacted(), Err: err}
 		}
-		again, asked = check(ctx, resp, err)
-		again = again && asked == nil
+		// The error only says why: ErrorPropagatedRetryPolicy gives one with
+		// its "true", and go-retryablehttp goes by that.
+		again, _ = check(ctx, resp, err)
 	case err != nil:
 		again = retryableError(ctx, err)
 	default:
@@ -35,7 +37,7 @@ func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 	switch {
 	case again:
 		return answerRetryable
-	case err == nil && resp.StatusCode < 400:
+	case resp != nil && resp.StatusCode < 400:
 		return answerSuccess
 	}
 	return answerFinal
@@ -44,7 +46,7 @@ func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 // retryableError hands an error to go-retryablehttp's policy, after the gates
 // for errors that it takes for passing although they come back every time.
 func retryableError(ctx context.Context, err error) bool {
-	if errors.Is(err, context.Canceled) || isMarkedPermanent(err) || isPermanent(err) {
+	if errors.Is(err, context.Canceled) || isPermanent(err) {
 		return false
 	}
 	// The policy knows its permanent errors only inside a *url.Error. Its URL
@@ -71,10 +73,12 @@ func isPermanent(err error) bool {
 	case errors.As(err, &record), errors.As(err, &address), errors.Is(err, http.ErrSchemeMismatch):
 		return true
 	}
-	// net/http has no names for these: they are about the request itself.
+	// net/http has no names for these: they are about the request itself, or
+	// its caller.
 	text := err.Error()
 	return strings.Contains(text, "http: no Host in request URL") ||
 		strings.Contains(text, "net/http: invalid ") ||
+		strings.Contains(text, "net/http: request canceled") || // by Request.Cancel
 		strings.Contains(text, "http: nil Request.")
 }
 

@@ -9,13 +9,15 @@ import (
 // credit is what a run owes its budget.
 type credit struct {
 	budget budget.Budget // nil: none
-	paid   bool          // for the attempt that is sent next, or is under way
+	paid   bool          // for an attempt that is not sent yet
+	owed   bool          // the budget wants to know what came of the attempt under way
 	shed   bool          // the attempt before was refused by the server
 }
 
-// pay asks for an attempt. The first to be sent is free.
+// pay asks for an attempt. The first to be sent is free, and one that a layer
+// refused to send is still paid for.
 func (c *credit) pay(attempt int) bool {
-	if c.budget == nil || attempt == 1 {
+	if c.budget == nil || attempt == 1 || c.paid {
 		return true
 	}
 	if b, ok := c.budget.(interface{ WithdrawFor(attempt int) bool }); ok {
@@ -25,6 +27,9 @@ func (c *credit) pay(attempt int) bool {
 	}
 	return c.paid
 }
+
+// sent says that the attempt is under way.
+func (c *credit) sent() { c.owed, c.paid = c.paid, false }
 
 // refund gives back what an attempt cost that was not sent after all.
 func (c *credit) refund() {
@@ -40,16 +45,16 @@ func (c *credit) refund() {
 // outran tells the budget that a second copy was answered first. It gets its
 // token back, but no interest: the first was not lost.
 func (c *credit) outran() {
-	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.paid {
+	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.owed {
 		b.Settle(budget.Admitted)
 	}
-	c.paid = false
+	c.owed = false
 }
 
 // settle tells the budget what came of an attempt.
 func (c *credit) settle(succeeded, slow, shed bool) {
-	paid, afterShed := c.paid, c.shed
-	c.paid, c.shed = false, shed
+	paid, afterShed := c.owed, c.shed
+	c.owed, c.shed = false, shed
 	if !paid && !succeeded {
 		return
 	}

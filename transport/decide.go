@@ -13,6 +13,7 @@ type facts struct {
 	refused StopReason // breaker_open or guard if a layer refused to send, else ""
 	verdict headers.Verdict
 	ended   StopReason // cancelled or deadline if the caller's context is done, else ""
+	hop     StopReason // why retries are left to other hops of a chain, else ""
 
 	attempt, max int
 	safe         bool // the method or a key makes it safe to send twice
@@ -36,6 +37,10 @@ const (
 	answerRetryable
 )
 
+// open reports whether another attempt may come to a wait at all. Only then is
+// a Backoff asked for one, which may keep state or cost something.
+func (f *facts) open() bool { return f.answer == answerRetryable && f.attempt < f.max }
+
 // decide returns why there is no further attempt, or "" if there should be
 // one and the budget allows it. The first rule that applies gives the reason;
 // the order is part of the contract.
@@ -57,6 +62,8 @@ func decide(f facts) StopReason {
 		return f.refused
 	case f.max == 1:
 		return StopDisabled
+	case f.hop != "":
+		return f.hop
 	case f.attempt >= f.max:
 		return StopAttempts
 	case !f.safe && !f.unsent:

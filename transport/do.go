@@ -66,9 +66,17 @@ type marked struct {
 func (m *marked) Error() string { return m.err.Error() }
 func (m *marked) Unwrap() error { return m.err }
 
+// isMarkedPermanent looks under other marks too: who says how long to wait does
+// not thereby say that waiting helps.
 func isMarkedPermanent(err error) bool {
 	var m *marked
-	return errors.As(err, &m) && m.permanent
+	for errors.As(err, &m) {
+		if m.permanent {
+			return true
+		}
+		err = m.err
+	}
+	return false
 }
 
 // askedWait returns how long an error asks to wait.
@@ -91,16 +99,17 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	if err := errors.Join(p.validate(), cfg.unfitForDo()); err != nil {
 		return fmt.Errorf("transport: Do: %w", err)
 	}
-	c := &call{policy: p.filled(), ctx: ctx, timed: len(cfg.observers) > 0}
+	c := &call{policy: p.filled()}
 	c.record.Service = headers.Service(ctx)
-	if c.timed {
-		c.start = time.Now()
+	if c.timed = len(cfg.observers) > 0; c.timed {
+		c.ctx, c.born = ctx, time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
 	if cfg.budget != nil {
 		r.credit.budget = cfg.budget(c.record.Service)
 	}
 	defer c.end(cfg.observers)
+	defer r.credit.refund()
 	err := r.repeat(ctx, op, cfg.observers)
 	c.settle(nil, err)
 	return err
@@ -115,18 +124,20 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		r.credit.settle(err == nil, false, false)
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
-		f.ended = endedBy(ctx)
-		f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
+		if f.open() {
+			f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
+		}
 		if t, ok := ctx.Deadline(); ok {
 			f.deadline, f.left = true, time.Until(t)
 		}
 		stop := decide(f)
 		if stop == StopSucceeded {
-			r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop})
+			r.call.report(r, stop, 0, nil)
 			return nil
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() {})
+			stop = r.await(ctx, f.wait, func() StopReason { r.afterErr = err; return "" })
 		}
 		switch {
 		case r.interrupted:
@@ -140,23 +151,26 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 // try runs op once, within AttemptTimeout.
 func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
-	event := AttemptEvent{Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic}
+	event := AttemptEvent{
+		Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic, AfterErr: r.afterErr,
+	}
 	if len(os) > 0 {
-		start := time.Now()
+		start := r.call.clock()
 		defer func() {
-			event.Duration = time.Since(start)
+			event.Duration = r.call.answered() - start
 			os.attempt(ctx, event)
 		}()
 	}
 	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: int(r.sent.Load())}
 	if limit := r.call.policy.AttemptTimeout; limit > 0 {
-		late := &timeoutError{after: limit}
+		late := &timeoutError{after: limit, missing: missingResult}
 		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
 		defer cancel()
 		defer func() {
 			// An operation that gave up because of the limit timed out.
 			if err != nil && ctx.Err() == nil && errors.Is(err, bounded.Err()) {
-				err, event.Err = late, late
+				err = &timeoutError{after: limit, missing: missingResult, err: err}
+				event.Err = err
 			}
 		}()
 		attempt = bounded

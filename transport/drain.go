@@ -19,7 +19,8 @@ const (
 // It returns the response with its body held in memory if all of it came
 // within the bounds, else nil: should a layer refuse the next attempt, the
 // response is still the last real one. The body is closed in every case.
-func setAside(resp *http.Response) *http.Response {
+// cancel, if not nil, ends the attempt.
+func setAside(resp *http.Response, cancel func()) *http.Response {
 	body := resp.Body
 	if body == nil || body == http.NoBody {
 		return resp
@@ -28,11 +29,20 @@ func setAside(resp *http.Response) *http.Response {
 		body.Close()
 		return nil
 	}
+	// Where net/http decompresses, a Read that waits for the start of the body
+	// holds a lock that Close needs, and only the end of its context ends it.
+	if resp.Uncompressed && cancel == nil {
+		body.Close()
+		return nil
+	}
 	// Closing the body ends a Read that waits for a server which dribbles or
-	// stalls; net/http allows the two at once.
+	// stalls; but for that, net/http allows the two at once.
 	closed := make(chan struct{})
 	timer := time.AfterFunc(drainTime, func() {
 		defer close(closed)
+		if cancel != nil {
+			cancel()
+		}
 		body.Close()
 	})
 	defer func() {

@@ -61,12 +61,18 @@ func explained(err error) error {
 
 // timeoutError ends an attempt that outlasted AttemptTimeout.
 type timeoutError struct {
-	after time.Duration
-	err   error // what the base made of it, if that says more; may be nil
+	after   time.Duration
+	missing string // what did not come in time
+	err     error  // what became of it, if that says more; may be nil
 }
 
+const (
+	missingHeader = "response header"
+	missingResult = "result"
+)
+
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("transport: no response header within AttemptTimeout %v", e.after)
+	return fmt.Sprintf("transport: no %s within AttemptTimeout %v", e.missing, e.after)
 }
 
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
@@ -86,7 +92,11 @@ func newEndedError(ctx context.Context, resp *http.Response, err error) error {
 	if resp != nil {
 		err = fmt.Errorf("last answer %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
-	return &endedError{err: ctx.Err(), cause: context.Cause(ctx), last: err}
+	cause := context.Cause(ctx)
+	if cause == nil { // a context of the caller's own making need not have one
+		cause = ctx.Err()
+	}
+	return &endedError{err: ctx.Err(), cause: cause, last: err}
 }
 
 func (e *endedError) Error() string {

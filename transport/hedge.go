@@ -131,6 +131,7 @@ type race struct {
 	cancel  [2]context.CancelCauseFunc // of the copies
 	state   atomic.Int32               // of the second, and so on
 	done    chan struct{}
+	attempt *attemptCtx
 	resp    *http.Response
 	err     error
 	crashed any
@@ -163,6 +164,7 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 	switch {
 	case r.crashed != nil:
 		r.drop(0, resp)
+		r.drop(1, r.attempt.resp)
 		panic(r.crashed)
 	case !good && r.good(r.resp, r.err):
 		r.drop(0, resp)
@@ -170,10 +172,8 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 		return r.won(1, r.resp), nil
 	}
 	r.drop(1, r.resp)
-	if _, refused := refusedBy(r.err); refused {
-		r.run.credit.refund() // it was not sent after all
-	}
-	r.run.credit.paid = false // what the second copy cost is spent
+	r.run.credit.refund()     // of a second copy that was not sent after all
+	r.run.credit.owed = false // of one that was, it is spent
 	if err != nil {
 		r.drop(0, nil)
 		return nil, err
@@ -203,9 +203,10 @@ func (r *race) second() {
 	}
 	defer close(r.done)
 	defer func() { r.crashed = recover() }() // to crash on the caller's goroutine
-	attempt := &attemptCtx{Context: ctx, run: r.run, number: 2, hedge: true}
-	req := r.run.req.WithContext(attempt)
-	if !r.allowed(req) {
+	r.attempt = &attemptCtx{Context: ctx, run: r.run, number: 2, hedge: true}
+	req := r.run.req.WithContext(r.attempt)
+	// Without a first copy this would be it.
+	if r.run.sent.Load() == 0 || !r.allowed(req) {
 		return
 	}
 	if req.Body != nil && req.Body != http.NoBody {

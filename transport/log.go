@@ -5,48 +5,96 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"time"
 )
 
-// Log returns an observer that writes one line for each call that was retried
-// or refused, and none for the others. A call that ended well is logged at
-// Info, one that did not at Warn. The line names service and method but no
-// URL, which may hold secrets. A nil logger means silence.
+// Log returns an observer that writes lines to logger:
+//
+//	Warn   a call that was refused, or that ended badly in spite of the chain
+//	Info   a call that ended well after more than one attempt, or that a dry run
+//	       would have sent again
+//	Debug  every attempt, and every call that the chain just passed on
+//
+// In an outage nearly every call is worth a line, and a program that writes
+// them all has two problems. So at Warn and Info each service and stop reason
+// has ten lines a second; what is over that is counted, and the next line of
+// the same kind says how many were suppressed. Debug is not thinned out.
+//
+// A line names service and method but no URL, which may hold secrets. The stop
+// reasons are the words of [StopReason]. A nil logger means silence.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
 	}
-	return Observer{OnCall: func(ctx context.Context, c Call) {
-		if !c.remarkable() {
+	l := &callLog{logger: logger, kinds: make(map[kind]*window)}
+	return Observer{OnAttempt: l.attempt, OnCall: l.call}
+}
+
+func (l *callLog) attempt(ctx context.Context, e AttemptEvent) {
+	if !l.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 7),
+		slog.String("service", e.Service),
+		slog.String("method", e.Method),
+		slog.Int("attempt", e.Attempt),
+		slog.Duration("waited", e.Waited),
+		slog.Duration("duration", e.Duration),
+	)
+	l.logger.LogAttrs(ctx, slog.LevelDebug, "evenkeel: attempt", outcome(attrs, e.Status, e.Err)...)
+}
+
+func (l *callLog) call(ctx context.Context, c Call) {
+	level, msg := c.line()
+	if !l.logger.Enabled(ctx, level) {
+		return
+	}
+	suppressed := 0
+	if level > slog.LevelDebug {
+		var pass bool
+		if suppressed, pass = l.pass(kind{c.Service, c.Stop}, time.Now()); !pass {
 			return
 		}
-		level, msg := slog.LevelWarn, "evenkeel: call failed"
-		switch {
-		case c.WouldRetry:
-			level, msg = slog.LevelInfo, "evenkeel: call would have been retried"
-		case c.Stop == StopSucceeded:
-			level, msg = slog.LevelInfo, "evenkeel: call retried"
-		case c.Attempts == 0:
-			msg = "evenkeel: call refused"
-		}
-		if !logger.Enabled(ctx, level) {
-			return
-		}
-		attrs := []slog.Attr{
-			slog.String("service", c.Service),
-			slog.String("method", c.Method),
-			slog.Int("attempts", c.Attempts),
-			slog.String("stop", string(c.Stop)),
-			slog.Duration("waited", c.Waited),
-			slog.Duration("elapsed", c.Elapsed),
-		}
-		if c.Status != 0 {
-			attrs = append(attrs, slog.Int("status", c.Status))
-		}
-		if c.Err != nil {
-			attrs = append(attrs, slog.String("error", withoutURL(c.Err)))
-		}
-		logger.LogAttrs(ctx, level, msg, attrs...)
-	}}
+	}
+	attrs := append(make([]slog.Attr, 0, 9),
+		slog.String("service", c.Service),
+		slog.String("method", c.Method),
+		slog.Int("attempts", c.Attempts),
+		slog.String("stop", string(c.Stop)),
+		slog.Duration("waited", c.Waited),
+		slog.Duration("elapsed", c.Elapsed),
+	)
+	attrs = outcome(attrs, c.Status, c.Err)
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
+	l.logger.LogAttrs(ctx, level, msg, attrs...)
+}
+
+// outcome adds what came back.
+func outcome(attrs []slog.Attr, status int, err error) []slog.Attr {
+	if status != 0 {
+		attrs = append(attrs, slog.Int("status", status))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", withoutURL(err)))
+	}
+	return attrs
+}
+
+// line says how loud a call is, and what it is called.
+func (c Call) line() (slog.Level, string) {
+	switch {
+	case !c.remarkable():
+		return slog.LevelDebug, "evenkeel: call"
+	case c.WouldRetry:
+		return slog.LevelInfo, "evenkeel: call would have been retried"
+	case c.Stop == StopSucceeded:
+		return slog.LevelInfo, "evenkeel: call retried"
+	case c.Attempts == 0:
+		return slog.LevelWarn, "evenkeel: call refused"
+	}
+	return slog.LevelWarn, "evenkeel: call failed"
 }
 
 // remarkable reports whether the chain did anything but pass the call on.

@@ -31,18 +31,18 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 		c = new(call)
 		l.transport.newCall(c, req)
 	}
+	c.passed(req.Context())
 	return l.do(&run{call: c}, req)
 }
 
 // do sends the request until decide finds a reason not to.
 func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
-	r.begin(l, req)
+	r.loop, r.req = l, req
 	defer r.end()
-	body := r.firstBody()
+	body := r.begin()
 	for try := 1; ; try++ {
-		sent := r.sent.Load()
 		resp, err := r.send(body)
-		r.settle(r.sent.Load() > sent, resp, err)
+		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
 		wait, stop := r.judge(max(try, int(r.sent.Load())), resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
@@ -68,33 +68,49 @@ type run struct {
 	req    *http.Request // as it came, never changed
 	credit credit
 	stream *stream // of a body without GetBody
-	first  attemptCtx
 
-	sent     atomic.Int32   // attempts that reached the attempt layer
-	lastWait time.Duration  // before the attempt at hand
-	waited   time.Duration  // in all
-	kept     *http.Response // the last real response, held in memory
-	id       string         // of the call, once a second attempt is sent
-	attempt  *http.Request  // the newest attempt
-	newest   *attemptCtx    // its context
-	body     io.Closer      // of the attempt being sent, for a base that panics
+	sent        atomic.Int32  // attempts that reached the attempt layer
+	lastWait    time.Duration // before the attempt at hand
+	afterStatus int           // what the attempt at hand replaces
+	afterErr    error
+	waited      time.Duration  // in all
+	kept        *http.Response // the last real response, held in memory
+	id          uint64         // of the call, once a second attempt is sent
+	attempt     *http.Request  // the newest attempt
+	newest      *attemptCtx    // its context
+	body        io.Closer      // of the attempt at hand, for a base that panics
 
+	entered     bool // the body of the request is no longer RoundTrip's to close
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
 
-	own call
+	// The first attempt and, without call layers, the call: most runs need no
+	// more than these, and so no more than this one allocation.
+	first    attemptCtx
+	firstReq http.Request
+	own      call
 }
 
-func (r *run) begin(l *loop, req *http.Request) {
-	r.loop, r.req = l, req
-	if l.budget != nil {
-		r.credit.budget = l.budget(r.call.record.Service)
+// begin returns the body of the first attempt.
+func (r *run) begin() io.ReadCloser {
+	body := r.req.Body
+	if body != nil {
+		r.body = body
 	}
+	if r.loop.budget != nil {
+		r.credit.budget = r.loop.budget(r.call.record.Service)
+	}
+	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
+		return body
+	}
+	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
+	return r.stream.body()
 }
 
 // end runs on every path, a panic of the base or of a hook among them.
 func (r *run) end() {
+	r.credit.refund()
 	if r.over {
 		if r.stream != nil {
 			r.stream.end()
@@ -107,31 +123,23 @@ func (r *run) end() {
 	if r.stream != nil {
 		r.stream.abort()
 	}
-	r.call.report(Call{Attempts: int(r.sent.Load()), Waited: r.waited, Stop: StopNotRetryable, Err: errPanic})
+	if r.newest != nil && r.newest.resp != nil {
+		closeBody(r.newest.resp)
+	}
+	r.call.report(r, StopNotRetryable, 0, errPanic)
 }
 
 // errPanic is what observers see of a call whose base panicked. The panic
 // itself passes on to the caller.
 var errPanic = errors.New("transport: panic in the chain")
 
-func (r *run) firstBody() io.ReadCloser {
-	body := r.req.Body
-	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
-		return body
+// rewound returns the body for another attempt where it is not a stream.
+func (r *run) rewound() (body io.ReadCloser, ok bool) {
+	if r.req.Body == nil || r.req.Body == http.NoBody {
+		return r.req.Body, true
 	}
-	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
-	return r.stream.body()
-}
-
-// rewound returns the body for another attempt.
-func (r *run) rewound() (io.ReadCloser, error) {
-	switch {
-	case r.stream != nil:
-		return r.stream.body(), nil
-	case r.req.Body == nil || r.req.Body == http.NoBody:
-		return r.req.Body, nil
-	}
-	return r.req.GetBody()
+	body, err := r.req.GetBody()
+	return body, err == nil && body != nil
 }
 
 func (r *run) replayable() bool {
@@ -144,22 +152,22 @@ func (r *run) replayable() bool {
 // send hands an attempt to the layers below. The request is a copy that shares
 // all but context and body with the caller's.
 func (r *run) send(body io.ReadCloser) (*http.Response, error) {
-	ctx := &r.first
-	if ctx.run != nil { // responses of earlier attempts may still hold that one
-		ctx = new(attemptCtx)
+	ctx, req := &r.first, &r.firstReq
+	if ctx.run != nil { // responses of earlier attempts may still hold those
+		ctx, req = new(attemptCtx), new(http.Request)
 	}
 	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
-	r.newest = ctx
-	req := r.req.WithContext(ctx)
-	r.attempt = req
+	*req = *r.req.WithContext(ctx)
+	r.newest, r.attempt = ctx, req
 	if body != nil {
 		req.Body, r.body = body, body
 	}
 	resp, err := r.loop.next.RoundTrip(req)
-	r.body = nil
+	r.body, ctx.resp = nil, resp
 	switch {
 	case err != nil && resp != nil: // a base that breaks the contract
 		closeBody(resp)
+		ctx.resp = nil
 		return nil, err
 	case err == nil && resp == nil:
 		return nil, errors.New("transport: the base returned neither a response nor an error")
@@ -167,16 +175,6 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 		resp.Request = req
 	}
 	return resp, err
-}
-
-// settle closes the account of an attempt.
-func (r *run) settle(sent bool, resp *http.Response, err error) {
-	if !sent { // a layer refused it
-		r.credit.refund()
-		return
-	}
-	slow := r.newest != nil && r.newest.slow
-	r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), slow, isShed(resp))
 }
 
 // judge gathers the facts about an attempt and has them decided.
@@ -201,13 +199,15 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		f.answer = answerOf(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
 		f.hint, _ = headers.Delay(resp.Header, time.Now())
-		if l.opener != nil {
-			f.openFor = l.opener.OpenFor(r.attempt)
-		}
 	}
-	f.ended = endedBy(ctx)
+	if l.opener != nil && f.refused == "" {
+		f.openFor = l.opener.OpenFor(r.attempt)
+	}
+	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
-	f.wait = p.delay(try, f.hint, l.backoff, resp)
+	if f.open() {
+		f.wait = p.delay(try, f.hint, l.backoff, resp)
+	}
 	if t, ok := ctx.Deadline(); ok {
 		f.deadline, f.left = true, time.Until(t)
 	}
@@ -215,26 +215,45 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 }
 
 // prepare readies another attempt and returns its body. A response that no
-// attempt replaces is left as it came.
-func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (io.ReadCloser, StopReason) {
-	// Before the response is given up: without a body there is no attempt.
-	body, bodyErr := r.rewound()
-	if bodyErr != nil {
-		return nil, StopBody
+// attempt replaces is left as it came, and so is the body that it answers: the
+// base may still be sending it.
+func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body io.ReadCloser, stop StopReason) {
+	if r.stream == nil {
+		// Before the response is given up: without a body there is no attempt.
+		var ok bool
+		if body, ok = r.rewound(); !ok {
+			return nil, StopBody
+		}
+		if body != nil {
+			r.body = body
+		}
 	}
-	stop := r.await(r.req.Context(), wait, func() { r.replace(resp, err) })
+	stop = r.await(r.req.Context(), wait, func() StopReason {
+		if r.stream != nil {
+			// What was replayable before the wait may have streamed on since.
+			next, ok := r.stream.next()
+			if !ok {
+				return StopBody
+			}
+			body = next
+		}
+		r.replace(resp, err)
+		return ""
+	})
 	if stop != "" && body != nil {
+		r.body = nil
 		body.Close()
 	}
 	return body, stop
 }
 
-// await pays for another attempt and waits. It calls paid once the attempt is
-// certain but for the caller's context.
-func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopReason {
+// await pays for another attempt and waits. It calls paid, which may still
+// find a reason to stop, once the attempt is certain but for that and the
+// caller's context.
+func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
 	if r.loop.dryRun && granted {
-		r.wouldRetry = true
+		r.wouldRetry, r.credit.paid = true, false
 		return StopDisabled
 	}
 	// A refusal is asked again after the wait, in which credit may come: a
@@ -244,10 +263,12 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		return StopBudget
 	}
 	if granted {
-		paid()
+		if stop := paid(); stop != "" {
+			return stop
+		}
 	}
+	r.call.header.Store(0)
 	if !sleep(ctx, wait) {
-		r.credit.refund()
 		r.interrupted = true
 		return endedBy(ctx)
 	}
@@ -257,7 +278,7 @@ func (r *run) await(ctx context.Context, wait time.Duration, paid func()) StopRe
 		if !r.pay() {
 			return StopBudget
 		}
-		paid()
+		return paid()
 	}
 	return ""
 }
@@ -266,9 +287,11 @@ func (r *run) pay() bool { return r.credit.pay(int(r.sent.Load()) + 1) }
 
 // replace gives up the answer in hand for another attempt.
 func (r *run) replace(resp *http.Response, err error) {
+	r.afterStatus, r.afterErr = 0, err
 	switch {
 	case resp != nil:
-		r.kept = setAside(resp)
+		r.afterStatus = resp.StatusCode
+		r.kept = setAside(resp, r.newest.cancel)
 	case err != nil:
 		if _, refused := refusedBy(err); !refused {
 			r.kept = nil
@@ -286,18 +309,18 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 		resp = r.kept
 	}
 	r.over = true
-	r.call.report(Call{
-		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Status: resp.StatusCode, WouldRetry: r.wouldRetry,
-	})
+	passUp(r.req.Context(), resp, stop)
+	r.call.report(r, stop, resp.StatusCode, nil)
 	return resp, nil
 }
 
 func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
+	if r.req != nil { // nil for Do
+		passUp(r.req.Context(), nil, stop)
+	}
 	err = explained(err)
-	r.call.report(Call{
-		Attempts: int(r.sent.Load()), Waited: r.waited, Stop: stop, Err: err, WouldRetry: r.wouldRetry,
-	})
+	r.call.report(r, stop, 0, err)
 	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 

@@ -15,7 +15,8 @@ type Observer struct {
 	// not an attempt.
 	OnAttempt func(context.Context, AttemptEvent)
 	// OnCall is called exactly once per RoundTrip, also if the base panics.
-	// The body of the response has not been read then.
+	// The body of the response has not been read then. The context is that of
+	// the request as the call layers passed it on, with what they put there.
 	OnCall func(context.Context, Call)
 }
 
@@ -29,6 +30,11 @@ type AttemptEvent struct {
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error
+
+	// What the attempt before came to, which this one replaces; both are zero
+	// on the first.
+	AfterStatus int
+	AfterErr    error
 }
 
 type observers []Observer

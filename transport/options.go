@@ -111,17 +111,19 @@ func WithServiceName(name func(*http.Request) string) Option {
 // [Policy].Statuses and the default judgement of errors; it cannot override
 // what keeps a retry safe: the method, the body, the server's "do not retry",
 // the deadline and the budget still decide after it. An error that it returns
-// ends the call and is otherwise ignored: a response stays a response, and an
-// error of the transport keeps its cause. Errors reach it wrapped in a
-// *url.Error, as go-retryablehttp's policies expect. It must not read or close
-// the body of the response.
+// beside its answer is ignored: a response stays a response, and an error of
+// the transport keeps its cause. Errors reach it wrapped in a *url.Error, as
+// go-retryablehttp's policies expect; those marked by [Permanent] and the
+// refusals of a breaker do not. It must not read or close the body of the
+// response.
 func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 	return func(c *config) { c.check = check }
 }
 
 // WithBackoff sets how long to wait before an attempt, in the terms of
-// go-retryablehttp. It is called with BaseDelay, MaxDelay, the number of the
-// attempt that failed counted from 0, and its response or nil; what it returns
+// go-retryablehttp. It is called where another attempt may follow, with
+// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0,
+// and its response or nil, whose body it must not touch; what it returns
 // is clamped to [0, MaxDelay]. A server that asks for more time than that gets
 // it, within MaxRetryAfter. The default is full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) Option {

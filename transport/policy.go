@@ -37,6 +37,9 @@ type Policy struct {
 	MaxDelay time.Duration
 	// AttemptTimeout bounds each attempt up to the response header; the body
 	// is not bounded by it. The default 0 means no bound but the context's.
+	// Without one, the connection of an answer that net/http decompresses and
+	// another attempt replaces is not used again: there is no safe end to
+	// reading from a server that stalls.
 	AttemptTimeout time.Duration
 	// MaxRetryAfter is the longest wait that a server may ask for. One that
 	// asks for more gets no retry, rather than one that comes too early. The
@@ -46,8 +49,9 @@ type Policy struct {
 	// while it streams. A call whose body is longer is not replayed. The
 	// default is 65,536 bytes.
 	MaxReplayBytes int64
-	// Statuses are the status codes worth another attempt. The default is
-	// 408, 425, 429, 500, 502, 503 and 504.
+	// Statuses are the status codes worth another attempt. The default, for
+	// nil, is 408, 425, 429, 500, 502, 503 and 504. A list that is empty but
+	// not nil, [] in JSON, means none: then only errors are.
 	Statuses []int
 }
 
@@ -70,7 +74,7 @@ func (p Policy) filled() *Policy {
 	if p.MaxReplayBytes == 0 {
 		p.MaxReplayBytes = defaultMaxReplayBytes
 	}
-	if len(p.Statuses) == 0 {
+	if p.Statuses == nil {
 		p.Statuses = defaultStatuses
 	}
 	p.Statuses = slices.Clone(p.Statuses) // the caller may go on to change theirs

@@ -44,6 +44,8 @@ func TestPolicyFromJSON(t *testing.T) {
 			transport.Policy{MaxAttempts: 5, BaseDelay: 250 * time.Millisecond, MaxDelay: time.Minute, AttemptTimeout: 1500 * time.Millisecond,
 				MaxRetryAfter: time.Hour, MaxReplayBytes: 1024, Statuses: []int{503}}},
 		{`{"maxAttempts":2,"base_delay":"1s"}`, transport.Policy{MaxAttempts: 2, BaseDelay: time.Second}},
+		{`{"Statuses":[]}`, transport.Policy{Statuses: []int{}}}, // none
+		{`{"Statuses":null}`, transport.Policy{}},                // the default
 	} {
 		var p transport.Policy
 		if err := json.Unmarshal([]byte(tt.in), &p); err != nil || !reflect.DeepEqual(p, tt.want) {

@@ -38,7 +38,7 @@ type cursor struct {
 // errBodyClosed is what net/http's own bodies answer after Close.
 var errBodyClosed = errors.New("http: invalid Read on closed Body")
 
-// errNotKept cannot happen while replayable is asked before each attempt.
+// errNotKept cannot happen: next asks before each attempt.
 var errNotKept = errors.New("transport: the start of the request body is no longer kept")
 
 // newStream returns the stream of req's body, and keeps nothing if its length
@@ -52,24 +52,35 @@ func newStream(req *http.Request, limit int64) *stream {
 	return s
 }
 
-// body returns the body of the next attempt and ends that of the one before:
-// a base that still sends it must not race with the new attempt for the rest.
+// body returns the body of the first attempt.
 func (s *stream) body() io.ReadCloser {
+	s.first.s, s.current = s, &s.first
+	return s.current
+}
+
+// next returns the body of another attempt and ends that of the one before: a
+// base that still sends it must not race with the new attempt for the rest. It
+// reports false, and ends nothing, if the start is no longer kept.
+func (s *stream) next() (body io.ReadCloser, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current == nil {
-		s.current = &s.first
-	} else {
-		s.current = new(cursor)
+	if !s.whole() {
+		return nil, false
 	}
-	s.current.s = s
-	return s.current
+	s.current = &cursor{s: s}
+	s.idle.Broadcast()
+	return s.current, true
 }
 
 // replayable reports whether another attempt can send the body from its start.
 func (s *stream) replayable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.whole()
+}
+
+// whole is replayable with s.mu held.
+func (s *stream) whole() bool {
 	// A source that broke would break the next attempt at the same place.
 	return !s.lost && !s.closed && (s.err == nil || s.err == io.EOF)
 }

@@ -127,6 +127,8 @@ func TestErrorsWorthAnotherAttempt(t *testing.T) {
 		{http.ErrSchemeMismatch, false},
 		{errors.New(`unsupported protocol scheme "ftp"`), false},
 		{errors.New(`net/http: invalid method "G ET"`), false},
+		{errors.New("net/http: request canceled"), false},
+		{fmt.Errorf("layer: %w", errors.New("net/http: request canceled while waiting for connection")), false},
 		{errors.New("http: no Host in request URL"), false},
 		{transport.Permanent(errors.New("signing key is gone")), false},
 	} {

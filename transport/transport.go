@@ -26,16 +26,37 @@ func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) {
 // Chain puts the middlewares around base. The first is the outermost: it sees
 // a request first and its response last. A nil base is
 // [http.DefaultTransport]; nil middlewares are skipped.
+//
+// CloseIdleConnections reaches the base, or the outermost layer that has the
+// method: middlewares that are funcs need not have it.
 func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	idle, has := base.(idleCloser)
 	for i := len(mw) - 1; i >= 0; i-- {
-		if mw[i] != nil {
-			base = mw[i](base)
+		if mw[i] == nil {
+			continue
+		}
+		base = mw[i](base)
+		var own idleCloser
+		if own, has = base.(idleCloser); has {
+			idle = own
 		}
 	}
-	return base
+	if has || idle == nil {
+		return base
+	}
+	return &chain{RoundTripper: base, idleCloser: idle}
+}
+
+// idleCloser is what http.Client looks for.
+type idleCloser interface{ CloseIdleConnections() }
+
+// chain forwards CloseIdleConnections past layers that do not.
+type chain struct {
+	http.RoundTripper
+	idleCloser
 }
 
 // A Transport is the client chain: an [http.RoundTripper] that retries within
@@ -50,6 +71,7 @@ type Transport struct {
 	policies  atomic.Pointer[policies]
 	observers observers
 	keys      bool // WithIdempotencyKeys
+	born      time.Time
 }
 
 // policies is never changed once it is published.
@@ -98,6 +120,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
+		born:      time.Now(),
 	}
 	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
 
@@ -134,34 +157,47 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 // and the deadline all allow it, and returns the last real response or an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL == nil || req.Header == nil {
-		// The base has its own words for what is wrong with the request.
-		return t.base.RoundTrip(req)
-	}
 	r := new(run)
 	r.call = &r.own
+	defer t.leave(r, req)
 	t.newCall(r.call, req)
-	defer r.call.end(t.observers)
-	if t.keys {
-		req = withIdempotencyKey(req)
-	}
+	r.entered = true
 	resp, err := t.enter(r, req)
+	if r.over { // what the loop reported is what is returned
+		r.call.returned = true
+		return resp, err
+	}
 	r.call.settle(resp, err)
 	return resp, err
 }
 
 // enter starts at the outermost layer.
 func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
+	if req.URL == nil || req.Header == nil {
+		// The base has its own words for what is wrong with the request.
+		return t.base.RoundTrip(req)
+	}
+	if t.keys {
+		req = withIdempotencyKey(req)
+	}
 	if t.entry == nil {
 		return t.loop.do(r, req)
 	}
 	return t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
 }
 
+// leave runs on every path, a panic of the func that names services among them.
+func (t *Transport) leave(r *run, req *http.Request) {
+	if !r.entered && req.Body != nil {
+		req.Body.Close()
+	}
+	r.call.end(t.observers)
+}
+
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
 // Transport. The chain never calls it on its own.
 func (t *Transport) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+	if c, ok := t.base.(idleCloser); ok {
 		c.CloseIdleConnections()
 	}
 }
@@ -192,6 +228,9 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 }
 
 func (t *Transport) serviceOf(req *http.Request) string {
+	if req.URL == nil {
+		return lower(req.Host)
+	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
 			return name
@@ -201,7 +240,18 @@ func (t *Transport) serviceOf(req *http.Request) string {
 	if host == "" {
 		host = req.Host
 	}
-	return strings.ToLower(host) // the same string when it is lower case already
+	return lower(host)
+}
+
+// lower is strings.ToLower with a short way for what is lower case already, as
+// nearly every host is.
+func lower(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= 'A' && c <= 'Z' || c >= 0x80 {
+			return strings.ToLower(s)
+		}
+	}
+	return s
 }
 
 func methodOf(req *http.Request) string {

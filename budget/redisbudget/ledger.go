@@ -1,0 +1,258 @@
+package redisbudget
+
+import (
+	"math"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+// token is one retry in the units of an account.
+const token = 1_000_000
+
+const (
+	// ahead is how much more than the demand of one interval is kept or wanted.
+	ahead = 1.25
+	// failingAt is the demand, per second, from which a budget counts as in use.
+	failingAt = 0.25
+	// giveEvery is how long credit is collected for a pool that is not full.
+	giveEvery = time.Second
+	// idleAfter is how long a budget lies still before it counts as unused.
+	idleAfter = 10 * time.Second
+	// emptyFor bounds how far empty answers stretch the interval.
+	emptyFor = 2 * time.Second
+	// nearlyFull is the part of its cap at which a pool takes no more.
+	nearlyFull = 0.95
+)
+
+// A ledger decides what one budget says to the fleet, and what it makes of the
+// answer. Time is what passed since the fleet was made; nothing here reads a
+// clock. Rates are per second.
+type ledger struct {
+	policy  budget.Policy
+	account *budget.Account
+
+	seen   budget.Books // at the last look
+	looked time.Duration
+	active time.Duration // when a look last found anything new
+	rate   float64       // of requests
+	demand float64       // of withdrawals, the refused ones included
+
+	said      budget.Books // what the fleet has taken in
+	saidAt    time.Duration
+	speakAt   time.Duration // not before, unless woken
+	stretch   int
+	wanted    bool // at the last exchange
+	last      answer
+	connected bool
+	foreign   bool
+	switched  float64 // the newest turn of the switch that is known
+
+	given, granted, lost float64
+	exchanges, failures  int64
+}
+
+// look brings the rates up to date, at the end of an interval.
+func (l *ledger) look(now, interval time.Duration) {
+	books := l.account.Books()
+	spent, denied := books.Spent-l.seen.Spent, books.Denied-l.seen.Denied
+	requests := books.Requests() - l.seen.Requests()
+	elapsed := (now - l.looked).Seconds()
+	if requests != 0 || spent != 0 || denied != 0 {
+		l.active = now
+	}
+	if elapsed <= 0 {
+		return
+	}
+	l.seen, l.looked = books, now
+	weight := -math.Expm1(-elapsed)
+	l.rate += (float64(requests)/elapsed - l.rate) * weight
+	withdrawn := max(float64(spent)/token+float64(denied), 0)
+	l.demand += (withdrawn/elapsed - l.demand) * weight
+	// It rises at once, by what cannot be chance: one withdrawal is no rate.
+	l.demand = max(l.demand, (withdrawn-math.Sqrt(withdrawn))/max(elapsed, min(interval, time.Second).Seconds()))
+	if l.rate < 1e-3 {
+		l.rate = 0
+	}
+	if l.demand < 1e-3 {
+		l.demand = 0
+	}
+}
+
+// failing reports whether calls of this process fail enough to matter.
+func (l *ledger) failing() bool {
+	return l.demand > failingAt || l.account.Books().Denied > l.said.Denied
+}
+
+// own is the credit that Hold is worth at the present rate, in tokens.
+func (l *ledger) own() float64 { return l.policy.Ratio * l.rate * l.policy.Hold.Seconds() }
+
+// lease is what failing calls need until the next exchange.
+func (l *ledger) lease(interval time.Duration) float64 {
+	return ahead * l.demand * interval.Seconds()
+}
+
+// keep is what this process holds back from the fleet, in tokens.
+func (l *ledger) keep(interval time.Duration) float64 {
+	switch {
+	case l.paused() || l.rate == 0 && l.demand == 0:
+		return 0
+	case l.failing():
+		// A token at least: crumbs of one's own must be able to grow to one.
+		return max(l.own(), l.lease(interval), 1)
+	case l.connected && l.last.pool >= max(l.last.instances, 1):
+		return max(l.own(), 1)
+	}
+	return l.own()
+}
+
+// full reports whether the pool takes no more.
+func (l *ledger) full() bool { return l.last.pool >= nearlyFull*l.last.limit }
+
+func (l *ledger) paused() bool { return l.switched > 0 }
+
+// settleCeiling sets up to where deposits count.
+func (l *ledger) settleCeiling(interval time.Duration) {
+	ceiling := l.policy.Ratio * l.rate * (l.policy.Hold + l.policy.Pool).Seconds()
+	if l.connected {
+		ceiling = l.own() + l.policy.Ratio
+		if !l.full() {
+			// What collects until it is given, with room for chance.
+			ceiling += l.policy.Ratio * (ahead*l.rate*giveEvery.Seconds() + 3*math.Sqrt(l.rate))
+		}
+	}
+	l.account.SetCeiling(int64(ceiling * token))
+	if !l.connected {
+		// Nobody takes what was saved under heavier traffic.
+		l.account.Drop(int64(max(ceiling, l.keep(interval), l.least()) * token))
+	}
+}
+
+// least is what a process on its own may keep without traffic: the token that
+// it is saving for, until the budget is no longer in use.
+func (l *ledger) least() float64 {
+	if l.looked-l.active > idleAfter {
+		return 0
+	}
+	return 1
+}
+
+// prepare looks at the account and returns what to tell the fleet, if there is
+// anything. Credit to give has then left the account. interval is the time
+// until the next exchange, and quiet how long one may say nothing.
+func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask, books budget.Books, speak bool) {
+	l.look(now, interval)
+	// Who could not ask for a while asks for more, so that all get the same
+	// share of what they need, however often they ask.
+	if l.wanted {
+		interval = max(interval, min(now-l.saidAt, emptyFor))
+	}
+	l.settleCeiling(interval)
+	// A little early is early enough, so that jitter does not cost a round.
+	if now+interval/4 < l.speakAt && !woken {
+		return ask{}, books, false
+	}
+	books = l.account.Books()
+	balance, denied := float64(books.Balance)/token, books.Denied-l.said.Denied
+	keep := l.keep(interval)
+	surplus := max(balance-keep, 0)
+	if surplus == 0 && l.failing() && !l.paused() && !l.foreign {
+		a.want = max(math.Round(l.lease(interval)-balance), 0)
+		if denied > 0 && balance < 1 {
+			a.want = max(a.want, 1)
+		}
+	}
+	silent := now - l.saidAt
+	switch {
+	case silent >= quiet, denied > 0, a.want > 0, !l.connected:
+	case surplus >= 1 && !l.full():
+	case surplus > 0 && silent >= giveEvery && !l.full():
+	default:
+		return ask{}, books, false
+	}
+	if surplus > 0 && !l.foreign {
+		a.give = float64(l.account.TakeAbove(int64(math.Ceil(keep * token))))
+	}
+	l.report(&a, now, quiet, books)
+	return a, books, true
+}
+
+// report fills in what happened since the fleet last heard of it. After a long
+// silence that is scaled to the time that the fleet counts.
+func (l *ledger) report(a *ask, now, quiet time.Duration, books budget.Books) {
+	a.ratio, a.floor, a.stock = l.policy.Ratio, l.policy.MinPerSecond, l.policy.Pool.Seconds()
+	a.known = l.switched
+	silent := max(now-l.saidAt, 0)
+	scale := 1.0
+	if silent > 2*quiet {
+		scale = (2 * quiet).Seconds() / silent.Seconds()
+	}
+	a.present = silent.Seconds() * scale
+	a.requests = float64(max(books.Requests()-l.said.Requests(), 0)) * scale
+	a.spent = max(float64(books.Spent-l.said.Spent)/token, 0) * scale
+	a.denied = float64(books.Denied-l.said.Denied) * scale
+}
+
+// apply takes in the answer to a, which was prepared at the time at with books.
+// An answer that cannot be true is refused whole.
+func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, limits limits) bool {
+	l.exchanges++
+	if r.foreign || r.grant > a.want {
+		l.foreign = true
+		l.lose(a, at)
+		l.speakAt += probeEvery
+		return false
+	}
+	l.foreign, l.connected = false, true
+	l.given += a.give / token
+	l.granted += r.grant
+	if r.grant > 0 {
+		l.account.Bring(int64(r.grant) * token)
+	}
+	l.last, l.said, l.saidAt = r, books, at
+	l.wanted = a.want > 0
+	l.turn(r.switched)
+
+	interval := limits.interval(r.instances)
+	switch {
+	case a.want > 0 && r.grant == 0, l.paused():
+		l.stretch = min(2*max(l.stretch, 1), 4)
+		interval = max(min(interval*time.Duration(l.stretch), emptyFor), interval)
+	case a.want == 0 && l.full() && r.denied < failingAt && !l.failing():
+		l.stretch = 4
+		interval = min(4*interval, limits.max)
+	default:
+		l.stretch = 1
+	}
+	l.speakAt = at + interval
+	if r.grant >= a.want/2 && !l.paused() {
+		l.account.Arm()
+	}
+	l.settleCeiling(interval)
+	return true
+}
+
+// lose writes off what an exchange carried that failed.
+func (l *ledger) lose(a ask, at time.Duration) {
+	l.failures++
+	l.lost += a.give / token
+	l.connected = false
+	l.speakAt = at
+}
+
+// turn follows the switch of the fleet.
+func (l *ledger) turn(switched float64) (changed bool) {
+	if math.Abs(switched) <= math.Abs(l.switched) {
+		return false
+	}
+	was := l.paused()
+	l.switched = switched
+	l.account.Shut(l.paused())
+	return was != l.paused()
+}
+
+// unused reports whether nothing is lost by forgetting the budget.
+func (l *ledger) unused(now time.Duration) bool {
+	b := l.account.Books()
+	return now-l.active > idleAfter && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package redisbudget
+
+func init() { raced = true }

@@ -1,0 +1,278 @@
+package redisbudget
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// The script and its model come to the same numbers on random exchanges, with
+// clocks that jump and keys that vanish. On a server with the struct library
+// the clock is the server's; on miniredis it is the test's.
+func TestScriptEqualsModel(t *testing.T) {
+	t.Run("miniredis", func(t *testing.T) {
+		mini := miniredis.RunT(t)
+		client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
+		defer client.Close()
+		micros := 1.7e15
+		scriptEqualsModel(t, client, steps(500, 5000), func(r *rand.Rand) float64 {
+			switch r.IntN(20) {
+			case 0:
+				micros += float64(r.IntN(20e6))
+			case 1:
+				micros -= float64(r.IntN(3e6))
+			case 2, 3:
+				micros -= float64(r.IntN(2000))
+			default:
+				micros += float64(r.IntN(300e3))
+			}
+			mini.SetTime(time.UnixMicro(int64(micros)))
+			return micros
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: startRedis(t).addr})
+		defer client.Close()
+		// The script's own clock, where a test cannot set it, is read back
+		// from the state.
+		scriptEqualsModel(t, client, steps(2000, 20_000), nil)
+	})
+}
+
+func scriptEqualsModel(t *testing.T, client *redis.Client, steps int, tick func(*rand.Rand) float64) {
+	ctx, r := t.Context(), rand.New(rand.NewPCG(7, 7))
+	var now float64
+	m := newModel(func() float64 { return now })
+	keys := []string{"p:{p:0}:a", "p:{p:0}:b"}
+	for n := range steps {
+		if tick != nil {
+			now = tick(r)
+		}
+		if r.IntN(100) == 0 {
+			k := keys[r.IntN(2)]
+			client.Del(ctx, k)
+			delete(m.kept, k)
+		}
+		if tick == nil && r.IntN(50) == 0 { // as if the clock had jumped
+			shiftTime(t, client, m, keys[r.IntN(2)], float64(r.IntN(20e6)-10e6))
+		}
+		c := &call{keys: keys, asks: []ask{randomAsk(r), randomAsk(r)}}
+		got, err := script{client}.settle(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tick == nil {
+			now = clockOf(t, client, m, keys)
+		}
+		want, _ := m.settle(ctx, c)
+		for i, k := range keys {
+			if got[i] != want[i] {
+				t.Fatalf("step %d: %+v\n got %+v\nwant %+v", n, c.asks[i], got[i], want[i])
+			}
+			if s := storedState(t, client, k); s != m.kept[k] {
+				t.Fatalf("step %d: stored %+v, want %+v", n, s, m.kept[k])
+			}
+			if d, paused := client.PTTL(ctx, k).Val(), m.kept[k].switched > 0; tick == nil && n%50 == 0 && paused != (d < 0) {
+				t.Fatalf("step %d: a budget with the switch at %v lives %v", n, m.kept[k].switched, d)
+			}
+		}
+	}
+}
+
+func randomAsk(r *rand.Rand) ask {
+	some := func(most float64) float64 {
+		if r.IntN(3) == 0 {
+			return 0
+		}
+		return most * r.Float64()
+	}
+	a := ask{
+		ratio: some(0.3), floor: some(20), stock: some(3), give: math.Floor(some(5e6)), want: math.Floor(some(12)),
+		requests: math.Floor(some(200)), spent: math.Floor(some(20)), denied: math.Floor(some(50)),
+		present: some(5), draw: r.Float64(),
+	}
+	switch r.IntN(40) {
+	case 0:
+		a.turn = 1
+	case 1:
+		a.turn = -1
+	case 2:
+		a.known = some(1e15) - some(1e15)
+	}
+	return a
+}
+
+// storedState reads a budget with the script's own format.
+func storedState(t *testing.T, client *redis.Client, key string) state {
+	v, err := client.Get(t.Context(), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v) != 72 || v[:8] != "evkbdgt1" {
+		t.Fatalf("stored %q", v)
+	}
+	var s state
+	for i, x := range s.fields() {
+		*x = floatAt(v[8:], i)
+	}
+	return s
+}
+
+func (s *state) fields() []*float64 {
+	return []*float64{&s.pool, &s.at, &s.act, &s.req, &s.wants, &s.ret, &s.den, &s.switched}
+}
+
+// shiftTime moves the stored time of a budget, here and in the model.
+func shiftTime(t *testing.T, client *redis.Client, m *model, key string, by float64) {
+	s, ok := m.kept[key]
+	if !ok {
+		return
+	}
+	s.at += by
+	m.kept[key] = s
+	v := "evkbdgt1"
+	for _, x := range s.fields() {
+		v += packFloat(*x)
+	}
+	if err := client.Set(t.Context(), key, v, time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clockOf returns the time at which the script ran: the time that it stored,
+// unless that of an earlier call was ahead.
+func clockOf(t *testing.T, client *redis.Client, m *model, keys []string) float64 {
+	now := math.Inf(1)
+	for _, k := range keys {
+		now = min(now, storedState(t, client, k).at)
+	}
+	return now
+}
+
+// A budget under whose key something else lies neither changes that nor harms
+// the others in its call.
+func TestScriptLeavesForeignValuesAlone(t *testing.T) {
+	eachServer(t, func(t *testing.T, client *redis.Client) {
+		ctx := t.Context()
+		good := "evkbdgt1"
+		for range 8 {
+			good += packFloat(1)
+		}
+		texts := map[string]string{
+			"text": "hello", "empty": "", "tag only": "evkbdgt1", "other tag": "evkbdgt0" + good[8:],
+			"not a number":     "evkbdgt1" + packFloat(math.NaN()) + good[16:],
+			"negative":         "evkbdgt1" + packFloat(-1) + good[16:],
+			"infinite":         good[:16] + packFloat(math.Inf(1)) + good[24:],
+			"absurd":           good[:64] + packFloat(1e300),
+			"longer by a byte": good + "!",
+		}
+		c := &call{keys: []string{"{p}:list", "{p}:ours"}, asks: make([]ask, 2)}
+		client.RPush(ctx, "{p}:list", "x")
+		for name, v := range texts {
+			k := "{p}:" + name
+			client.Set(ctx, k, v, 0)
+			c.keys, c.asks = append(c.keys, k), append(c.asks, ask{})
+		}
+		for i := range c.asks {
+			c.asks[i] = ask{floor: 10, stock: 1, give: 3e6, want: 2, draw: 0.5}
+		}
+		answers, err := script{client}.settle(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range answers {
+			if ours := c.keys[i] == "{p}:ours"; a.foreign == ours || ours && a.grant != 2 {
+				t.Errorf("%s: %+v", c.keys[i], a)
+			}
+		}
+		for name, v := range texts {
+			if got := client.Get(ctx, "{p}:"+name).Val(); got != v {
+				t.Errorf("%s: overwritten with %q", name, got)
+			}
+		}
+	})
+}
+
+// eachServer runs a test on miniredis and on a real server, if there is one.
+func eachServer(t *testing.T, test func(t *testing.T, client *redis.Client)) {
+	t.Run("miniredis", func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+		defer client.Close()
+		test(t, client)
+	})
+	t.Run("redis", func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: startRedis(t).addr})
+		defer client.Close()
+		test(t, client)
+	})
+}
+
+// Without the pure Lua stand-in for the struct library there would be no
+// miniredis; it must agree with the library to the bit.
+func TestScriptPacksDoublesExactly(t *testing.T) {
+	eachServer(t, func(t *testing.T, client *redis.Client) {
+		ctx, r := t.Context(), rand.New(rand.NewPCG(1, 2))
+		for n := range 500 {
+			x := math.Float64frombits(r.Uint64())
+			x = math.Mod(math.Abs(x), 1<<52)
+			if n == 0 {
+				x = 0
+			}
+			if !(x == 0 || x > 1e-300) {
+				continue
+			}
+			key := fmt.Sprint("{p}:", n)
+			a, err := script{client}.settle(ctx, &call{keys: []string{key}, asks: []ask{{known: -x, spent: x}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a[0].switched != -x || a[0].retries != x {
+				t.Errorf("%v: came back as %v and %v", x, -a[0].switched, a[0].retries)
+			}
+		}
+	})
+}
+
+func FuzzParseReply(f *testing.F) {
+	good := ""
+	for range 8 {
+		good += packFloat(3)
+	}
+	for _, s := range []string{"", "foreign", good, good[:63], good + "x", packFloat(math.NaN()) + good[8:], packFloat(-1) + good[8:], packFloat(0.5) + good[8:]} {
+		f.Add(s, 1)
+	}
+	f.Fuzz(func(t *testing.T, s string, n int) {
+		answers, err := parseReply([]any{s}, n)
+		if err != nil {
+			if answers != nil {
+				t.Errorf("answers %+v beside the error %v", answers, err)
+			}
+			return
+		}
+		if n != 1 || len(answers) != 1 {
+			t.Fatalf("%d answers to %d questions", len(answers), n)
+		}
+		if g := answers[0].grant; !(g >= 0 && g < 1<<53 && g == math.Floor(g)) {
+			t.Errorf("grant %v", g)
+		}
+	})
+}
+
+func TestParseReplyRefusesOtherShapes(t *testing.T) {
+	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{nil}, []any{int64(3)}, []any{[]any{}}, []any{"a", "b"}} {
+		if got, err := parseReply(reply, 1); err == nil {
+			t.Errorf("%#v: %+v", reply, got)
+		}
+	}
+}
+
+// The model cannot be told from the script by a fleet.
+var _ = []executor{(*model)(nil), script{}}
+
+var _ = context.Background

@@ -1,0 +1,175 @@
+package redisbudget
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+func TestPerServiceIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := wallModel()
+		f := modelFleet(t, m, nil)
+		of := f.PerService(budget.Policy{Ratio: 1}, 3)
+		seen := map[budget.Budget]string{}
+		for i := range 3 {
+			b := of(fmt.Sprint("tenant-", i))
+			if other, ok := seen[b]; ok {
+				t.Errorf("tenant-%d has the budget of %s", i, other)
+			}
+			seen[b] = fmt.Sprint("tenant-", i)
+		}
+		spare := of("tenant-3")
+		for _, name := range []string{"tenant-4", "", strings.Repeat("x", maxName+1)} {
+			if of(name) != spare || seen[spare] != "" {
+				t.Errorf("%.10q does not share the budget of the overflow", name)
+			}
+		}
+		if a, b := of("tenant-1"), of("tenant-1"); a != b {
+			t.Error("two budgets for one tenant")
+		}
+		time.Sleep(time.Second)
+		held := of("tenant-0")
+		held.Deposit() // one token
+		if s := f.Stats("tenant-0"); s.Requests != 1 || s.Balance != 1 {
+			t.Errorf("%+v", s)
+		}
+		n := 0
+		for name := range f.All() {
+			n++
+			if name == "" {
+				t.Error("a budget without a name")
+			}
+		}
+		if n != 4 {
+			t.Errorf("All returned %d budgets, want 3 and the overflow", n)
+		}
+
+		// Out of use, they hand back what they hold and make room.
+		time.Sleep(20 * time.Second)
+		if s := f.Stats("tenant-0"); s.Requests != 0 {
+			t.Errorf("still there: %+v", s)
+		}
+		if pool := m.kept[keyFor("tenant-0")].pool; pool != token {
+			t.Errorf("the pool has %v, want the token that was held", pool)
+		}
+		if of("tenant-3") == spare {
+			t.Error("no room after the others went out of use")
+		}
+		// Who held on to one can go on using it, and it is shared again.
+		if held.Withdraw() {
+			t.Error("what was handed back was spent too")
+		}
+		time.Sleep(50 * time.Millisecond)
+		if !held.Withdraw() {
+			t.Error("the pool's token did not come back to one that was forgotten")
+		}
+	})
+}
+
+func keyFor(name string) string {
+	key, _ := keyOf(defaultPrefix, 1, escape(name))
+	return key
+}
+
+// A budget made by name is the one that PerService finds, and is kept.
+func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := modelFleet(t, wallModel(), nil)
+		strict := mustBudget(t, f, "payments", budget.Policy{Ratio: 0.01})
+		of := f.PerService(budget.Policy{Ratio: 0.2}, 2)
+		if of("payments") != budget.Budget(strict) {
+			t.Error("PerService made another budget")
+		}
+		api := of("api")
+		if b := mustBudget(t, f, "api", budget.Policy{Ratio: 0.2}); budget.Budget(b) != api {
+			t.Error("Budget made another budget")
+		}
+		if _, err := f.Budget("api", budget.Policy{Ratio: 0.3}); err == nil || !strings.Contains(err.Error(), `"api"`) {
+			t.Errorf("another policy for the same name: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if of("api") != api {
+			t.Error("a budget that was asked for by name was forgotten")
+		}
+	})
+}
+
+func TestPerServiceWithABadPolicyGrantsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log strings.Builder
+		f := modelFleet(t, wallModel(), func(c *config) { c.log = slog.New(slog.NewTextHandler(&log, nil)) })
+		b := f.PerService(budget.Policy{Ratio: -1}, 10)("api")
+		b.Deposit()
+		if b.Withdraw() || !strings.Contains(log.String(), "Policy.Ratio -1") {
+			t.Errorf("granted, or no word of it in %q", log.String())
+		}
+	})
+}
+
+// A retry needs a token of the service and one of the tenant; if the tenant
+// has none, the service's is not spent.
+func TestQuotaOfServiceAndTenant(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := modelFleet(t, wallModel(), nil)
+		service := mustBudget(t, f, "service", budget.Policy{MinPerSecond: 100})
+		tenants := f.PerService(budget.Policy{MinPerSecond: 5}, 100)
+		noisy, calm := budget.All(service, tenants("noisy")), budget.All(service, tenants("calm"))
+		granted := map[string]int{}
+		started := time.Now()
+		for time.Since(started) < 20*time.Second {
+			for range 20 {
+				if noisy.Withdraw() {
+					granted["noisy"]++
+				}
+			}
+			ok := calm.Withdraw()
+			time.Sleep(50 * time.Millisecond)
+			if ok || calm.Withdraw() {
+				granted["calm"]++
+			}
+			time.Sleep(450 * time.Millisecond)
+		}
+		if n := granted["noisy"]; n < 85 || n > 106 {
+			t.Errorf("a quota of 5 per second gave %d in 20 s", n)
+		}
+		if n := granted["calm"]; n < 30 {
+			t.Errorf("the calm tenant got %d of 40", n)
+		}
+		if s := service.Stats(); s.Spent != float64(granted["noisy"]+granted["calm"]) {
+			t.Errorf("the service spent %v for %v", s.Spent, granted)
+		}
+	})
+}
+
+// A process with thousands of budgets puts many in a call, in time for all.
+func TestManyBudgetsShareCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var calls, budgets, most int
+		f := modelFleet(t, wallModel(), func(c *config) {
+			c.observer.OnExchange = func(e ExchangeEvent) {
+				calls++
+				budgets += e.Budgets
+				most = max(most, e.Budgets)
+			}
+		})
+		of := f.PerService(budget.Policy{Ratio: 0.5}, 10_000)
+		for i := range 1000 {
+			of(fmt.Sprint(i)).Deposit()
+		}
+		time.Sleep(3 * time.Second)
+		f.Stats("") // synchronises with nothing, but the bubble is still
+		if most != maxKeys || budgets < 1000 || calls > budgets/maxKeys+5 {
+			t.Errorf("%d budgets in %d calls, at most %d in one", budgets, calls, most)
+		}
+		for name, s := range f.All() {
+			if !s.Connected {
+				t.Fatalf("%s was not shared within 3 s", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/datapunk/evenkeel/breaker"
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/oteltrace"
+	"github.com/datapunk/evenkeel/middleware/prommetrics"
+	"github.com/datapunk/evenkeel/transport"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A stack is both ends, with all that there is to see of them.
+type stack struct {
+	backend  *backend
+	server   *http.Server
+	url      string
+	client   *http.Client
+	provider *sdktrace.TracerProvider
+}
+
+// services are what the client calls, by the first part of the path.
+var services = []string{"orders", "users"}
+
+func newStack(registry prometheus.Registerer, logs io.Writer) (*stack, error) {
+	// A program gives the provider an exporter.
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01))))
+	tracing, err := oteltrace.New(
+		oteltrace.WithTracerProvider(provider),
+		oteltrace.WithPropagators(propagation.TraceContext{}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := prommetrics.New(registry,
+		prommetrics.WithServices(services...),
+		prommetrics.WithNativeHistograms(),
+		prommetrics.WithExemplars(traceOf),
+	)
+	if err != nil {
+		return nil, err
+	}
+	logger := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s := &stack{backend: &backend{}, provider: provider}
+	handler, err := s.newServer(metrics, tracing, logger)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := newClient(metrics, tracing, logger)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.url = "http://" + listener.Addr().String()
+	s.server = &http.Server{Handler: handler}
+	go s.server.Serve(listener) // until close
+	s.client = &http.Client{Transport: chain, Timeout: 5 * time.Second}
+	return s, nil
+}
+
+// traceOf is what links a number to a trace.
+func traceOf(ctx context.Context) (string, bool) {
+	span := trace.SpanContextFromContext(ctx)
+	return span.TraceID().String(), span.IsSampled()
+}
+
+func (s *stack) newServer(metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (http.Handler, error) {
+	wrap, err := middleware.New(
+		middleware.WithConcurrency(16),
+		middleware.WithAttempts(),
+		middleware.WithDeadlines(middleware.Deadlines{Max: 2 * time.Second}),
+		middleware.WithObserver(metrics.Server()),
+		middleware.WithObserver(tracing.ServerObserver()),
+		middleware.WithObserver(middleware.Log(logger)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return tracing.Server(wrap(s.backend)), nil
+}
+
+func newClient(metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (*transport.Transport, error) {
+	circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
+	if err != nil {
+		return nil, err
+	}
+	budgets, err := budget.NewServices(budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true}, 100)
+	if err != nil {
+		return nil, err
+	}
+	metrics.Breakers(circuits.All)
+	metrics.Budgets(budgets.All)
+	return transport.New(nil, append(tracing.Client(),
+		transport.WithServiceName(func(r *http.Request) string {
+			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+			return name
+		}),
+		transport.WithPolicy(transport.Policy{BaseDelay: 20 * time.Millisecond, AttemptTimeout: time.Second}),
+		transport.WithBudget(budgets.Budget),
+		transport.WithBreaker(circuits.Wrap),
+		transport.WithObserver(metrics.Client()),
+		transport.WithObserver(transport.Log(logger)),
+	)...)
+}
+
+func (s *stack) close() error {
+	s.client.CloseIdleConnections()
+	return errors.Join(s.server.Close(), s.provider.Shutdown(context.Background()))
+}

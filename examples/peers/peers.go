@@ -1,0 +1,72 @@
+// Package peers measures the chain of package transport beside other Go
+// libraries that retry or break circuits, in one process and one run. It is a
+// module of its own, so that none of them is a dependency of evenkeel. See its
+// README for how to run and read it.
+package peers
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/PuerkitoBio/rehttp"
+	"github.com/datapunk/evenkeel/breaker"
+	"github.com/datapunk/evenkeel/transport"
+	"github.com/failsafe-go/failsafe-go/failsafehttp"
+	"github.com/hashicorp/go-retryablehttp"
+	"github.com/sony/gobreaker/v2"
+)
+
+// A Contestant puts a library around a base.
+type Contestant struct {
+	Name string
+	Wrap func(base http.RoundTripper) http.RoundTripper
+}
+
+// Contestants returns the bare base first and evenkeel second. All that retry
+// may send a request three times, with their own defaults otherwise; none logs.
+func Contestants() []Contestant {
+	return []Contestant{
+		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }},
+		{"evenkeel", func(base http.RoundTripper) http.RoundTripper { return must(transport.New(base)) }},
+		{"evenkeel+breaker", func(base http.RoundTripper) http.RoundTripper {
+			circuits := must(breaker.New())
+			return must(transport.New(base, transport.WithBreaker(circuits.Wrap)))
+		}},
+		{"failsafe-go", func(base http.RoundTripper) http.RoundTripper {
+			return failsafehttp.NewRoundTripper(base, failsafehttp.NewRetryPolicyBuilder().
+				WithBackoff(100*time.Millisecond, 2*time.Second).Build())
+		}},
+		{"go-retryablehttp", func(base http.RoundTripper) http.RoundTripper {
+			c := retryablehttp.NewClient()
+			c.HTTPClient = &http.Client{Transport: base}
+			c.RetryMax = 2
+			c.Logger = nil
+			return &retryablehttp.RoundTripper{Client: c}
+		}},
+		{"rehttp", func(base http.RoundTripper) http.RoundTripper {
+			return rehttp.NewTransport(base,
+				rehttp.RetryAll(rehttp.RetryMaxRetries(2), rehttp.RetryAny(rehttp.RetryTemporaryErr(), rehttp.RetryStatusInterval(500, 600))),
+				rehttp.ExpJitterDelay(100*time.Millisecond, 2*time.Second))
+		}},
+		{"gobreaker", func(base http.RoundTripper) http.RoundTripper {
+			return &broken{next: base, cb: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{})}
+		}},
+	}
+}
+
+// broken is the least that puts gobreaker around a RoundTripper.
+type broken struct {
+	next http.RoundTripper
+	cb   *gobreaker.CircuitBreaker[*http.Response]
+}
+
+func (b *broken) RoundTrip(req *http.Request) (*http.Response, error) {
+	return b.cb.Execute(func() (*http.Response, error) { return b.next.RoundTrip(req) })
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -1,0 +1,181 @@
+package examples_test
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every Go block of the README is a region of a program here, between the
+// comments "// README: name" and "// README: end". So it compiles, and a test
+// runs it.
+func TestReadmeShowsRealCode(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	regions := make(map[string]string)
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found, err := regionsOf(string(source))
+		for name, code := range found {
+			regions[path+" "+name] = code
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := goBlocks(string(readme))
+	if len(blocks) == 0 {
+		t.Error("README.md has no Go block")
+	}
+	shown := make(map[string]bool)
+	for _, block := range blocks {
+		name := matching(block, regions)
+		if name == "" {
+			t.Errorf("this block of README.md is no region of a program under examples/:\n%s", block)
+		}
+		shown[name] = true
+	}
+	for name := range regions {
+		if !shown[name] {
+			t.Errorf("README.md does not show the region %s", name)
+		}
+	}
+	for _, dir := range regexp.MustCompile(`go run \./(examples/[a-z0-9/]+)`).FindAllStringSubmatch(string(readme), -1) {
+		if _, err := os.Stat(filepath.Join("..", dir[1])); err != nil {
+			t.Errorf("README.md runs %s: %v", dir[1], err)
+		}
+	}
+}
+
+// matching returns the name of the region that is this code, or "".
+func matching(code string, regions map[string]string) string {
+	for name, region := range regions {
+		if region == code {
+			return name
+		}
+	}
+	return ""
+}
+
+// goBlocks returns the contents of the code fences marked as Go.
+func goBlocks(markdown string) []string {
+	var blocks []string
+	var block strings.Builder
+	fence, inGo := false, false
+	for line := range strings.Lines(markdown) {
+		info, isFence := strings.CutPrefix(strings.TrimLeft(line, " \t>-*"), "```") // also in a list
+		switch {
+		case isFence && !fence:
+			lang, _, _ := strings.Cut(strings.TrimSpace(info), " ")
+			fence, inGo = true, lang == "go"
+			block.Reset()
+		case isFence:
+			if inGo {
+				blocks = append(blocks, dedent(block.String()))
+			}
+			fence, inGo = false, false
+		case inGo:
+			block.WriteString(line)
+		}
+	}
+	return blocks
+}
+
+// regionsOf returns the code between markers, by name.
+func regionsOf(source string) (map[string]string, error) {
+	regions := make(map[string]string)
+	var code strings.Builder
+	open := ""
+	lines := bufio.NewScanner(strings.NewReader(source))
+	for lines.Scan() {
+		name, marker := strings.CutPrefix(strings.TrimSpace(lines.Text()), "// README: ")
+		switch {
+		case !marker && open == "":
+		case !marker:
+			code.WriteString(lines.Text() + "\n")
+		case name == "end" && open == "":
+			return regions, fmt.Errorf(`"// README: end" without a beginning`)
+		case name == "end":
+			regions[open], open = dedent(code.String()), ""
+		case open != "":
+			return regions, fmt.Errorf("region %s begins inside region %s", name, open)
+		case regions[name] != "":
+			return regions, fmt.Errorf("region %s is there twice", name)
+		default:
+			open = name
+			code.Reset()
+		}
+	}
+	if open != "" {
+		return regions, fmt.Errorf("region %s has no end", open)
+	}
+	return regions, lines.Err()
+}
+
+// dedent removes the indentation that all lines share, and blank lines at both
+// ends.
+func dedent(code string) string {
+	lines := strings.Split(strings.Trim(code, "\n"), "\n")
+	shared := -1
+	for _, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if indent := len(line) - len(strings.TrimLeft(line, "\t ")); shared < 0 || indent < shared {
+			shared = indent
+		}
+	}
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line[min(max(shared, 0), len(line)):], "\t ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestReadmeRegionsAreFound(t *testing.T) {
+	const source = "func f() {\n\t// README: one\n\tif a {\n\n\t\tb()\n\t}\n\t// README: end\n\tc()\n}\n"
+	const readme = "# T\n\n```sh\ngo test\n```\n\n```go\nif a {\n\n\tb()\n}\n```\n\n- ```go\n  c()\n  ```\n"
+	regions, err := regionsOf(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := goBlocks(readme)
+	if len(blocks) != 2 || blocks[1] != "c()" {
+		t.Fatalf("blocks %q, want two, the second of them c()", blocks)
+	}
+	if got := matching(blocks[0], regions); got != "one" {
+		t.Errorf("block %q matches %q, want the region one of %q", blocks[0], got, regions)
+	}
+	if got := matching(blocks[1], regions); got != "" {
+		t.Errorf("block %q is outside the region, but matches %q", blocks[1], got)
+	}
+	if got := matching("if a {\n\tb()\n}", regions); got != "" {
+		t.Errorf("other code matches %q", got)
+	}
+	for _, wrong := range []string{
+		"// README: end\n",
+		"// README: one\n",
+		"// README: one\n// README: two\n// README: end\n",
+		"// README: one\na\n// README: end\n// README: one\nb\n// README: end\n",
+	} {
+		if got, err := regionsOf(wrong); err == nil {
+			t.Errorf("no error for %q but %q", wrong, got)
+		}
+	}
+}

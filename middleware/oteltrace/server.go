@@ -1,0 +1,51 @@
+package oteltrace
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/datapunk/evenkeel/middleware"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Server returns next within one server span per request, made by otelhttp,
+// which continues the trace that the request belongs to. Put it around the
+// middleware, so that requests that are refused have their span too.
+func (t *Tracing) Server(next http.Handler) http.Handler {
+	if t.off {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx := t.cfg.propagators.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+	return otelhttp.NewMiddleware("", t.http...)(next)
+}
+
+// ServerObserver returns the observer that marks server spans: those of requests
+// that were shed with the reason, and all with attempt and queue wait as far as
+// they are known. It is for middleware.WithObserver.
+func (t *Tracing) ServerObserver() middleware.Observer {
+	return middleware.Observer{OnRequest: func(ctx context.Context, e middleware.Event) {
+		span := trace.SpanFromContext(ctx)
+		if !span.IsRecording() {
+			return
+		}
+		var attrs []attribute.KeyValue
+		if e.Shed != middleware.ShedNone {
+			attrs = append(attrs, attrShed.String(string(e.Shed)), attrDryRun.Bool(e.DryRun))
+		}
+		if e.Attempt > 0 {
+			attrs = append(attrs, attrAttempt.Int(e.Attempt))
+		}
+		if e.QueueWait > 0 {
+			attrs = append(attrs, attrQueueWait.Float64(e.QueueWait.Seconds()))
+		}
+		span.SetAttributes(attrs...)
+		if e.Panicked { // otelhttp ends the span without a word
+			spoil(span, "panic")
+		}
+	}}
+}

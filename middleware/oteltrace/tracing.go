@@ -1,0 +1,87 @@
+package oteltrace
+
+import (
+	"net/http"
+
+	"github.com/datapunk/evenkeel/transport"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// scope is the name of the instrumentation.
+const scope = "github.com/datapunk/evenkeel/middleware/oteltrace"
+
+// The attributes of spans and events.
+const (
+	attrService   = attribute.Key("evenkeel.service")
+	attrAttempts  = attribute.Key("evenkeel.attempts")
+	attrAttempt   = attribute.Key("evenkeel.attempt")
+	attrWaited    = attribute.Key("evenkeel.waited")
+	attrStop      = attribute.Key("evenkeel.stop")
+	attrAfter     = attribute.Key("evenkeel.after")
+	attrShed      = attribute.Key("evenkeel.shed")
+	attrDryRun    = attribute.Key("evenkeel.dry_run")
+	attrQueueWait = attribute.Key("evenkeel.queue_wait")
+)
+
+// Tracing makes the spans of both ends. Make one with [New]; it is safe for
+// concurrent use and starts no goroutine.
+type Tracing struct {
+	cfg    config
+	tracer trace.Tracer
+	http   []otelhttp.Option
+	metric bool // otelhttp has metrics to record
+	off    bool // it has not, nor can there be spans
+}
+
+// New returns the tracing of a program. All that is wrong with the options is
+// joined into one error.
+func New(opts ...Option) (*Tracing, error) {
+	cfg := defaults()
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	t := &Tracing{
+		cfg:    cfg,
+		tracer: cfg.tracers.Tracer(scope),
+		http: append([]otelhttp.Option{
+			otelhttp.WithTracerProvider(cfg.tracers),
+			otelhttp.WithMeterProvider(cfg.meters),
+			otelhttp.WithPropagators(cfg.propagators),
+		}, cfg.http...),
+	}
+	_, unmetered := cfg.meters.(metricnoop.MeterProvider)
+	_, untraced := cfg.tracers.(noop.TracerProvider)
+	t.metric, t.off = !unmetered, unmetered && untraced
+	return t, nil
+}
+
+// Client returns the options of a chain that is traced: [Tracing.Call] around
+// the retry loop, [Tracing.Attempt] around each attempt, and
+// [Tracing.ClientObserver]. Layers given after them are inside: what signs a
+// request sees its traceparent header.
+func (t *Tracing) Client() []transport.Option {
+	if t.off {
+		return []transport.Option{transport.WithAttemptLayer(t.Attempt)}
+	}
+	return []transport.Option{
+		transport.WithCallLayer(t.Call),
+		transport.WithAttemptLayer(t.Attempt),
+		transport.WithObserver(t.ClientObserver()),
+	}
+}
+
+// closeIdle forwards CloseIdleConnections past a layer.
+func closeIdle(next http.RoundTripper) {
+	if c, ok := next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

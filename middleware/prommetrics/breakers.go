@@ -1,0 +1,71 @@
+package prommetrics
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/datapunk/evenkeel/breaker"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var states = [...]breaker.State{breaker.StateClosed, breaker.StateHalfOpen, breaker.StateOpen}
+
+var breakerState = prometheus.NewDesc("evenkeel_breaker_state",
+	"1 for the state that the circuit of a service is in; for other, how many circuits are in each.",
+	[]string{"service", "state"}, nil)
+
+// breakers is a set whose state is read when it is asked for.
+type breakers struct {
+	all func() iter.Seq2[string, breaker.State]
+}
+
+// OnStateChange counts the transitions of circuits. It is for
+// breaker.WithOnStateChange.
+func (m *Metrics) OnStateChange(c breaker.StateChange) {
+	m.changes.WithLabelValues(m.services.of(c.Service).label, c.From.String(), c.To.String()).Inc()
+}
+
+// Breakers adds the states of a set, such as circuits.All, and returns a func
+// that takes them out again. A service that is in several sets has the sum of
+// its circuits.
+func (m *Metrics) Breakers(all func() iter.Seq2[string, breaker.State]) (remove func()) {
+	return add(m, &m.breakers, &breakers{all})
+}
+
+// add appends a source and returns the func that removes it.
+func add[T comparable](m *Metrics, to *[]T, source T) (remove func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*to = append(slices.Clip(*to), source)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		// A copy, since a scrape may be going through what was there.
+		*to = slices.DeleteFunc(slices.Clone(*to), func(s T) bool { return s == source })
+	}
+}
+
+// sources is a look at what add has made.
+func sources[T any](m *Metrics, from *[]T) []T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *from
+}
+
+func (m *Metrics) collectBreakers(ch chan<- prometheus.Metric) {
+	counts := make(map[string]*[len(states)]float64)
+	for _, b := range sources(m, &m.breakers) {
+		for name, state := range b.all() {
+			label := m.services.of(name).label
+			if counts[label] == nil {
+				counts[label] = new([len(states)]float64)
+			}
+			counts[label][state]++
+		}
+	}
+	for label, count := range counts {
+		for i, state := range states {
+			ch <- prometheus.MustNewConstMetric(breakerState, prometheus.GaugeValue, count[i], label, state.String())
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package prommetrics
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// How often a series takes an exemplar, and how soon it looks again at another
+// event when one had nothing to show.
+const (
+	exemplarEvery = time.Second
+	exemplarLook  = 10 * time.Millisecond
+)
+
+// maxTraceID keeps the exemplar within the 128 characters that OpenMetrics
+// allows it.
+const maxTraceID = 64
+
+// tracked is a counter that can have exemplars.
+type tracked struct {
+	prometheus.Counter
+	gate gate
+}
+
+// trackedDuration is a histogram that can.
+type trackedDuration struct {
+	prometheus.Observer
+	gate gate
+}
+
+// gate opens now and then. The zero gate is open.
+type gate struct{ next atomic.Int64 } // since Metrics were born
+
+// count adds one. Only an event that was held back is worth an exemplar, and
+// that even if its trace is not recorded: the logs have its ID too.
+func (m *Metrics) count(ctx context.Context, c *tracked, heldBack bool) {
+	if m.cfg.trace != nil && heldBack {
+		if labels := m.exemplar(ctx, &c.gate, false); labels != nil {
+			c.Counter.(prometheus.ExemplarAdder).AddWithExemplar(1, labels)
+			return
+		}
+	}
+	c.Inc()
+}
+
+// observe adds a duration, with an exemplar if its trace is recorded.
+func (m *Metrics) observe(ctx context.Context, h *trackedDuration, d time.Duration) {
+	if m.cfg.trace != nil {
+		if labels := m.exemplar(ctx, &h.gate, true); labels != nil {
+			h.Observer.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), labels)
+			return
+		}
+	}
+	h.Observe(d.Seconds())
+}
+
+// exemplar returns the labels of an exemplar if one is due and there is one.
+func (m *Metrics) exemplar(ctx context.Context, g *gate, recorded bool) prometheus.Labels {
+	now := int64(time.Since(m.born))
+	next := g.next.Load()
+	if now < next || !g.next.CompareAndSwap(next, now+int64(exemplarLook)) {
+		return nil
+	}
+	id, sampled := m.cfg.trace(ctx)
+	if id == "" || len(id) > maxTraceID || !utf8.ValidString(id) || recorded && !sampled {
+		return nil
+	}
+	g.next.Store(now + int64(exemplarEvery))
+	return prometheus.Labels{"trace_id": id}
+}

@@ -1,0 +1,140 @@
+package prommetrics
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics records what its observers are told. Make one with [New]; it is safe
+// for concurrent use and starts no goroutine. It is a [prometheus.Collector], by
+// which a registry can be told to forget it.
+type Metrics struct {
+	cfg      config
+	born     time.Time
+	services bounded[service]
+	client   clientVecs
+	server   *serverSeries
+	changes  *prometheus.CounterVec
+	vecs     []prometheus.Collector
+
+	mu       sync.Mutex // guards what follows; never held while a source is read
+	breakers []*breakers
+	budgets  []*budgets
+	fleets   []*fleets
+
+	scraping sync.Mutex // guards the ledgers
+	local    ledger[budget.Stats]
+	fleet    ledger[budget.FleetStats]
+}
+
+// service is a value of the label of that name.
+type service struct {
+	label  string
+	client atomic.Pointer[clientSeries]
+}
+
+// New makes the collectors and registers them. Where they are registered
+// already, it returns those that are, with the options they were made with. All
+// that is wrong with the options is joined into one error.
+//
+// Two servers in one process that should not be added up each take a Metrics of
+// their own, registered with prometheus.WrapRegistererWith and a label that
+// tells them apart.
+func New(registerer prometheus.Registerer, opts ...Option) (*Metrics, error) {
+	cfg := defaults()
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	err := cfg.validate()
+	if registerer == nil {
+		err = errors.Join(errors.New("prommetrics: New(nil): want a registerer"), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := build(cfg)
+	err = registerer.Register(m)
+	if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
+		if existing, ok := already.ExistingCollector.(*Metrics); ok {
+			return existing, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prommetrics: %w", err)
+	}
+	return m, nil
+}
+
+func build(cfg config) *Metrics {
+	m := &Metrics{cfg: cfg, born: time.Now()}
+	m.local.figures, m.local.sum = budgetFigures, addStats
+	m.fleet.figures, m.fleet.sum = fleetFigures, addFleetStats
+	m.services.limit = cfg.maxServices
+	m.services.make = func(label string) *service { return &service{label: label} }
+	m.client = m.newClientVecs()
+	m.server = m.newServerSeries()
+	m.changes = m.counters("breaker_transitions_total",
+		"State changes of circuits, since the start of the process.", "service", "from", "to")
+	for _, name := range cfg.services {
+		m.clientSeries(m.services.reserve(name))
+	}
+	return m
+}
+
+// Describe is for the registry.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, v := range m.vecs {
+		v.Describe(ch)
+	}
+	ch <- breakerState
+	for _, f := range budgetFigures {
+		ch <- f.desc
+	}
+	for _, f := range fleetFigures {
+		ch <- f.desc
+	}
+}
+
+// Collect is for the registry.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, v := range m.vecs {
+		v.Collect(ch)
+	}
+	m.collectBreakers(ch)
+	m.collectBudgets(ch)
+}
+
+const namespace = "evenkeel"
+
+func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.vecs = append(m.vecs, v)
+	return v
+}
+
+func (m *Metrics) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	m.vecs = append(m.vecs, g)
+	return g
+}
+
+// durations returns a histogram of seconds.
+func (m *Metrics) durations(name, help string, labels ...string) *prometheus.HistogramVec {
+	opts := prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: m.cfg.buckets}
+	if m.cfg.native {
+		opts.NativeHistogramBucketFactor = 1.1
+		opts.NativeHistogramMaxBucketNumber = 160
+		opts.NativeHistogramMinResetDuration = time.Hour
+	}
+	v := prometheus.NewHistogramVec(opts, labels)
+	m.vecs = append(m.vecs, v)
+	return v
+}

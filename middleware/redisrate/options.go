@@ -1,0 +1,65 @@
+package redisrate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// An Option changes what [New] builds.
+type Option func(*config)
+
+type config struct {
+	prefix  string
+	timeout time.Duration
+	pause   time.Duration
+	maxKeys int
+	onError func(error)
+}
+
+func defaults() config {
+	return config{prefix: "evenkeel:rate:", timeout: 50 * time.Millisecond, pause: time.Second}
+}
+
+func (c *config) validate() error {
+	var errs []error
+	if c.timeout <= 0 {
+		errs = append(errs, fmt.Errorf("redisrate: WithTimeout(%v): want a positive duration", c.timeout))
+	}
+	if c.pause <= 0 {
+		errs = append(errs, fmt.Errorf("redisrate: WithPause(%v): want a positive duration", c.pause))
+	}
+	if c.maxKeys < 0 {
+		errs = append(errs, fmt.Errorf("redisrate: WithMaxKeys(%d): want at least 1, or 0 for the default", c.maxKeys))
+	}
+	return errors.Join(errs...)
+}
+
+// WithPrefix sets what the keys in Redis begin with. Limiters with different
+// quotas need different prefixes. The default is "evenkeel:rate:".
+func WithPrefix(prefix string) Option {
+	return func(c *config) { c.prefix = prefix }
+}
+
+// WithTimeout sets how long a request waits for Redis. The default is 50 ms.
+func WithTimeout(d time.Duration) Option {
+	return func(c *config) { c.timeout = d }
+}
+
+// WithPause sets how long Redis is left alone after it failed to answer. The
+// default is 1 s.
+func WithPause(d time.Duration) Option {
+	return func(c *config) { c.pause = d }
+}
+
+// WithMaxKeys bounds how many keys are kept here, for when Redis is away. The
+// default is that of [middleware.NewLocal].
+func WithMaxKeys(n int) Option {
+	return func(c *config) { c.maxKeys = n }
+}
+
+// WithOnError sets what is told when Redis failed to answer, which is at most
+// once per pause and request under way. The default is nothing.
+func WithOnError(f func(error)) Option {
+	return func(c *config) { c.onError = f }
+}

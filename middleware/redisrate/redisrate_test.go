@@ -1,0 +1,218 @@
+package redisrate_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/redisrate"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var hourly = middleware.Quota{Requests: 5, Per: time.Hour}
+
+func limiter(t testing.TB, addr string, q middleware.Quota, opts ...redisrate.Option) *redisrate.Limiter {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: addr, DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	// A generous timeout: only the tests of an absent Redis want to see it pass.
+	l, err := redisrate.New(client, q, append([]redisrate.Option{redisrate.WithTimeout(10 * time.Second)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// servers are an embedded Redis and, where there is one, a real one.
+func servers(t *testing.T, f func(t *testing.T, addr string)) {
+	t.Run("embedded", func(t *testing.T) { f(t, miniredis.RunT(t).Addr()) })
+	t.Run("real", func(t *testing.T) {
+		path, err := exec.LookPath("redis-server")
+		if err != nil {
+			if os.Getenv("EVENKEEL_REDIS") == "required" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		_, port, _ := net.SplitHostPort(addr)
+		cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		for end := time.Now().Add(10 * time.Second); client.Ping(t.Context()).Err() != nil; {
+			if time.Now().After(end) {
+				t.Fatal("redis-server does not answer")
+			}
+		}
+		f(t, addr)
+	})
+}
+
+func TestInstancesShareAQuota(t *testing.T) {
+	servers(t, func(t *testing.T, addr string) {
+		one, other := limiter(t, addr, hourly), limiter(t, addr, hourly)
+		for i := range 5 {
+			l := one
+			if i%2 == 1 {
+				l = other
+			}
+			if g := l.Take(t.Context(), "k"); !g.OK || g.Remaining != 4-i || g.RetryIn != 0 || g.Reset <= 0 {
+				t.Errorf("request %d: %+v, want it granted and %d left", i, g, 4-i)
+			}
+		}
+		for _, l := range []*redisrate.Limiter{one, other} {
+			if g := l.Take(t.Context(), "k"); g.OK || g.RetryIn <= 0 || g.RetryIn > 12*time.Minute || g.Remaining != 0 {
+				t.Errorf("over the quota: %+v, want it refused for at most 12 minutes", g)
+			}
+		}
+		if g := one.Take(t.Context(), "another"); !g.OK {
+			t.Errorf("another key: %+v", g)
+		}
+	})
+}
+
+func TestGrantsNeverExceedTheQuota(t *testing.T) {
+	servers(t, func(t *testing.T, addr string) {
+		q := middleware.Quota{Requests: 50, Per: 24 * time.Hour}
+		var granted atomic.Int64
+		var wg sync.WaitGroup
+		for range 4 {
+			l := limiter(t, addr, q)
+			for range 4 {
+				wg.Go(func() {
+					for range 25 {
+						if l.Take(t.Context(), "k").OK {
+							granted.Add(1)
+						}
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if granted.Load() != 50 {
+			t.Errorf("%d granted, want 50", granted.Load())
+		}
+	})
+}
+
+func TestStoredNumber(t *testing.T) {
+	srv := miniredis.RunT(t)
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	srv.SetTime(now)
+	l := limiter(t, srv.Addr(), hourly, redisrate.WithPrefix("p:"))
+	l.Take(t.Context(), "k")
+	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(12*time.Minute).UnixMicro()) || srv.TTL("p:k") != 12*time.Minute {
+		t.Errorf("stored %s for %v", got, srv.TTL("p:k"))
+	}
+	// The clock is set back, or the number is from one that was ahead.
+	srv.SetTime(now.Add(-48 * time.Hour))
+	if g := l.Take(t.Context(), "k"); g.OK || g.RetryIn != 12*time.Minute {
+		t.Errorf("after the clock was set back: %+v, want to wait for one interval", g)
+	}
+	srv.Set("p:k", "nonsense")
+	if g := l.Take(t.Context(), "k"); !g.OK || g.Remaining != 4 {
+		t.Errorf("over nonsense: %+v, want a whole quota", g)
+	}
+}
+
+// Without Redis each instance counts for itself, and asks again now and then.
+func TestRedisAway(t *testing.T) {
+	srv := miniredis.RunT(t)
+	var failures atomic.Int64
+	l := limiter(t, srv.Addr(), hourly, redisrate.WithPause(time.Nanosecond), redisrate.WithOnError(func(err error) {
+		if failures.Add(1); !strings.HasPrefix(err.Error(), "redisrate: ") {
+			t.Errorf("error %q", err)
+		}
+	}))
+	srv.SetError("LOADING Redis is loading the dataset in memory")
+	for i := range 5 {
+		if g := l.Take(t.Context(), "k"); !g.OK || g.Remaining != 4-i {
+			t.Errorf("request %d without Redis: %+v", i, g)
+		}
+	}
+	if g := l.Take(t.Context(), "k"); g.OK {
+		t.Error("a sixth request was granted")
+	}
+	if failures.Load() == 0 {
+		t.Error("nobody was told")
+	}
+	srv.SetError("")
+	l.Take(t.Context(), "other")
+	if !srv.Exists("evenkeel:rate:other") {
+		t.Error("Redis is not asked again")
+	}
+}
+
+func TestRedisLeftAlone(t *testing.T) {
+	srv := miniredis.RunT(t)
+	failures := 0
+	l := limiter(t, srv.Addr(), middleware.Quota{Requests: 1000, Per: time.Hour}, redisrate.WithPause(time.Hour), redisrate.WithOnError(func(error) { failures++ }))
+	srv.SetError("down")
+	for range 100 {
+		l.Take(t.Context(), "k")
+	}
+	if failures != 1 {
+		t.Errorf("%d calls to a Redis that is down, want 1", failures)
+	}
+}
+
+// A Redis that accepts connections and says nothing, and a client that does not
+// heed contexts: requests are answered, and nothing is left behind.
+func TestRedisHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	lim := limiter(t, l.Addr().String(), middleware.Quota{Requests: 5000, Per: time.Hour}, redisrate.WithTimeout(time.Millisecond))
+	var wg sync.WaitGroup
+	for range 2000 {
+		wg.Go(func() {
+			if !lim.Take(t.Context(), "k").OK {
+				t.Error("refused")
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The request's own end says nothing about Redis.
+func TestClientGone(t *testing.T) {
+	srv := miniredis.RunT(t)
+	l := limiter(t, srv.Addr(), hourly, redisrate.WithOnError(func(err error) { t.Error(err) }))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if g := l.Take(ctx, "k"); !g.OK || !srv.Exists("evenkeel:rate:k") {
+		t.Errorf("%+v", g)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	_, err := redisrate.New(nil, middleware.Quota{}, nil, redisrate.WithTimeout(0), redisrate.WithPause(-1), redisrate.WithMaxKeys(-1))
+	for _, want := range []string{"WithTimeout(0s)", "WithPause(-1ns)", "WithMaxKeys(-1)", "want a client", "Requests 0"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+var errBusy = errors.New("busy")
+
+// steady waits exactly d between attempts.
+func steady(d time.Duration) transport.Option {
+	return transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { return d })
+}
+
+// Every way in which Do ends, as the error and the events tell it.
+func TestDo(t *testing.T) {
+	late := 10 * time.Second
+	for _, tt := range []struct {
+		name     string
+		policy   transport.Policy
+		opts     []transport.DoOption
+		deadline time.Duration
+		op       func(ctx context.Context, attempt int) error
+		attempts int
+		waited   time.Duration
+		stop     transport.StopReason
+	}{
+		{name: "at once", op: func(context.Context, int) error { return nil }, attempts: 1, stop: transport.StopSucceeded},
+		{name: "in the end", op: func(_ context.Context, n int) error {
+			if n < 3 {
+				return errBusy
+			}
+			return nil
+		}, attempts: 3, waited: 2 * time.Second, stop: transport.StopSucceeded},
+		{name: "never", op: func(context.Context, int) error { return errBusy }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
+		{name: "four attempts", policy: transport.Policy{MaxAttempts: 4}, op: func(context.Context, int) error { return errBusy }, attempts: 4, waited: 3 * time.Second, stop: transport.StopAttempts},
+		{name: "retries off", policy: transport.Policy{MaxAttempts: 1}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled},
+		{name: "permanent", op: func(context.Context, int) error { return fmt.Errorf("op: %w", transport.Permanent(errBusy)) }, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "permanent under a wait", op: func(context.Context, int) error {
+			return transport.RetryAfter(transport.Permanent(errBusy), time.Second)
+		}, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "a wait at the limit", policy: transport.Policy{MaxRetryAfter: late, BaseDelay: 1}, op: func(_ context.Context, n int) error {
+			if n == 1 {
+				return transport.RetryAfter(errBusy, late)
+			}
+			return nil
+		}, attempts: 2, waited: late, stop: transport.StopSucceeded},
+		{name: "a wait over the limit", policy: transport.Policy{MaxRetryAfter: late}, op: func(context.Context, int) error { return transport.RetryAfter(errBusy, late+1) }, attempts: 1, stop: transport.StopRetryAfter},
+		{name: "a wait past the deadline", deadline: 5 * time.Second, op: func(context.Context, int) error { return transport.RetryAfter(errBusy, 6*time.Second) }, attempts: 1, stop: transport.StopDeadline},
+		{name: "a backoff past the deadline", deadline: 1500 * time.Millisecond, op: func(context.Context, int) error { return errBusy }, attempts: 2, waited: time.Second, stop: transport.StopDeadline},
+		{name: "no budget", opts: []transport.DoOption{transport.WithBudget(func(string) budget.Budget { return &denied{} })}, op: func(context.Context, int) error { return errBusy }, attempts: 1, waited: time.Second, stop: transport.StopBudget},
+		{name: "a nil budget", opts: []transport.DoOption{transport.WithBudget(func(string) budget.Budget { return nil })}, op: func(context.Context, int) error { return errBusy }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
+		{name: "a dry run", opts: []transport.DoOption{transport.WithDryRun()}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled},
+		{name: "attempts that time out", policy: transport.Policy{AttemptTimeout: time.Second}, op: func(ctx context.Context, _ int) error { <-ctx.Done(); return errors.Join(errBusy, ctx.Err()) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
+		{name: "permanent, and timed out", policy: transport.Policy{AttemptTimeout: time.Second}, op: func(ctx context.Context, _ int) error {
+			<-ctx.Done()
+			return transport.Permanent(errors.Join(errBusy, ctx.Err()))
+		}, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "a cancellation of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.Canceled) }, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "a timeout of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.DeadlineExceeded) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := headers.WithService(t.Context(), "db")
+				if tt.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				var calls []transport.Call
+				var attempts []transport.AttemptEvent
+				var seen []int
+				opts := append([]transport.DoOption{steady(time.Second), transport.WithObserver(transport.Observer{
+					OnCall:    func(_ context.Context, c transport.Call) { calls = append(calls, c) },
+					OnAttempt: func(_ context.Context, e transport.AttemptEvent) { attempts = append(attempts, e) },
+				})}, tt.opts...)
+				v, err := transport.Do(ctx, tt.policy, func(ctx context.Context) (string, error) {
+					seen = append(seen, transport.Attempt(ctx))
+					return "partial", tt.op(ctx, len(seen))
+				}, opts...)
+				if tt.stop == transport.StopSucceeded {
+					if v != "partial" || err != nil {
+						t.Errorf("got %q, %v; want the value", v, err)
+					}
+				} else {
+					var e *transport.Error
+					if v != "" || !errors.As(err, &e) || !errors.Is(err, errBusy) || e.Attempts != tt.attempts || e.Stop != tt.stop {
+						t.Errorf("got %q, %v; want no value, busy, %d attempts and %s", v, err, tt.attempts, tt.stop)
+					}
+				}
+				if len(calls) != 1 || calls[0].Attempts != tt.attempts || calls[0].Stop != tt.stop || calls[0].Service != "db" || calls[0].Method != "" {
+					t.Errorf("OnCall saw %+v, want once db with %d attempts and %s", calls, tt.attempts, tt.stop)
+				}
+				if len(calls) == 1 && (calls[0].Waited < tt.waited || calls[0].Waited > tt.waited+late/4) {
+					t.Errorf("waited %v, want %v", calls[0].Waited, tt.waited)
+				}
+				if calls[0].WouldRetry != (tt.name == "a dry run") {
+					t.Errorf("WouldRetry = %v", calls[0].WouldRetry)
+				}
+				if len(seen) != tt.attempts || len(attempts) != tt.attempts || !slices.IsSorted(seen) || seen[0] != 1 {
+					t.Errorf("attempts %v and %d events, want 1 to %d", seen, len(attempts), tt.attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestDoTimeoutIsATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := transport.Do(t.Context(), transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		})
+		var timeout interface{ Timeout() bool }
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("%v is no timeout", err)
+		}
+	})
+}
+
+// The caller may leave at any moment: inside the operation, in the wait, and
+// in the wait that comes before a refused budget is asked again.
+func TestDoCancelledAtEachPoint(t *testing.T) {
+	cause := errors.New("user left")
+	for _, at := range []time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond, 2500 * time.Millisecond, 3500 * time.Millisecond} {
+		for _, refuse := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				timer := time.AfterFunc(at, func() { cancel(cause) })
+				defer timer.Stop()
+				purse := &purse{refuse: refuse}
+				attempts := 0
+				_, err := transport.Do(ctx, transport.Policy{MaxAttempts: 10}, func(ctx context.Context) (int, error) {
+					attempts++
+					select { // each takes a second
+					case <-time.After(time.Second):
+						return 0, errBusy
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+				}, steady(time.Second), transport.WithBudget(func(string) budget.Budget { return purse }))
+				var e *transport.Error
+				if !errors.As(err, &e) {
+					t.Fatalf("at %v: %v", at, err)
+				}
+				want := transport.StopCancelled
+				if refuse && at > 2*time.Second {
+					want = transport.StopBudget
+				}
+				if e.Stop != want || e.Attempts != attempts {
+					t.Errorf("cancelled at %v, budget refusing %v: %v; want %s after %d attempts", at, refuse, err, want, attempts)
+				}
+				waiting := at > time.Second && at < 2*time.Second || at > 3*time.Second
+				if want == transport.StopCancelled && waiting && (!errors.Is(err, cause) || !errors.Is(err, errBusy) || !errors.Is(err, context.Canceled)) {
+					t.Errorf("cancelled at %v: %v lacks the cause or the last error", at, err)
+				}
+				if paid := purse.withdrawn - purse.refunded; paid != attempts-1 {
+					t.Errorf("cancelled at %v, budget refusing %v: paid for %d attempts, %d were repeated", at, refuse, paid, attempts-1)
+				}
+			})
+		}
+	}
+}
+
+// purse counts what goes out and what comes back.
+type purse struct {
+	refuse                               bool
+	asked, deposits, withdrawn, refunded int
+	refuseFirst                          bool // the first time it is asked for an attempt, not the second
+	onWithdraw                           func()
+}
+
+func (p *purse) Deposit() { p.deposits++ }
+func (p *purse) Refund()  { p.refunded++ }
+func (p *purse) Withdraw() bool {
+	p.asked++
+	if p.onWithdraw != nil {
+		p.onWithdraw()
+	}
+	if p.refuse || p.refuseFirst && p.asked%2 == 1 {
+		return false
+	}
+	p.withdrawn++
+	return true
+}
+
+func TestDoPanicPassesAndIsTold(t *testing.T) {
+	var calls, attempts int
+	defer func() {
+		if p := recover(); p != "boom" {
+			t.Errorf("recovered %v, want the panic of the operation", p)
+		}
+		if calls != 1 || attempts != 1 {
+			t.Errorf("%d calls and %d attempts told, want one each", calls, attempts)
+		}
+	}()
+	transport.Do(t.Context(), transport.Policy{AttemptTimeout: time.Hour}, func(context.Context) (int, error) { panic("boom") },
+		transport.WithObserver(transport.Observer{
+			OnCall: func(_ context.Context, c transport.Call) {
+				calls++
+				if c.Err == nil || c.Stop != transport.StopNotRetryable {
+					t.Errorf("OnCall saw %+v, want an error", c)
+				}
+			},
+			OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
+				attempts++
+				if e.Err == nil {
+					t.Errorf("OnAttempt saw %+v, want an error", e)
+				}
+			},
+		}))
+}
+
+func TestDoRefusesWhatDoesNotFit(t *testing.T) {
+	pass := func(next http.RoundTripper) http.RoundTripper { return next }
+	_, err := transport.Do(t.Context(), transport.Policy{MaxAttempts: -1, BaseDelay: -1}, func(context.Context) (int, error) {
+		t.Error("the operation ran")
+		return 0, nil
+	},
+		transport.WithPolicy(transport.Policy{}),
+		transport.WithServicePolicy("a", transport.Policy{}),
+		transport.WithServiceName(func(*http.Request) string { return "" }),
+		transport.WithCheckRetry(func(context.Context, *http.Response, error) (bool, error) { return false, nil }),
+		transport.WithBreaker(pass),
+		transport.WithIdempotencyKeys(),
+		transport.WithCallLayer(pass),
+		transport.WithAttemptLayer(pass),
+	)
+	if err == nil {
+		t.Fatal("Do took options that it cannot honour")
+	}
+	for _, want := range []string{
+		"transport: Do: ", "Policy.MaxAttempts -1", "Policy.BaseDelay -1ns", "WithPolicy applies", "WithServicePolicy applies",
+		"WithServiceName applies", "WithCheckRetry applies", "WithBreaker applies", "WithIdempotencyKeys applies",
+		"WithCallLayer applies", "WithAttemptLayer applies",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestMarkedErrorsOfNilAreNil(t *testing.T) {
+	if transport.Permanent(nil) != nil || transport.RetryAfter(nil, time.Second) != nil {
+		t.Error("a nil error was marked")
+	}
+	if got := transport.RetryAfter(errBusy, -time.Second).Error(); got != "busy" {
+		t.Errorf("a marked error reads %q, want the error's own text", got)
+	}
+}
+
+// An attempt layer may say when to come back, in the error of its own.
+func TestRetryAfterOfALayer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{answers: []answer{{err: transport.RetryAfter(errBusy, 8*time.Second)}, {status: 200}}}
+		resp, err := build(t, base).RoundTrip(get(t, t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _ := transport.CallOf(resp); call.Waited < 8*time.Second || call.Waited > 10*time.Second {
+			t.Errorf("waited %v, want the 8s asked for and up to a quarter more", call.Waited)
+		}
+	})
+}

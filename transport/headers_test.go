@@ -1,0 +1,194 @@
+package transport_test
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+func TestRetryAttemptTellsAttemptMaximumAndCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{answers: statuses(503)}
+		rt := build(t, base, unlimited(), transport.WithPolicy(transport.Policy{MaxAttempts: 4}))
+		for range 2 {
+			if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ids := map[string]int{}
+		for i, req := range base.seen {
+			n := i%4 + 1
+			value, sent := req.Header["Retry-Attempt"]
+			if n == 1 {
+				if sent {
+					t.Errorf("attempt 1 announces %q, want nothing", value)
+				}
+				continue
+			}
+			a, ok := headers.ParseAttempt(strings.Join(value, ","))
+			if !ok || a.N != n || a.Max != 4 || a.ID == "" {
+				t.Errorf("attempt %d announces %q, want its number, max=4 and an id", n, value)
+			}
+			ids[a.ID]++
+		}
+		if len(ids) != 2 || slices.ContainsFunc(slices.Collect(maps.Values(ids)), func(n int) bool { return n != 3 }) {
+			t.Errorf("ids of two calls = %v, want two, on 3 attempts each", ids)
+		}
+	})
+}
+
+func TestRequestTimeoutIsWhatIsLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		deadline time.Duration
+		limit    time.Duration
+		takes    time.Duration // each attempt
+		want     []string      // "" for no header
+	}{
+		{"neither", 0, 0, 0, []string{"", "", ""}},
+		{"attempt timeout", 0, 700 * time.Millisecond, 100 * time.Millisecond, []string{"700", "700", "700"}},
+		{"deadline", 10 * time.Second, 0, time.Second, []string{"10000", "8000", "6000"}},
+		{"deadline beyond the attempt timeout", 10 * time.Second, 2 * time.Second, time.Second, []string{"2000", "2000", "2000"}},
+		{"deadline before the attempt timeout", 5 * time.Second, 2 * time.Second, time.Second, []string{"2000", "2000", "1000"}},
+		{"less than a millisecond", 300 * time.Microsecond, 0, 0, []string{"1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if tt.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				var got []string
+				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					got = append(got, req.Header.Get("Request-Timeout-Ms"))
+					time.Sleep(tt.takes)
+					return &http.Response{StatusCode: 503, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+				})
+				rt := build(t, base, unlimited(),
+					transport.WithPolicy(transport.Policy{AttemptTimeout: tt.limit}),
+					transport.WithBackoff(func(lo, hi time.Duration, n int, resp *http.Response) time.Duration { return time.Second }))
+				if _, err := rt.RoundTrip(get(t, ctx)); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("Request-Timeout-Ms = %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestIdempotencyKeyOncePerCall(t *testing.T) {
+	for _, method := range []string{"POST", "PATCH", "PUT", "GET", "DELETE", ""} {
+		synctest.Test(t, func(t *testing.T) {
+			base := &script{answers: statuses(503)}
+			rt := build(t, base, unlimited(), transport.WithIdempotencyKeys())
+			keys := map[string]int{}
+			for range 2 {
+				req := get(t, t.Context())
+				req.Method = method
+				if _, err := rt.RoundTrip(req); err != nil {
+					t.Fatal(err)
+				}
+				if len(req.Header) != 0 {
+					t.Errorf("%s: the caller's header is now %v", method, req.Header)
+				}
+			}
+			for _, req := range base.seen {
+				if v, ok := req.Header["Idempotency-Key"]; ok {
+					key, ok := headers.ParseIdempotencyKey(strings.Join(v, ","))
+					if !ok || len(key) < 16 || v[0] != strconv.Quote(key) {
+						t.Errorf("%s: key %q, want a quoted string of some length", method, v)
+					}
+					keys[key]++
+				}
+			}
+			want := 0
+			if method == "POST" || method == "PATCH" {
+				want = 2
+			}
+			if len(keys) != want || len(base.seen) != 6 {
+				t.Errorf("%q: keys %v over %d attempts, want %d keys over 6", method, keys, len(base.seen), want)
+			}
+			for key, n := range keys {
+				if n != 3 {
+					t.Errorf("%s: key %s on %d attempts, want all 3 of its call", method, key, n)
+				}
+			}
+		})
+	}
+}
+
+// What the caller set stays, whatever it is; and the map that it is in is
+// never written.
+func TestCallersHeadersStay(t *testing.T) {
+	for _, own := range []http.Header{
+		{},
+		{"Retry-Attempt": {"7"}},
+		{"Retry-Attempt": nil},
+		{"Request-Timeout-Ms": {"12"}, "Retry-Attempt": {"1", "2"}},
+		{"Idempotency-Key": {"mine"}},
+		{"Idempotency-Key": {}}, // as net/http has it: safe to repeat, and no key sent
+		{"X-Idempotency-Key": {"mine"}, "Accept": {"a", "b"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			base := &script{answers: statuses(503)}
+			rt := build(t, base, unlimited(), transport.WithIdempotencyKeys(), transport.WithPolicy(transport.Policy{AttemptTimeout: time.Second}))
+			req := get(t, ctx)
+			req.Method, req.Header = "POST", own.Clone()
+			before := *req
+			if _, err := rt.RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.EqualFunc(req.Header, own, slices.Equal) || req.Method != before.Method || req.Body != before.Body || req.Context() != ctx {
+				t.Errorf("the caller's request changed: header %v, want %v", req.Header, own)
+			}
+			if len(base.seen) != 3 {
+				t.Fatalf("%v: %d attempts, want 3", own, len(base.seen))
+			}
+			for i, sent := range base.seen {
+				for name, want := range own {
+					if got := sent.Header[name]; !slices.Equal(got, want) {
+						t.Errorf("attempt %d sends %s %q, want the caller's %q", i+1, name, got, want)
+					}
+				}
+				_, other := own["X-Idempotency-Key"]
+				if _, has := sent.Header["Idempotency-Key"]; has == other {
+					t.Errorf("attempt %d of %v has an Idempotency-Key: %v", i+1, own, has)
+				}
+			}
+		})
+	}
+}
+
+// Values of one attempt must not show up in the headers of another.
+func TestAttemptsDoNotShareHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{answers: statuses(503)}
+		rt := build(t, base, unlimited())
+		if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, req := range base.seen {
+			v, _, _ := strings.Cut(req.Header.Get("Retry-Attempt"), ";")
+			got = append(got, v)
+		}
+		if want := []string{"", "2", "3"}; !slices.Equal(got, want) {
+			t.Errorf("after the call the attempts hold %q, want %q", got, want)
+		}
+	})
+}

@@ -1,0 +1,36 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// hopStop returns why a call that is made for an inbound request is not
+// repeated, and "" if it may be. Retries at several hops of a chain multiply:
+// where the client above is retrying, or a server below has said for this
+// request that there is no point in it, they are left to the others.
+func hopStop(ctx context.Context) StopReason {
+	hop := headers.HopOf(ctx)
+	switch {
+	case hop.SaidNo():
+		return StopServerSaidNo
+	case hop.Retried():
+		return StopDisabled
+	}
+	return ""
+}
+
+// passUp notes in the hop of the inbound request that no retry helps against
+// the failure of this call: the server below said so, or the retries that there
+// are have been made here and another one above would multiply them.
+func passUp(ctx context.Context, resp *http.Response, stop StopReason) {
+	if resp != nil && resp.StatusCode < 400 {
+		return
+	}
+	switch stop {
+	case StopServerSaidNo, StopAttempts, StopBudget:
+		headers.HopOf(ctx).SayNo()
+	}
+}

@@ -1,0 +1,90 @@
+package transport_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// Layers and hooks of users may panic. It passes through, and nothing is left
+// open or untold.
+func TestPanicsLeakNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		opts     []transport.Option
+		base     http.RoundTripper
+		answered int
+	}{
+		{name: "the base", base: transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) { panic("boom") })},
+		{name: "the service name", opts: []transport.Option{transport.WithServiceName(func(*http.Request) string { panic("boom") })}},
+		{name: "the budget's func", opts: []transport.Option{transport.WithBudget(func(string) budget.Budget { panic("boom") })}},
+		{name: "a withdrawal", opts: []transport.Option{(&purse{onWithdraw: func() { panic("boom") }}).option()}, answered: 1},
+		{name: "CheckRetry", opts: []transport.Option{transport.WithCheckRetry(func(context.Context, *http.Response, error) (bool, error) { panic("boom") })}, answered: 1},
+		{name: "the backoff", opts: []transport.Option{transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { panic("boom") })}, answered: 1},
+		{name: "OnAttempt", opts: []transport.Option{transport.WithObserver(transport.Observer{OnAttempt: func(context.Context, transport.AttemptEvent) { panic("boom") }})}, answered: 1},
+		{name: "an attempt layer", opts: []transport.Option{transport.WithAttemptLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("boom") }))}},
+		{name: "the second attempt", opts: []transport.Option{transport.WithAttemptLayer(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			if transport.Attempt(req.Context()) == 2 {
+				panic("boom")
+			}
+			return next.RoundTrip(req)
+		}))}, answered: 1},
+	} {
+		for _, rewindable := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, ", GetBody ", rewindable), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var told told
+					answers := &bodies{codes: []int{503}}
+					base := tt.base
+					if base == nil {
+						base = answers
+					}
+					var made []*source
+					req := put(t, nil)
+					fresh := func() (io.ReadCloser, error) {
+						made = append(made, &source{Reader: strings.NewReader("hello")})
+						return made[len(made)-1], nil
+					}
+					req.Body, _ = fresh()
+					if rewindable {
+						req.GetBody = fresh
+					}
+					p := &purse{}
+					rt := build(t, base, append([]transport.Option{p.option(), told.option()}, tt.opts...)...)
+					func() {
+						defer func() {
+							if p := recover(); p != "boom" {
+								t.Errorf("recovered %v, want boom", p)
+							}
+						}()
+						rt.RoundTrip(req)
+					}()
+					if len(answers.made) != tt.answered {
+						t.Errorf("%d answers, want %d", len(answers.made), tt.answered)
+					}
+					for i, b := range answers.made {
+						if b.closes == 0 {
+							t.Errorf("answer %d is left open", i+1)
+						}
+					}
+					for i, b := range made {
+						if b.closes.Load() == 0 {
+							t.Errorf("request body %d is left open", i+1)
+						}
+					}
+					if len(told.calls) != 1 || told.calls[0].Err == nil || told.calls[0].Stop != transport.StopNotRetryable {
+						t.Errorf("OnCall saw %+v, want one failure", told.calls)
+					}
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,369 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/transport"
+	"go.uber.org/goleak"
+)
+
+// A server may answer early, while the body is still being sent. If that answer
+// is the one that is returned, the exchange goes on undisturbed.
+func TestEarlyAnswerWithoutARetryGoesOn(t *testing.T) {
+	got := make(chan error, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		c.EnableFullDuplex()
+		w.WriteHeader(http.StatusServiceUnavailable)
+		c.Flush()
+		b, err := io.ReadAll(r.Body)
+		got <- err
+		w.Write(b)
+	}))
+	defer srv.Close()
+	for name, opt := range map[string]transport.Option{
+		"budget":  transport.WithBudget(func(string) budget.Budget { return &denied{} }),
+		"dry run": transport.WithDryRun(),
+		"one":     transport.WithPolicy(transport.Policy{MaxAttempts: 1}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := io.Pipe()
+			req, err := http.NewRequestWithContext(t.Context(), "PUT", srv.URL, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := &http.Transport{}
+			defer base.CloseIdleConnections()
+			resp, err := build(t, base, transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}), opt).RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(to, "the rest"); err != nil {
+				t.Errorf("the base no longer reads the body: %v", err)
+			}
+			to.Close()
+			if err := <-got; err != nil {
+				t.Errorf("the server read the body with %v", err)
+			}
+			if b := text(t, resp); resp.StatusCode != 503 || b != "the rest" {
+				t.Errorf("got %d %q, want 503 and the rest", resp.StatusCode, b)
+			}
+		})
+	}
+}
+
+// granting refuses until it is asked again, and counts what is given back.
+type granting struct{ asked, refunds int }
+
+func (g *granting) Deposit()       {}
+func (g *granting) Withdraw() bool { g.asked++; return g.asked > 1 }
+func (g *granting) Refund()        { g.refunds++ }
+
+// While a refused retry waits for credit, the attempt in hand may send more of
+// the body than is kept. Then there is nothing to pay for any more.
+func TestBodyThatIsLostDuringTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := io.Pipe()
+		sent, sending := 0, make(chan int64, 1)
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			sent++
+			go func() {
+				defer req.Body.Close()
+				n, _ := io.Copy(io.Discard, req.Body)
+				sending <- n
+			}()
+			return &http.Response{StatusCode: 503, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("busy"))}, nil
+		})
+		b := new(granting)
+		rt := build(t, base, transport.WithBudget(func(string) budget.Budget { return b }),
+			transport.WithBackoff(func(low, _ time.Duration, _ int, _ *http.Response) time.Duration { return low }))
+		go func() {
+			time.Sleep(time.Millisecond) // within the wait
+			io.WriteString(to, strings.Repeat("x", 65<<10))
+			to.Close()
+		}()
+		resp, err := rt.RoundTrip(put(t, from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		call, _ := transport.CallOf(resp)
+		if got := text(t, resp); got != "busy" || call.Stop != transport.StopBody || sent != 1 {
+			t.Errorf("got %q after %d attempts, stopped by %q; want the first answer, stopped by body", got, sent, call.Stop)
+		}
+		if n := <-sending; n != 65<<10 || b.refunds != 1 {
+			t.Errorf("the attempt sent %d bytes and the budget got %d tokens back, want all and one", n, b.refunds)
+		}
+	})
+}
+
+// Each attempt has a body of its own, which is closed once, and the caller's
+// body is closed once whatever the way is that the call takes.
+func TestBodiesOfRetriedCallsAreClosedOnce(t *testing.T) {
+	broken := errors.New("connection reset")
+	type ending struct {
+		name    string
+		answers []answer
+		sent    int
+		opts    []transport.Option
+		ctx     func(context.Context) (context.Context, context.CancelFunc)
+	}
+	for _, end := range []ending{
+		{name: "success", answers: statuses(503, 503, 200), sent: 3},
+		{name: "statuses", answers: statuses(503), sent: 3},
+		{name: "errors", answers: []answer{{err: broken}}, sent: 3},
+		{name: "final", answers: statuses(503, 404), sent: 2},
+		{name: "a server that says no", answers: []answer{{status: 503}, {status: 503, header: head("X-Should-Retry", "false")}}, sent: 2},
+		{name: "no budget", answers: statuses(503), sent: 1, opts: []transport.Option{transport.WithBudget(func(string) budget.Budget { return &denied{} })}},
+		{name: "dry run", answers: statuses(503), sent: 1, opts: []transport.Option{transport.WithDryRun()}},
+		{name: "cancelled in the wait", answers: []answer{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		}},
+		{name: "a deadline before the wait", answers: []answer{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		}},
+		{name: "a panic in the second attempt", answers: []answer{{status: 503}, {status: -1}}, sent: 2},
+	} {
+		for _, rewind := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, GetBody %v", end.name, rewind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx := t.Context()
+					if end.ctx != nil {
+						var cancel context.CancelFunc
+						ctx, cancel = end.ctx(ctx)
+						defer cancel()
+					}
+					s := &script{answers: end.answers}
+					base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+						resp, err := s.RoundTrip(req)
+						if resp != nil && resp.StatusCode < 0 {
+							panic(http.ErrAbortHandler)
+						}
+						return resp, err
+					})
+					made := []*source{{Reader: strings.NewReader("hello")}}
+					req := put(t, made[0]).WithContext(ctx)
+					if rewind {
+						req.GetBody = func() (io.ReadCloser, error) {
+							made = append(made, &source{Reader: strings.NewReader("hello")})
+							return made[len(made)-1], nil
+						}
+					}
+					func() {
+						defer func() { recover() }()
+						opts := append([]transport.Option{unlimited()}, end.opts...)
+						if resp, err := build(t, base, opts...).RoundTrip(req); err == nil {
+							resp.Body.Close()
+						}
+					}()
+					if want := strings.Repeat("hello", end.sent); strings.Join(s.bodies, "") != want {
+						t.Errorf("sent %q, want hello %d times", s.bodies, end.sent)
+					}
+					for i, b := range made {
+						// After a panic nobody knows whether the base came to close it.
+						panicked := strings.Contains(end.name, "panic") && i == len(made)-1
+						if n := b.closes.Load(); n != 1 && !(panicked && n > 1) {
+							t.Errorf("body %d of %d was closed %d times, want once", i+1, len(made), n)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// On the wire too every attempt is framed as the caller asked.
+func TestFramingIsTheSameOnEveryAttempt(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		var mu sync.Mutex
+		var seen []string
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b, err := io.ReadAll(r.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, fmt.Sprintf("%d %v %q %v", r.ContentLength, r.TransferEncoding, b, err))
+			if len(seen) < 3 {
+				w.WriteHeader(503)
+			}
+		}))
+		chunked := "[chunked]"
+		if srv.EnableHTTP2 = http2; http2 {
+			srv.StartTLS()
+			chunked = "[]"
+		} else {
+			srv.Start()
+		}
+		rt := build(t, srv.Client().Transport, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))
+		for _, tt := range []struct {
+			length int64
+			rewind bool
+			want   string
+		}{
+			{5, true, `5 [] "hello" <nil>`},
+			{5, false, `5 [] "hello" <nil>`},
+			{-1, true, `-1 ` + chunked + ` "hello" <nil>`},
+			{-1, false, `-1 ` + chunked + ` "hello" <nil>`},
+		} {
+			seen = nil
+			req, err := http.NewRequestWithContext(t.Context(), "PUT", srv.URL, io.NopCloser(strings.NewReader("hello")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = tt.length
+			if tt.rewind {
+				req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("hello")), nil }
+			}
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if want := []string{tt.want, tt.want, tt.want}; fmt.Sprint(seen) != fmt.Sprint(want) {
+				t.Errorf("HTTP/2 %v, length %d, GetBody %v: the server saw %q, want %q", http2, tt.length, tt.rewind, seen, want)
+			}
+		}
+		srv.Close()
+	}
+}
+
+// dribble is a response body that notes what is done to it.
+type dribble struct {
+	left  int           // bytes
+	each  int           // at most so many at a time
+	pause time.Duration // before each
+	read  int
+	done  chan struct{}
+	close func()
+}
+
+func (d *dribble) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(d.pause):
+	case <-d.done:
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if d.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), d.each, d.left)
+	d.left -= n
+	d.read += n
+	return n, nil
+}
+
+func (d *dribble) Close() error { d.close(); return nil }
+
+// A response that is dropped is read to its end within 64 KiB and 50 ms, and
+// closed in any case.
+func TestDrain(t *testing.T) {
+	const forever = 1 << 40
+	for _, tt := range []struct {
+		name   string
+		length int64
+		body   dribble
+		read   [2]int // at least, at most
+		took   time.Duration
+	}{
+		{"empty", 0, dribble{}, [2]int{0, 0}, 0},
+		{"short", 5, dribble{left: 5, each: 5}, [2]int{5, 5}, 0},
+		{"64 KiB", -1, dribble{left: 64 << 10, each: 4096}, [2]int{64 << 10, 64 << 10}, 0},
+		{"64 KiB, announced", 64 << 10, dribble{left: 64 << 10, each: 4096}, [2]int{64 << 10, 64 << 10}, 0},
+		{"more than 64 KiB", -1, dribble{left: 1 << 20, each: 4096}, [2]int{64 << 10, 64<<10 + 1}, 0},
+		{"more than 64 KiB, announced", 1 << 20, dribble{left: 1 << 20, each: 4096}, [2]int{0, 0}, 0},
+		{"endless", -1, dribble{left: forever, each: 4096}, [2]int{64 << 10, 64<<10 + 1}, 0},
+		{"slow, but in time", -1, dribble{left: 4, each: 1, pause: 9 * time.Millisecond}, [2]int{4, 4}, 45 * time.Millisecond},
+		{"too slow", -1, dribble{left: forever, each: 1, pause: 9 * time.Millisecond}, [2]int{5, 5}, 50 * time.Millisecond},
+		{"stalled", -1, dribble{left: 1, each: 1, pause: time.Hour}, [2]int{0, 0}, 50 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := &tt.body
+				body.done = make(chan struct{})
+				body.close = sync.OnceFunc(func() { close(body.done) })
+				var first, second time.Time
+				base := transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) {
+					if first.IsZero() {
+						first = time.Now()
+						return &http.Response{StatusCode: 503, ContentLength: tt.length, Header: http.Header{}, Body: body}, nil
+					}
+					second = time.Now()
+					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+				})
+				resp, err := build(t, base, unlimited(), transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 })).RoundTrip(get(t, t.Context()))
+				if err != nil || resp.StatusCode != 200 {
+					t.Fatalf("got %v, %v; want 200", resp, err)
+				}
+				if body.read < tt.read[0] || body.read > tt.read[1] {
+					t.Errorf("read %d bytes, want %d to %d", body.read, tt.read[0], tt.read[1])
+				}
+				if took := second.Sub(first); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				select {
+				case <-body.done:
+				default:
+					t.Error("the body was not closed")
+				}
+			})
+		})
+	}
+}
+
+// Responses that are dropped give their connections back.
+func TestDroppedResponsesKeepTheConnection(t *testing.T) {
+	const calls = 300
+	for _, chunked := range []bool{false, true} {
+		var n, conns atomic.Int32
+		busy := []byte(strings.Repeat("x", 16<<10))
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%3 == 0 {
+				io.WriteString(w, "ok")
+				return
+			}
+			if !chunked {
+				w.Header().Set("Content-Length", fmt.Sprint(len(busy)))
+			}
+			w.WriteHeader(503)
+			w.Write(busy)
+		}))
+		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				conns.Add(1)
+			}
+		}
+		srv.Start()
+		before := goleak.IgnoreCurrent()
+		base := &http.Transport{}
+		client := &http.Client{Transport: build(t, base, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))}
+		for range calls {
+			resp, err := client.Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := text(t, resp); resp.StatusCode != 200 || got != "ok" {
+				t.Fatalf("got %d %q, want 200 ok", resp.StatusCode, got)
+			}
+		}
+		base.CloseIdleConnections()
+		if got := conns.Load(); got > 2 || n.Load() != 3*calls {
+			t.Errorf("chunked %v: %d calls in %d attempts used %d connections, want %d attempts and at most 2", chunked, calls, n.Load(), got, 3*calls)
+		}
+		srv.CloseClientConnections()
+		goleak.VerifyNone(t, before)
+		srv.Close()
+	}
+}

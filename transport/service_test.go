@@ -1,0 +1,163 @@
+package transport_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// Policies change while calls are under way; each call has one from start to
+// end.
+func TestSetPolicyLive(t *testing.T) {
+	rt := build(t, answeringAlways(503), unlimited())
+	set := func(n int) {
+		for _, service := range []string{"", "b"} {
+			if err := rt.SetPolicy(service, transport.Policy{MaxAttempts: n, BaseDelay: 1, MaxDelay: 1}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	set(1)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for n := 1; ; n = n%4 + 1 {
+				select {
+				case <-stop:
+					return
+				default:
+					set(n)
+				}
+			}
+		})
+	}
+	var callers sync.WaitGroup
+	for _, host := range []string{"a", "b"} {
+		callers.Go(func() {
+			for range 1000 {
+				req, _ := http.NewRequest("GET", "http://"+host+"/", nil)
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				call, _ := transport.CallOf(resp)
+				want := transport.StopAttempts
+				if call.Attempts == 1 {
+					want = transport.StopDisabled
+				}
+				if call.Attempts < 1 || call.Attempts > 4 || call.Stop != want {
+					t.Errorf("%+v is of no policy that was ever set", call)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	close(stop)
+	wg.Wait()
+}
+
+// answeringAlways is a base for several goroutines.
+func answeringAlways(code int) http.RoundTripper {
+	return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: code, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	})
+}
+
+func TestSetPolicyOfOneService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := build(t, answering(503), unlimited(), transport.WithServicePolicy("a", transport.Policy{MaxAttempts: 2}))
+		attempts := func(host string) int {
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+host+"/", nil)
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			call, _ := transport.CallOf(resp)
+			return call.Attempts
+		}
+		if a, b := attempts("a"), attempts("b"); a != 2 || b != 3 {
+			t.Errorf("a %d, b %d; want 2 and the default 3", a, b)
+		}
+		rt.SetPolicy("", transport.Policy{MaxAttempts: 5})
+		if a, b := attempts("A"), attempts("b"); a != 2 || b != 5 {
+			t.Errorf("a %d, b %d; want 2 of its own and 5", a, b)
+		}
+		rt.SetPolicy("b", transport.Policy{MaxAttempts: 1})
+		if err := rt.SetPolicy("b", transport.Policy{BaseDelay: -1}); err == nil {
+			t.Error("a policy that is not valid was taken")
+		}
+		if b := attempts("b"); b != 1 {
+			t.Errorf("b %d, want 1", b)
+		}
+	})
+}
+
+// The name of a service is all that budgets and events go by, so that a name
+// for many hosts makes one of them.
+func TestServiceName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		var told told
+		rt := build(t, answering(200), told.option(),
+			transport.WithBudget(func(service string) budget.Budget { asked = append(asked, service); return nil }),
+			transport.WithServiceName(func(req *http.Request) string {
+				if strings.HasSuffix(req.URL.Hostname(), ".cdn.test") {
+					return "cdn"
+				}
+				return ""
+			}))
+		for i := range 100 {
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", fmt.Sprintf("http://n%d.cdn.test/%d", i, i), nil)
+			if _, err := rt.RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://API.test:8080/", nil)
+		if _, err := rt.RoundTrip(req); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(asked)
+		if got := slices.Compact(asked); !slices.Equal(got, []string{"api.test:8080", "cdn"}) {
+			t.Errorf("services %q, want cdn and the one with the default name", got)
+		}
+		if told.calls[0].Service != "cdn" || told.attempts[100].Service != "api.test:8080" {
+			t.Errorf("events carry %q and %q", told.calls[0].Service, told.attempts[100].Service)
+		}
+	})
+}
+
+// A dial may go on in the background after its call is over, and asks its
+// context for the service then.
+func TestServiceIsReadAfterTheCall(t *testing.T) {
+	ask := make(chan struct{})
+	done := make(chan string)
+	base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+		if transport.Attempt(req.Context()) == 1 {
+			go func() {
+				<-ask
+				done <- headers.Service(req.Context())
+			}()
+			close(ask)
+		}
+		return answering(503)(req)
+	})
+	pass := layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) { return next.RoundTrip(req) })
+	rt := build(t, base, unlimited(), transport.WithCallLayer(pass), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))
+	if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got != "api.test" {
+		t.Errorf("service %q, want api.test", got)
+	}
+}
