@@ -138,3 +138,20 @@ func FuzzRateLimit(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPriority(f *testing.F) {
+	for _, s := range []string{"0", "4", "5", "499", "500", "-1", "99999999999999999999", " 3 ", "+3", "3.0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, name := range []string{"X-Failsafe-Priority", "X-Failsafe-Level"} {
+			p, ok := headers.PriorityOf(of(name + ": " + value))
+			if p < 0 || p > headers.MaxPriority || !ok && p != 0 {
+				t.Errorf("%s %q = %d, %v", name, value, p, ok)
+			}
+			if again, _ := headers.PriorityOf(of(name+": "+value, name+": 1")); again > max(p, 150) {
+				t.Errorf("%s %q given twice is %d, given once %d", name, value, again, p)
+			}
+		}
+	})
+}

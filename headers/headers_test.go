@@ -261,3 +261,39 @@ func TestParsersDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+func TestPriorityOf(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  int
+		ok    bool
+	}{
+		{nil, 0, false},
+		{[]string{"X-Failsafe-Priority: 0"}, 50, true},
+		{[]string{"X-Failsafe-Priority: 4"}, 450, true},
+		{[]string{"X-Failsafe-Priority: 5"}, 0, false},
+		{[]string{"X-Failsafe-Level: 499"}, 499, true},
+		{[]string{"X-Failsafe-Level: 500"}, 0, false},
+		{[]string{"X-Failsafe-Level: 7", "X-Failsafe-Priority: 4"}, 7, true},
+		{[]string{"X-Failsafe-Level: -1", "X-Failsafe-Priority: 4"}, 0, false},
+		{[]string{"X-Failsafe-Level: 1", "X-Failsafe-Level: 2"}, 0, false},
+	} {
+		if got, ok := headers.PriorityOf(of(tt.lines...)); got != tt.want || ok != tt.ok {
+			t.Errorf("%q: %d, %v; want %d, %v", tt.lines, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestHop(t *testing.T) {
+	var none *headers.Hop
+	none.SayNo()
+	if headers.HopOf(t.Context()) != nil || none.SaidNo() || none.Retried() {
+		t.Error("no hop knows something")
+	}
+	h := &headers.Hop{Attempt: 2}
+	ctx := headers.WithHop(t.Context(), h)
+	headers.HopOf(ctx).SayNo()
+	if !h.SaidNo() || !h.Retried() || (&headers.Hop{Attempt: 1}).Retried() {
+		t.Errorf("%v, %v", h.SaidNo(), h.Retried())
+	}
+}

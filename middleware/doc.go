@@ -3,7 +3,7 @@
 // handlers what clients say about attempt and deadline.
 //
 //	wrap, err := middleware.New(
-//		middleware.WithConcurrency(200),
+//		middleware.WithShedding(middleware.Shedding{}),
 //		middleware.WithAttempts(),
 //		middleware.WithDeadlines(middleware.Deadlines{Max: 10 * time.Second}),
 //	)
@@ -15,21 +15,64 @@
 // # What happens to a request
 //
 //	exempt?          WithExempt: straight to the handler
+//	drain            WithDrain: 503 and another instance, once the server shuts down
 //	attempt          WithAttempts: read, echoed in the response
-//	deadline         WithDeadlines: 504 if it has passed, else in the context
-//	concurrency      WithConcurrency: 503 if there is no room
-//	handler          a 429 or 503 of its own gets a Retry-After if it has none
+//	deadline         WithDeadlines: 504 if it has passed
+//	rate             WithRate: 429 if its client sends more than its quota
+//	room             WithShedding, WithConcurrency: into the handler, or into the queue, or 503
+//	queue            the deadline passes: 504; room: into the handler; no room in time: 503
+//	handler          with deadline and Info in the context
+//	response         a 429 or 503 of its own gets a Retry-After if it has none
 //
-// A request that is refused never reaches the handler, and its answer says so
-// by X-Should-Retry: true, on which a client may send even a POST again. Its
-// Retry-After is spread over seconds, so that the clients refused in one moment
-// do not come back in another.
+// A request that is refused never reaches the handler.
+//
+// # How much is too much
+//
+// WithShedding finds the limit. It measures how long requests take when the
+// handler is not loaded and how many it completes at most; the product, by
+// Little's law, is how many it takes to keep it busy, and what exceeds it some
+// times over would only wait inside it. Routes, by the Pattern of their
+// ServeMux, are measured each by itself, so that another mix of cheap and
+// expensive requests is not taken for load, nor is a dependency of some of them
+// that hangs. A second signal is how long goroutines wait for a processor.
+//
+// What finds no room waits in a queue, for as long as a burst may take but no
+// longer than its own deadline allows. Once the queue stands, which is to say
+// that its wait is no burst any more, the newest is served first and the others
+// are refused soon: their clients would have gone by the time that it was their
+// turn. Refused are, in this order, requests that have expired, retries, those
+// of low priority, and the rest.
+//
+// A slot is given back when the handler returns or panics, at its first Flush,
+// from which on it is a stream, and when it hijacks the connection.
+//
+// # When to come back
+//
+// A refusal says that it may be sent again whatever its method is
+// (X-Should-Retry: true), since it did not reach the handler, and when: each
+// client gets the next slot of a calendar (Retry-After and Retry-After-Ms), and
+// slots are as far apart as the handler can serve them beside its other load.
+// When the wait would be too long, or retries keep being refused, the answer is
+// not to come back at all (X-Should-Retry: false, which proxies see by
+// X-Envoy-Ratelimited and gRPC clients by their pushback).
+//
+// # In a chain of services
+//
+// The context of a request says to package transport what it needs to know for
+// calls that are made with it: how much time is left, which it announces to the
+// next server, and whether somebody above is retrying already, in which case it
+// leaves it to them. When a server below says not to retry, or the retries here
+// are used up, a failure of the handler carries it up as X-Should-Retry: false.
+// So a failure is retried at one place of a chain, where it happened, instead
+// of at each.
 //
 // # What clients say
 //
 // The headers of clients can only lower their own rank or shorten their own
-// time, so they are believed by default. WithTrust restricts that, for an edge
-// whose logs should not show the fancies of strangers.
+// time, so they are believed by default, and nonsense is as good as absent.
+// WithTrust restricts that, for an edge whose logs should not show the fancies
+// of strangers. The one that can raise a rank, [HeaderPriority], has to be
+// asked for.
 //
 // # The ResponseWriter
 //

@@ -321,7 +321,7 @@ func TestInformationalTrailersAndUpgrade(t *testing.T) {
 // Whatever handlers and clients do, every slot is free in the end and every
 // request is reported once.
 func TestSlotsAndEventsUnderChaos(t *testing.T) {
-	const limit, requests = 8, 100_000
+	const limit, requests = 8, 20_000
 	var events, panicked, shed atomic.Int64
 	wrap, err := middleware.New(middleware.WithConcurrency(limit), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{Max: time.Minute}),
 		middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 )
 
 var quiet = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -30,4 +31,13 @@ func (a *announcing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.ResponseWriter.(http.Hijacker).Hijack()
 	a.entered <- struct{}{}
 	return conn, rw, err
+}
+
+func hasAll(s string, parts ...string) bool {
+	for _, p := range parts {
+		if !strings.Contains(s, p) {
+			return false
+		}
+	}
+	return true
 }

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -408,13 +409,21 @@ func TestSlotIsReleased(t *testing.T) {
 			srv := httptest.NewServer(h)
 			srv.Config.ErrorLog = quiet
 			defer srv.Close()
+			client := srv.Client()
+			var held sync.WaitGroup
+			defer held.Wait()
 			defer stop()
-			go http.Get(srv.URL + "/held")
+			held.Go(func() {
+				if resp, err := client.Get(srv.URL + "/held"); err == nil {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			})
 			<-entered
 			if name == "abort" || name == "return" {
 				<-ended
 			}
-			resp, err := http.Get(srv.URL + "/other")
+			resp, err := client.Get(srv.URL + "/other")
 			if err != nil {
 				t.Fatal(err)
 			}

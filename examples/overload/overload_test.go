@@ -13,12 +13,15 @@ import (
 	"github.com/datapunk/evenkeel/middleware"
 )
 
-var long = flag.Bool("long", false, "run all scenarios in full, with ten seeds each")
+var (
+	long  = flag.Bool("long", false, "run all scenarios in full, which takes minutes")
+	seeds = flag.Int("seeds", 10, "how often -long runs each of them")
+)
 
 // size returns how often and for how long to run a scenario of some length.
-func size(phase time.Duration) (seeds int, length time.Duration) {
+func size(phase time.Duration) (runs int, length time.Duration) {
 	if *long {
-		return 10, 3 * phase
+		return *seeds, 2 * phase
 	}
 	return 1, phase
 }
@@ -95,12 +98,12 @@ func TestOverload(t *testing.T) {
 				if s.Capacity > 1000 {
 					phase = 2 * time.Second
 				}
-				seeds, phase := size(phase)
+				runs, phase := size(phase)
 				s := s.Overload(load, phase)
 				phase = s.Phases[0].For
 				end := 2*phase + s.Phases[2].For
 				var goodput, served, refused figures
-				for seed := range seeds {
+				for seed := range runs {
 					r := simulate(t, s, seed, shedding)
 					goodput = append(goodput, r.Goodput(phase, 2*phase))
 					served = append(served, r.Served(2*phase+2*time.Second, end))
@@ -143,10 +146,10 @@ func TestSteady(t *testing.T) {
 			if s.Capacity > 1000 {
 				length = 3 * time.Second
 			}
-			seeds, length := size(length)
+			runs, length := size(length)
 			s.Phases = []sim.Phase{{Load: .85, For: length}}
 			var refused figures
-			for seed := range seeds {
+			for seed := range runs {
 				refused = append(refused, simulate(t, s, seed, shedding).Refused(0, length))
 			}
 			refused.atMost(t, "refused at 85 % of the capacity", .01)
@@ -158,9 +161,9 @@ func TestSteady(t *testing.T) {
 func TestComingBack(t *testing.T) {
 	t.Run("burst", func(t *testing.T) {
 		t.Parallel()
-		seeds, _ := size(0)
+		runs, _ := size(0)
 		var served, peak figures
-		for seed := range seeds {
+		for seed := range runs {
 			s := sim.Wave()
 			at := s.Bursts[0].At
 			r := simulate(t, s, seed, shedding)
@@ -173,12 +176,12 @@ func TestComingBack(t *testing.T) {
 	t.Run("step", func(t *testing.T) {
 		t.Parallel()
 		const phase = 20 * time.Second
-		seeds, _ := size(0)
+		runs, _ := size(0)
 		for _, s := range sim.Backends()[:2] {
 			s := s.Overload(2, phase)
 			s.Obey = true
 			var attempts, goodput figures
-			for seed := range seeds {
+			for seed := range runs {
 				r := simulate(t, s, seed, shedding)
 				attempts = append(attempts, r.AttemptsPerCall(phase, 2*phase))
 				goodput = append(goodput, r.Goodput(phase, 2*phase))
@@ -217,9 +220,9 @@ func TestHoldOut(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			seeds, _ := size(0)
+			runs, _ := size(0)
 			var served, goodput, refused figures
-			for seed := range seeds {
+			for seed := range runs {
 				r := simulate(t, s, seed, shedding)
 				served = append(served, r.Served(sim.Change, r.Length))
 				goodput = append(goodput, r.Goodput(sim.Change, r.Length))
