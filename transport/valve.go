@@ -45,6 +45,7 @@ type valve struct {
 type epoch struct {
 	start               time.Duration
 	fast, slow, late    int
+	shed                int
 	answers             int
 	fastest             time.Duration
 	successes, finished int
@@ -132,7 +133,16 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slo
 	if e.answers++; e.answers == 1 || latency < e.fastest {
 		e.fastest = latency
 	}
-	if seen == sightAnswer {
+	switch seen {
+	case sightAnswer:
+		return false
+	case sightShed:
+		// The server keeps its own queue short, so it is not for its clients to
+		// do. It weighs as much as a timeout: a few refusals among many requests
+		// that go astray are no protection.
+		e.shed++
+		v.run = max(v.run-1, 0)
+		v.widen(1)
 		return false
 	}
 	e.successes++
@@ -178,7 +188,7 @@ func (v *valve) turn(now, t time.Duration) {
 		if v.standing >= 2 {
 			v.engage(now)
 		}
-	case e.fast == 0 && (stands || e.late > e.slow):
+	case e.fast == 0 && (stands || e.late > e.slow+e.shed):
 		v.window = max(v.window/2, shut)
 	}
 }
