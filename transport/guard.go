@@ -61,8 +61,12 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	v, start := l.valves.of(ctx.run.call.record.Service), l.clock()
 	limit := ctx.run.call.policy.AttemptTimeout
-	ahead, retryIn := v.enter(start, limit, ctx.number == 1)
+	first := ctx.number == 1
+	ahead, retryIn := v.enter(start, limit, first, first && !ctx.run.held)
 	if retryIn > 0 {
+		if first {
+			ctx.run.held = true
+		}
 		if req.Body != nil {
 			req.Body.Close()
 		}

@@ -67,9 +67,10 @@ func newValve(service string) *valve {
 	return v
 }
 
-// enter asks for one more in flight. It returns how many there are with it, or
-// in how long to ask again if there is no room.
-func (v *valve) enter(now, limit time.Duration, first bool) (n int64, retryIn time.Duration) {
+// enter asks for one more in flight: for the first attempt of a call or a later
+// one, of a call that is fresh or was held back before. It returns how many
+// there are with it, or in how long to ask again if there is no room.
+func (v *valve) enter(now, limit time.Duration, first, fresh bool) (n int64, retryIn time.Duration) {
 	n = v.inFlight.Add(1)
 	if n <= v.calm.Load() {
 		return n, 0
@@ -78,14 +79,14 @@ func (v *valve) enter(now, limit time.Duration, first bool) (n int64, retryIn ti
 	defer v.mu.Unlock()
 	t := v.scale(limit)
 	v.turn(now, t)
-	if v.admits(now, t, float64(n), first) {
+	if v.admits(now, t, float64(n), first, fresh) {
 		return n, 0
 	}
 	v.inFlight.Add(-1)
 	return 0, max(v.epoch.start+epochOf(t)-now, time.Millisecond)
 }
 
-func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
+func (v *valve) admits(now, t time.Duration, n float64, first, fresh bool) bool {
 	if v.open() {
 		// More than this cannot be answered in time, by Little's law. It is
 		// asked only where answers stay out, and of an unusual crowd.
@@ -95,8 +96,9 @@ func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
 	if n <= v.window && (first || n <= v.window/2) {
 		return true
 	}
-	// The way back must always be found.
-	if v.window > 1 || !first || now < v.probeAt && rand.Float64() >= probeOdds {
+	// The way back must always be found; but calls that ask again and again
+	// must not make more of it than there are calls.
+	if v.window > 1 || !fresh || now < v.probeAt && rand.Float64() >= probeOdds {
 		return false
 	}
 	v.probeAt = now + probeTime/2 + rand.N(probeTime/2)
