@@ -59,11 +59,14 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, start := l.valves.of(ctx.run.call.record.Service), l.clock()
-	limit := ctx.run.call.policy.AttemptTimeout
-	first := ctx.number == 1
-	ahead, retryIn := v.enter(start, limit, first, first && !ctx.run.held)
-	if retryIn > 0 {
+	v, first := l.valves.of(ctx.run.call.record.Service), ctx.number == 1
+	ahead := v.inFlight.Add(1)
+	if first && ahead <= v.calm.Load() && v.overlooks() {
+		defer v.inFlight.Add(-1)
+		return l.next.RoundTrip(req)
+	}
+	start, limit := l.clock(), ctx.run.call.policy.AttemptTimeout
+	if retryIn := v.enter(ahead, start, limit, first, first && !ctx.run.held); retryIn > 0 {
 		if first {
 			ctx.run.held = true
 		}
