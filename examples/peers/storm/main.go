@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,8 +30,8 @@ func main() {
 	}
 }
 
-// rounds is how often a run is made before it is given up as too late to count.
-const rounds = 3
+// patience is how often a run is made before it is given up as too late to count.
+const patience = 3
 
 func bench(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("storm", flag.ContinueOnError)
@@ -41,10 +42,12 @@ func bench(ctx context.Context, args []string) error {
 	onlyScenario := flags.String("scenario", "", "comma-separated prefixes of the scenarios to run")
 	onlyPolicy := flags.String("policy", "", "comma-separated policies to run")
 	side := flags.Int("side", 4*runtime.NumCPU(), "runs side by side, each about 200 requests per second")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	var jobs []trial
+	var trials []trial
 	for seed := range uint64(*seeds) {
 		for _, s := range scenarios(*quick) {
 			if !chosen(*onlyScenario, s.id, strings.HasPrefix) {
@@ -52,19 +55,23 @@ func bench(ctx context.Context, args []string) error {
 			}
 			for _, p := range policies() {
 				if s.takes(p, *quick) && chosen(*onlyPolicy, p.id, func(a, b string) bool { return a == b }) {
-					jobs = append(jobs, trial{s, p, *first + seed})
+					trials = append(trials, trial{s, p, *first + seed})
 				}
 			}
 		}
 	}
-	if len(jobs) == 0 {
+	if len(trials) == 0 {
 		return fmt.Errorf("storm: -scenario %q and -policy %q choose nothing", *onlyScenario, *onlyPolicy)
 	}
-	runs, err := runAll(ctx, jobs, *side)
+	rounds := patience
+	if *quick {
+		rounds = 1
+	}
+	runs, err := runAll(ctx, trials, *side, rounds)
 	if err != nil {
 		return err
 	}
-	rep := newReport(args, *side, runs)
+	rep := newReport(args, *side, scenarios(*quick), runs)
 	if *out == "" {
 		return rep.markdown(os.Stdout)
 	}
@@ -99,7 +106,7 @@ type trial struct {
 
 // runAll makes the runs, some of them side by side. Those that were too late to
 // count are made again with fewer at a time.
-func runAll(ctx context.Context, trials []trial, side int) ([]result, error) {
+func runAll(ctx context.Context, trials []trial, side, rounds int) ([]result, error) {
 	results := make([]result, len(trials))
 	again := make([]int, len(trials))
 	for i := range again {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"html"
-	"math"
 	"strings"
 )
 
@@ -57,19 +56,11 @@ func (rep *report) name(policy string) string {
 }
 
 func (rep *report) panel(line func(string, ...any), s scenario, top int, title string, most float64, value func(second) float64) {
-	// The scenario may have been shortened, so the runs say how long it was.
-	seconds := 0
-	for _, p := range plotted {
-		if r, ok := rep.of(s.id, p.policy); ok {
-			seconds = max(seconds, len(r.Seconds))
-		}
-	}
+	seconds := int(s.length().Seconds())
 	width := float64(plotWidth - plotLeft - plotRight)
-	at := func(second float64) float64 { return plotLeft + width*second/float64(max(seconds, 1)) }
+	at := func(second float64) float64 { return plotLeft + width*second/float64(seconds) }
 	height := func(v float64) float64 { return float64(top) + panelHeight*(1-min(v, most)/most) }
-	if seconds == int(s.length().Seconds()) {
-		line(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="#f3efe6"/>`, at(s.calm.Seconds()), top, width*s.fault.Seconds()/float64(seconds), panelHeight)
-	}
+	line(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="#f3efe6"/>`, at(s.calm.Seconds()), top, width*s.fault.Seconds()/float64(seconds), panelHeight)
 	line(`<text x="%d" y="%d" fill="#444">%s</text>`, plotLeft, top-8, html.EscapeString(title))
 	for i := range 5 {
 		v := most * float64(i) / 4
@@ -86,9 +77,7 @@ func (rep *report) panel(line func(string, ...any), s scenario, top int, title s
 		}
 		var points strings.Builder
 		for i, sec := range r.Seconds {
-			if v := value(sec); !math.IsNaN(v) {
-				fmt.Fprintf(&points, "%.1f,%.1f ", at(float64(i)+0.5), height(v))
-			}
+			fmt.Fprintf(&points, "%.1f,%.1f ", at(float64(i)+0.5), height(value(sec)))
 		}
 		line(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, strings.TrimSpace(points.String()), p.colour)
 	}

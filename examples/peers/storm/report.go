@@ -25,7 +25,7 @@ type report struct {
 	policies  []policy
 }
 
-func newReport(args []string, side int, runs []result) *report {
+func newReport(args []string, side int, all []scenario, runs []result) *report {
 	rep := &report{
 		Command: "go run ./storm " + strings.Join(args, " "),
 		Go:      runtime.Version(), CPUs: runtime.NumCPU(), Side: side,
@@ -42,7 +42,7 @@ func newReport(args []string, side int, runs []result) *report {
 		r.Seconds = nil
 		rep.Runs = append(rep.Runs, r)
 	}
-	for _, s := range scenarios(false) {
+	for _, s := range all {
 		used := false
 		for _, p := range rep.policies {
 			if g := groups[[2]string{s.id, p.id}]; g != nil {
@@ -113,14 +113,16 @@ type section struct {
 	figures     func(result) string
 }
 
+func stormFigures(r result) string {
+	return fmt.Sprintf("%s / %.2f / %.3f", since(r.Recovered), r.Amplification, r.Success)
+}
+
 func sections() []section {
 	return []section{
 		{
 			"Storms", "Seconds after the fault until 99 % goodput is back / attempts per call while it lasts / success over the whole run.",
 			func(s scenario) bool { return s.kind == storm && !s.holdOut },
-			func(r result) string {
-				return fmt.Sprintf("%s / %.2f / %.3f", since(r.Recovered), r.Amplification, r.Success)
-			},
+			stormFigures,
 		},
 		{
 			"Quiet days", "Success / attempts per call / p99 of the good calls in ms.",
@@ -140,9 +142,7 @@ func sections() []section {
 		{
 			"Hold-outs", "Chosen before any constant was tuned, and not tuned by. Figures as for the storms.",
 			func(s scenario) bool { return s.holdOut },
-			func(r result) string {
-				return fmt.Sprintf("%s / %.2f / %.3f", since(r.Recovered), r.Amplification, r.Success)
-			},
+			stormFigures,
 		},
 	}
 }

@@ -93,15 +93,15 @@ func scenarios(quick bool) []scenario {
 	calm("hang5", "5 % hangs at 0.6", flaws{hang: 0.05})
 
 	for _, server := range []string{"naive", "evenkeel"} {
-		for id, fail := range map[string]float64{"fail": 1, "err20": 0.2} {
-			add(base("tiers."+id+"."+server, "", func(s *scenario) {
-				s.title = map[string]string{"fail": "three tiers, the last fails", "err20": "three tiers, 20 % errors in the last"}[id]
+		tier := func(id, title string, fail float64) {
+			add(base("tiers."+id+"."+server, title, func(s *scenario) {
 				s.kind, s.server, s.flaws, s.load, s.attempts = tiers, server, flaws{fail: fail}, 0.3, 3
-				s.mean = 5 * time.Millisecond
-				s.workers = 2
+				s.mean, s.workers = 5*time.Millisecond, 2
 				s.calm, s.fault, s.after = 30*time.Second, 0, 0
 			}))
 		}
+		tier("fail", "three tiers, the last fails", 1)
+		tier("err20", "three tiers, 20 % errors in the last", 0.2)
 	}
 
 	add(base("zone.naive", "one of three zones stalls for 10 s at 0.5", func(s *scenario) {
@@ -137,9 +137,9 @@ func scenarios(quick bool) []scenario {
 		all = slices.DeleteFunc(all, func(s scenario) bool { return !s.quick })
 		for i := range all {
 			if s := &all[i]; s.kind == storm {
-				s.calm, s.fault, s.after = 5*time.Second, 6*time.Second, 14*time.Second
+				s.calm, s.fault, s.after = 4*time.Second, 6*time.Second, 12*time.Second
 			} else {
-				s.calm = 20 * time.Second
+				s.calm = 15 * time.Second
 			}
 		}
 	}

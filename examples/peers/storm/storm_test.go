@@ -152,7 +152,7 @@ func TestLateRunsDoNotCount(t *testing.T) {
 		t.Fatalf("got %q and %q, want the late one refused", late.Refused, fine.Refused)
 	}
 	dir := t.TempDir()
-	if err := newReport(nil, 1, []result{late, fine}).write(dir); err != nil {
+	if err := newReport(nil, 1, scenarios(false), []result{late, fine}).write(dir); err != nil {
 		t.Fatal(err)
 	}
 	table, err := os.ReadFile(filepath.Join(dir, "results.md"))
@@ -207,7 +207,7 @@ func TestVirtual(t *testing.T) {
 			}
 		}
 	})
-	if err := newReport([]string{"(virtual time)"}, runtime.NumCPU(), runs).markdown(os.Stdout); err != nil {
+	if err := newReport([]string{"(virtual time)"}, runtime.NumCPU(), scenarios(false), runs).markdown(os.Stdout); err != nil {
 		t.Fatal(err)
 	}
 }
