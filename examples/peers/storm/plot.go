@@ -18,10 +18,10 @@ var plotted = []struct{ policy, colour string }{
 }
 
 const (
-	plotWidth, plotHeight   = 860, 470
+	plotWidth, plotHeight   = 860, 456
 	plotLeft, plotRight     = 56, 16
 	panelHeight, panelSpace = 150, 46
-	panelTop                = 66
+	panelTop                = 88
 )
 
 // plot draws goodput and attempts per call, second by second.
@@ -31,14 +31,18 @@ func (rep *report) plot(s scenario) []byte {
 	line(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12">`, plotWidth, plotHeight)
 	line(`<rect width="100%%" height="100%%" fill="#ffffff"/>`)
 	line(`<text x="%d" y="20" font-size="15" font-weight="600">%s, %s server</text>`, plotLeft, html.EscapeString(s.title), s.server)
-	x := plotLeft
+	x, y := plotLeft, 42
 	for _, p := range plotted {
 		if _, ok := rep.of(s.id, p.policy); !ok {
 			continue
 		}
 		name := rep.name(p.policy)
-		line(`<line x1="%d" y1="38" x2="%d" y2="38" stroke="%s" stroke-width="3"/><text x="%d" y="42">%s</text>`, x, x+16, p.colour, x+20, html.EscapeString(name))
-		x += 34 + 6*len(name)
+		width := 34 + 7*len(name)
+		if x+width > plotWidth {
+			x, y = plotLeft, y+18
+		}
+		line(`<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="%s" stroke-width="3"/><text x="%d" y="%d">%s</text>`, x, y-4, x+16, y-4, p.colour, x+20, y, html.EscapeString(name))
+		x += width
 	}
 	rep.panel(line, s, panelTop, "good calls, % of those begun", 100, func(s second) float64 { return 100 * ratio(s.Good, s.Calls) })
 	rep.panel(line, s, panelTop+panelHeight+panelSpace, "attempts per call begun", 4, func(s second) float64 { return ratio(s.Attempts, s.Calls) })

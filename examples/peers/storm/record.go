@@ -22,6 +22,7 @@ type record struct {
 	latencies []time.Duration // of good calls
 	late      []time.Duration // by which calls began after their time
 	stops     map[string]int
+	after     int // attempts of calls that outlasted the run
 }
 
 // warmUp is the time whose latencies do not count where it is about the tail: a
@@ -41,7 +42,7 @@ func (r *record) sent() {
 	if i := int(time.Since(r.start) / time.Second); i < len(r.seconds) {
 		r.seconds[i].Attempts++
 	} else {
-		r.seconds[len(r.seconds)-1].Attempts++ // of calls that outlast the run
+		r.after++
 	}
 }
 
@@ -96,7 +97,7 @@ const never = -1
 func (r *record) result() result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	res := result{Seconds: r.seconds, Stops: r.stops, Recovered: never}
+	res := result{Seconds: r.seconds, Attempts: r.after, Stops: r.stops, Recovered: never}
 	var inFault second
 	from, to := int(r.scenario.calm.Seconds()), int((r.scenario.calm + r.scenario.fault).Seconds())
 	good := 0
