@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,11 +40,19 @@ func bench(ctx context.Context, args []string) error {
 	quick := flags.Bool("quick", false, "few policies and scenarios, shortened, in about two minutes")
 	onlyScenario := flags.String("scenario", "", "comma-separated prefixes of the scenarios to run")
 	onlyPolicy := flags.String("policy", "", "comma-separated policies to run")
+	from := flags.String("from", "", "results.json of an earlier run, to make tables and plots of instead of running")
 	side := flags.Int("side", 4*runtime.NumCPU(), "runs side by side, each about 200 requests per second")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if *from != "" {
+		rep, err := readReport(*from, scenarios(*quick))
+		if err != nil {
+			return err
+		}
+		return rep.publish(*out)
 	}
 	var trials []trial
 	for seed := range uint64(*seeds) {
@@ -71,11 +78,7 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	rep := newReport(args, *side, scenarios(*quick), runs)
-	if *out == "" {
-		return rep.markdown(os.Stdout)
-	}
-	return rep.write(filepath.Clean(*out))
+	return newReport(args, *side, scenarios(*quick), runs).publish(*out)
 }
 
 // takes reports whether the policy goes through the scenario.

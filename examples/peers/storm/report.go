@@ -29,7 +29,6 @@ func newReport(args []string, side int, all []scenario, runs []result) *report {
 	rep := &report{
 		Command: "go run ./storm " + strings.Join(args, " "),
 		Go:      runtime.Version(), CPUs: runtime.NumCPU(), Side: side,
-		policies: policies(),
 	}
 	groups := map[[2]string][]result{}
 	for _, r := range runs {
@@ -43,18 +42,38 @@ func newReport(args []string, side int, all []scenario, runs []result) *report {
 		rep.Runs = append(rep.Runs, r)
 	}
 	for _, s := range all {
-		used := false
-		for _, p := range rep.policies {
+		for _, p := range policies() {
 			if g := groups[[2]string{s.id, p.id}]; g != nil {
 				rep.Results = append(rep.Results, median(g))
-				used = true
 			}
 		}
-		if used {
+	}
+	rep.know(all)
+	return rep
+}
+
+// readReport reads the results.json of an earlier benchmark.
+func readReport(name string, all []scenario) (*report, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("storm: %w", err)
+	}
+	rep := new(report)
+	if err := json.Unmarshal(data, rep); err != nil {
+		return nil, fmt.Errorf("storm: %s: %w", name, err)
+	}
+	rep.know(all)
+	return rep, nil
+}
+
+// know keeps the scenarios of which there is a result.
+func (rep *report) know(all []scenario) {
+	rep.policies = policies()
+	for _, s := range all {
+		if slices.ContainsFunc(rep.Results, func(r result) bool { return r.Scenario == s.id }) {
 			rep.scenarios = append(rep.scenarios, s)
 		}
 	}
-	return rep
 }
 
 func (rep *report) of(scenario, policy string) (result, bool) {
@@ -63,6 +82,14 @@ func (rep *report) of(scenario, policy string) (result, bool) {
 		return result{}, false
 	}
 	return rep.Results[i], true
+}
+
+// publish writes the report to a directory, or without one its tables to stdout.
+func (rep *report) publish(dir string) error {
+	if dir == "" {
+		return rep.markdown(os.Stdout)
+	}
+	return rep.write(filepath.Clean(dir))
 }
 
 func (rep *report) write(dir string) error {
