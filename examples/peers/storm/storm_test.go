@@ -63,7 +63,7 @@ func TestStorms(t *testing.T) {
 		{"quiet.err20", "evenkeel", never, 1.28, 0.995},
 		{"quiet.err20", "finagle", never, 1.28, 0.995},
 		{"tiers.fail.naive", "evenkeel", never, 1.1, 0},
-		{"zone.naive", "evenkeel", 12, 1.6, 0.97},
+		{"zone.naive", "evenkeel", 30, 1.6, 0.97},
 	} {
 		t.Run(tt.scenario+"/"+tt.policy, func(t *testing.T) {
 			t.Parallel()
