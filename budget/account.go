@@ -51,11 +51,18 @@ func NewAccount(p Policy, wake func()) *Account {
 }
 
 // Deposit adds the mint of one request. Above the ceiling it is dropped: credit
-// that was not needed when it was earned is not owed later.
+// that was not needed when it was earned is not owed later. With Evidence it is
+// Settle that deposits, once there is a success.
 func (a *Account) Deposit() {
 	if a.mode.Load() != 0 {
 		a.rouse()
 	}
+	if !a.evidence {
+		a.deposit()
+	}
+}
+
+func (a *Account) deposit() {
 	if a.balance.Load() < a.ceiling.Load() {
 		a.balance.Add(a.mint)
 		return

@@ -48,13 +48,14 @@ type Policy struct {
 	// Pool is how much more the fleet keeps in common. A Local budget, having
 	// no fleet, keeps it itself. The default is 1s.
 	Pool time.Duration
-	// Evidence makes credit follow what retries come to: one that succeeds
-	// soon gets its token back, and half a token more if it followed an error
-	// or a timeout; the third and later attempts of a call need a fuller
-	// account. So what Ratio bounds is the retries that did not help, beyond
-	// half of those that did. Where errors are random every call can be
-	// retried, and where nothing helps the credit is soon gone: Ratio can be
-	// smaller.
+	// Evidence makes credit follow what attempts come to. A first attempt pays
+	// its Ratio only once it has succeeded. A retry that succeeds soon gets its
+	// token back, and another one if it followed an error or a timeout; the
+	// third and later attempts of a call need a fuller account. So what Ratio
+	// bounds is the retries that did not help, beyond as many as did. Where
+	// errors are random every call can be retried, and where nothing helps the
+	// credit is soon gone: Ratio can be smaller. It needs someone to call
+	// Settle, as the retry loop does.
 	Evidence bool
 }
 

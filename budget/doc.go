@@ -18,10 +18,11 @@
 // the quarter of a second before. So the burst is configured in seconds of
 // budget, which bounds it at any traffic: 1.5 of them by default.
 //
-// With [Policy].Evidence a retry that succeeds soon gives its token back, and
-// half a token more if it followed an error or a timeout. Then it is the retries
-// that did not help which are bounded, and half of those that did come to the
-// right side.
+// With [Policy].Evidence only a first attempt that succeeds pays, and a retry
+// that succeeds soon gives its token back, with another one if it followed an
+// error or a timeout. Then it is the retries that did not help which are
+// bounded, and "requests" above are those whose first attempt succeeded; as many
+// as the retries that did help come to the right side.
 //
 // The floor lets a service with little traffic retry at all. A budget with one
 // starts with the stock of an idle one, so that the first call of a process

@@ -1,6 +1,7 @@
 package budget
 
-// An Outcome says what came of a retry that a budget granted.
+// An Outcome says what came of an attempt: of a retry that a budget granted, or
+// of a first attempt that succeeded.
 type Outcome int8
 
 const (
@@ -12,17 +13,26 @@ const (
 	Admitted
 	// Helped is a retry that succeeded soon after an error or a timeout.
 	Helped
+	// Unaided is a first attempt that succeeded soon. It deposits what Ratio
+	// says, so that a service that fails altogether earns no retries.
+	Unaided
 )
 
 // interest is what a retry that helped earns beyond its own token: where
-// retries help, the next one will too.
-const interest = token / 2
+// retries help, the next one will too. A whole token is what the account needs
+// to hold its own where every second retry helps, as with one of two replicas
+// gone.
+const interest = token
 
-// Settle says what came of a retry that Withdraw granted. An account with
-// Evidence takes back the token of one that succeeded, with interest if it was
-// no refusal that it followed; up to the ceiling, as a deposit.
+// Settle says what came of an attempt. An account with Evidence takes back the
+// token of a retry that succeeded, with interest if it was no refusal that it
+// followed; up to the ceiling, as a deposit.
 func (a *Account) Settle(o Outcome) {
 	if !a.evidence || o == Wasted {
+		return
+	}
+	if o == Unaided {
+		a.deposit()
 		return
 	}
 	n := int64(token)

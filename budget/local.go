@@ -80,7 +80,7 @@ type Stats struct {
 	Repaid   float64 // for retries that helped
 	Dropped  float64 // of deposits above the ceiling
 	Denied   int64   // withdrawals refused
-	Requests int64   // first attempts; 0 if Ratio is 0, which leaves no trace of them
+	Requests int64   // first attempts, with Evidence those that succeeded; 0 if Ratio is 0, which leaves no trace of them
 }
 
 // Stats is what the books show, in tokens.

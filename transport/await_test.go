@@ -136,8 +136,8 @@ func TestDefaultBudget(t *testing.T) {
 			call, _ := transport.CallOf(resp)
 			stops[call.Stop]++
 		}
-		if sent < 1050 || sent > 1060 {
-			t.Errorf("%d requests for 1000 calls that all fail, want 1050 and the stock: %v", sent, stops)
+		if sent < 1003 || sent > 1010 {
+			t.Errorf("%d requests for 1000 calls that all fail, want 1000 and the stock: %v", sent, stops)
 		}
 	})
 }

@@ -42,22 +42,34 @@ func (c *credit) refund() {
 	}
 }
 
-// settle tells the budget what came of an attempt that was paid for.
-func (c *credit) settle(succeeded, slow, shed bool) {
-	if c.owed {
-		c.owed = false
-		if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok {
-			switch {
-			case !succeeded || slow:
-				b.Settle(budget.Wasted)
-			case c.shed:
-				b.Settle(budget.Admitted)
-			default:
-				b.Settle(budget.Helped)
-			}
-		}
+// outran tells the budget that a second copy was answered first. It gets its
+// token back, but no interest: the first was not lost.
+func (c *credit) outran() {
+	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.owed {
+		b.Settle(budget.Admitted)
 	}
-	c.shed = shed
+	c.owed = false
+}
+
+// settle tells the budget what came of an attempt.
+func (c *credit) settle(succeeded, slow, shed bool) {
+	paid, afterShed := c.owed, c.shed
+	c.owed, c.shed = false, shed
+	if !paid && !succeeded {
+		return
+	}
+	b, ok := c.budget.(interface{ Settle(budget.Outcome) })
+	switch {
+	case !ok:
+	case !succeeded || slow:
+		b.Settle(budget.Wasted)
+	case !paid:
+		b.Settle(budget.Unaided)
+	case afterShed:
+		b.Settle(budget.Admitted)
+	default:
+		b.Settle(budget.Helped)
+	}
 }
 
 // isShed reports whether a response says that the server would not begin.

@@ -42,7 +42,8 @@
 //     backoff, is longer than MaxRetryAfter or than the time that is left:
 //     retry_after, deadline.
 //  7. The circuit is open and does not close within the wait, or the guard
-//     holds calls back: breaker_open, guard.
+//     held the call back, MaxAttempts times or for longer than MaxDelay:
+//     breaker_open, guard.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
 // [CallOf] tells it of a response, [Error] of an error, [Observer] of both.

@@ -25,7 +25,7 @@ func TestEvidence(t *testing.T) {
 	}{
 		{name: "no errors", success: 1, extra: 0.001},
 		{name: "5 % errors", fail: 0.05, success: 0.9995, extra: 0.06},
-		{name: "20 % errors", fail: 0.2, success: 0.995, extra: 0.27},
+		{name: "20 % errors", fail: 0.2, success: 0.997, extra: 0.27},
 		{name: "5 % hangs", hang: 0.05, success: 0.9995, extra: 0.06},
 		{name: "nothing works", fail: 1, extra: 0.1},
 	} {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // Guard configures [WithGuard]. The zero value is the guard as it should be:
@@ -57,10 +59,17 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, start := l.valves.of(ctx.run.call.record.Service), l.clock()
-	limit := ctx.run.call.policy.AttemptTimeout
-	ahead, retryIn := v.enter(start, limit, ctx.number == 1)
-	if retryIn > 0 {
+	v, first := l.valves.of(ctx.run.call.record.Service), ctx.number == 1
+	ahead := v.inFlight.Add(1)
+	if first && ahead <= v.calm.Load() && v.overlooks() {
+		defer v.inFlight.Add(-1)
+		return l.next.RoundTrip(req)
+	}
+	start, limit := l.clock(), ctx.run.call.policy.AttemptTimeout
+	if retryIn := v.enter(ahead, start, limit, first, first && !ctx.run.held); retryIn > 0 {
+		if first {
+			ctx.run.held = true
+		}
 		if req.Body != nil {
 			req.Body.Close()
 		}
@@ -84,6 +93,7 @@ type sight int8
 const (
 	sightNothing sight = iota // an error of its own, or the caller gave up
 	sightAnswer               // an error status: alive, but no work was done
+	sightShed                 // a 503 that says when, or whether, to come back
 	sightSuccess
 	sightTimeout
 )
@@ -96,8 +106,16 @@ func sightOf(ctx context.Context, resp *http.Response, err error) sight {
 		return sightNothing
 	case resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
 		return sightSuccess
+	case resp.StatusCode == http.StatusServiceUnavailable && hinted(resp.Header):
+		return sightShed
 	}
 	return sightAnswer
+}
+
+// hinted reports whether a refusal is that of a server which looks after
+// itself, and not that of a proxy which has lost it.
+func hinted(h http.Header) bool {
+	return h.Get("Retry-After") != "" || headers.VerdictOf(h) != headers.NoVerdict
 }
 
 func isTimeout(err error) bool {

@@ -278,6 +278,51 @@ func TestGuardStaysOpen(t *testing.T) {
 	}
 }
 
+// A server that refuses what it cannot take, and says so, needs no guard before
+// it; one where that is the exception does.
+func TestGuardAndRefusals(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		shed   float64 // of the requests; the rest hang
+		header string
+		opens  bool
+	}{
+		{name: "it sheds", shed: 0.8, header: "Retry-After", opens: true},
+		{name: "it sheds for good", shed: 0.8, header: "X-Should-Retry", opens: true},
+		{name: "a proxy that has lost it", shed: 0.8, header: "Server"},
+		{name: "a few are shed", shed: 0.1, header: "Retry-After"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					if rand.Float64() >= test.shed {
+						<-req.Context().Done()
+						return nil, req.Context().Err()
+					}
+					h := http.Header{}
+					h.Set(test.header, map[string]string{"Retry-After": "1", "X-Should-Retry": "false", "Server": "proxy"}[test.header])
+					return &http.Response{StatusCode: 503, Header: h, Body: http.NoBody, Request: req}, nil
+				})
+				var held atomic.Int64
+				seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
+					if c.Stop == transport.StopGuard {
+						held.Add(1)
+					}
+				}}
+				began, _ := drive(t, guarded(t, base, 2, transport.WithObserver(seen)), 100, 20)
+				calls := 0
+				for _, n := range began {
+					calls += n
+				}
+				share := float64(held.Load()) / float64(calls)
+				if test.opens && share > 0.02 || !test.opens && share < 0.3 {
+					t.Errorf("the guard held back %.0f %% of the calls", 100*share)
+				}
+			})
+		})
+	}
+}
+
 // What the guard holds back was not sent, is a GuardError, and says when to ask
 // again. The body of the request is closed.
 func TestGuardError(t *testing.T) {

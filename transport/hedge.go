@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -30,9 +29,11 @@ type Hedge struct {
 	Ratio float64
 }
 
-// hedgeStock is half of the time for which copies may be saved up: slow answers
-// come in clumps.
-const hedgeStock = 2 * time.Second
+// hedgeStock is how many copies may be saved up, in the millionths that accounts
+// count; a quarter of it is there at the start. Slow answers come in clumps, and
+// the tail is made of those that find the stock used up. It is no more than what
+// the retry budget lets pass anyway.
+const hedgeStock = 20_000_000
 
 const defaultHedgeRatio = 0.02
 
@@ -69,20 +70,25 @@ type hedgeLayer struct {
 	hedge Hedge
 	loop  *loop
 	guard *guardLayer // nil: none
-	tails perService[tail]
-	spare func(service string) budget.Budget // what Ratio allows
+	known perService[hedged]
 }
 
-func newHedgeLayer(next http.RoundTripper, h Hedge, loop *loop, guard *guardLayer) (*hedgeLayer, error) {
-	h = h.filled()
-	spare, err := budget.PerService(budget.Policy{Ratio: h.Ratio, Hold: hedgeStock, Pool: hedgeStock}, defaultServices)
-	if err != nil {
-		return nil, err
+// hedged is what is known of a service.
+type hedged struct {
+	tail
+	spare *budget.Account // what Ratio allows
+}
+
+func newHedgeLayer(next http.RoundTripper, h Hedge, loop *loop, guard *guardLayer) *hedgeLayer {
+	l := &hedgeLayer{next: next, hedge: h.filled(), loop: loop, guard: guard}
+	l.known.make = func(string) *hedged {
+		spare := budget.NewAccount(budget.Policy{Ratio: l.hedge.Ratio}, nil)
+		spare.SetCeiling(hedgeStock)
+		spare.Bring(hedgeStock / 4)
+		return &hedged{spare: spare}
 	}
-	l := &hedgeLayer{next: next, hedge: h, loop: loop, guard: guard, spare: spare}
-	l.tails.make = func(string) *tail { return new(tail) }
-	l.tails.idle = func(*tail) bool { return true } // soon learnt anew
-	return l, nil
+	l.known.idle = func(*hedged) bool { return true } // soon learnt anew
+	return l
 }
 
 func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -90,22 +96,21 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok || ctx.number != 1 || !ctx.run.hedgeable() {
 		return l.next.RoundTrip(req)
 	}
-	service := ctx.run.call.record.Service
-	spare, tail := l.spare(service), l.tails.of(service)
-	spare.Deposit()
+	known := l.known.of(ctx.run.call.record.Service)
+	known.spare.Deposit()
 	delay := l.hedge.Delay
 	if delay == 0 {
-		delay = tail.delay()
+		delay = known.delay()
 	}
 	start := time.Now()
 	if delay == 0 {
 		resp, err := l.next.RoundTrip(req)
-		tail.learn(time.Since(start), l.hedge.Quantile, err == nil)
+		known.learn(time.Since(start), l.hedge.Quantile, err == nil)
 		return resp, err
 	}
-	r := &race{layer: l, run: ctx.run, spare: spare, done: make(chan struct{})}
+	r := &race{layer: l, run: ctx.run, spare: known.spare, done: make(chan struct{})}
 	resp, err := r.primary(req, delay)
-	tail.learn(time.Since(start), l.hedge.Quantile, err == nil)
+	known.learn(time.Since(start), l.hedge.Quantile, err == nil)
 	return resp, err
 }
 
@@ -120,7 +125,7 @@ func (r *run) hedgeable() bool {
 type race struct {
 	layer *hedgeLayer
 	run   *run
-	spare budget.Budget
+	spare *budget.Account
 
 	parent  context.Context
 	cancel  [2]context.CancelCauseFunc // of the copies
@@ -163,7 +168,7 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 		panic(r.crashed)
 	case !good && r.good(r.resp, r.err):
 		r.drop(0, resp)
-		r.run.credit.settle(true, false, true) // its token back, without interest
+		r.run.credit.outran()
 		return r.won(1, r.resp), nil
 	}
 	r.drop(1, r.resp)
@@ -232,9 +237,7 @@ func (r *race) allowed(req *http.Request) bool {
 		return false
 	}
 	if !r.run.credit.pay(2) {
-		if b, ok := r.spare.(interface{ Refund() }); ok {
-			b.Refund()
-		}
+		r.spare.Refund()
 		return false
 	}
 	return true
@@ -270,46 +273,4 @@ func (r *race) drop(i int, resp *http.Response) {
 	if resp != nil {
 		closeBody(resp)
 	}
-}
-
-// A tail follows a quantile of the latency of a service.
-type tail struct {
-	bits  atomic.Uint64 // of a float64, in ns
-	known atomic.Int32
-}
-
-// tailWarm is how many answers make a quantile worth going by.
-const tailWarm = 100
-
-// delay returns the quantile, or 0 while it is not known.
-func (t *tail) delay() time.Duration {
-	if t.known.Load() < tailWarm {
-		return 0
-	}
-	return time.Duration(math.Float64frombits(t.bits.Load()))
-}
-
-// learn moves the estimate up by the quantile and down by its complement, so
-// that it comes to rest where as many answers are below. Two at a time may
-// undo one another's step; the next makes up for it.
-func (t *tail) learn(latency time.Duration, quantile float64, answered bool) {
-	if !answered {
-		return
-	}
-	step := 0.05
-	if n := t.known.Load(); n < tailWarm {
-		t.known.Add(1)
-		step = 0.5
-		if n == 0 {
-			t.bits.Store(math.Float64bits(float64(max(latency, time.Microsecond))))
-			return
-		}
-	}
-	at := math.Float64frombits(t.bits.Load())
-	if float64(latency) > at {
-		at *= 1 + step*quantile
-	} else {
-		at *= 1 - step*(1-quantile)
-	}
-	t.bits.Store(math.Float64bits(max(at, float64(time.Microsecond))))
 }

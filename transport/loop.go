@@ -81,6 +81,7 @@ type run struct {
 	body        io.Closer      // of the attempt at hand, for a base that panics
 
 	entered     bool // the body of the request is no longer RoundTrip's to close
+	held        bool // the guard held the first attempt back
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
@@ -189,7 +190,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		if refused, ok := refusedBy(err); ok {
 			f.answer, f.refused, f.openFor = answerRetryable, StopBreakerOpen, refused.RefusedFor()
 			if isGuard(err) {
-				f.refused = StopGuard
+				// There may be room after any wait, and asking again costs the
+				// service nothing.
+				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
 			}
 		} else {
 			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)

@@ -146,11 +146,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		t.loop.next, t.guard = guard, guard
 	}
 	if cfg.hedge != nil {
-		hedge, err := newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
-		if err != nil {
-			return nil, fmt.Errorf("transport: WithHedging: %w", err)
-		}
-		t.loop.next = hedge
+		t.loop.next = newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = Chain(&t.loop, cfg.callLayers...)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,8 @@ import (
 type valve struct {
 	service  string
 	inFlight atomic.Int64
-	calm     atomic.Int64 // so many may be in flight unasked; -1 while engaged
+	calm     atomic.Int64  // so many may be in flight unasked; -1 while engaged
+	every    atomic.Uint32 // one of so many first attempts is looked at; a power of two
 
 	mu      sync.Mutex // guards what follows
 	window  float64    // how many may be in flight; infinite while open
@@ -45,14 +47,16 @@ type valve struct {
 type epoch struct {
 	start               time.Duration
 	fast, slow, late    int
+	shed                int
 	answers             int
 	fastest             time.Duration
 	successes, finished int
 }
 
 const (
-	warm      = 20 // successes until base and rates mean something
-	roomy     = 8  // never a reason to hold back
+	warm      = 20   // successes until base and rates mean something
+	roomy     = 8    // never a reason to hold back
+	enough    = 1000 // attempts per second to look at
 	shut      = 0.5
 	shortest  = 100 * time.Millisecond // of epochs
 	probeTime = 2 * time.Second
@@ -63,28 +67,37 @@ const (
 func newValve(service string) *valve {
 	v := &valve{service: service, window: math.Inf(1)}
 	v.calm.Store(roomy)
+	v.every.Store(1)
 	return v
 }
 
-// enter asks for one more in flight. It returns how many there are with it, or
-// in how long to ask again if there is no room.
-func (v *valve) enter(now, limit time.Duration, first bool) (n int64, retryIn time.Duration) {
-	n = v.inFlight.Add(1)
+// overlooks reports whether the valve can do without a look at an attempt. That
+// is what keeps it cheap: of a thousand per second it sees each, of more than
+// that as many as it needs.
+func (v *valve) overlooks() bool {
+	every := v.every.Load()
+	return every > 1 && rand.Uint32()&(every-1) != 0
+}
+
+// enter asks for the last of n in flight, which has been counted: for the first
+// attempt of a call or a later one, of a call that is fresh or was held back
+// before. It returns in how long to ask again if there is no room, else 0.
+func (v *valve) enter(n int64, now, limit time.Duration, first, fresh bool) (retryIn time.Duration) {
 	if n <= v.calm.Load() {
-		return n, 0
+		return 0
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	t := v.scale(limit)
 	v.turn(now, t)
-	if v.admits(now, t, float64(n), first) {
-		return n, 0
+	if v.admits(now, t, float64(n), first, fresh) {
+		return 0
 	}
 	v.inFlight.Add(-1)
-	return 0, max(v.epoch.start+epochOf(t)-now, time.Millisecond)
+	return max(v.epoch.start+epochOf(t)-now, time.Millisecond)
 }
 
-func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
+func (v *valve) admits(now, t time.Duration, n float64, first, fresh bool) bool {
 	if v.open() {
 		// More than this cannot be answered in time, by Little's law. It is
 		// asked only where answers stay out, and of an unusual crowd.
@@ -94,8 +107,9 @@ func (v *valve) admits(now, t time.Duration, n float64, first bool) bool {
 	if n <= v.window && (first || n <= v.window/2) {
 		return true
 	}
-	// The way back must always be found.
-	if v.window > 1 || !first || now < v.probeAt && rand.Float64() >= probeOdds {
+	// The way back must always be found; but calls that ask again and again
+	// must not make more of it than there are calls.
+	if v.window > 1 || !fresh || now < v.probeAt && rand.Float64() >= probeOdds {
 		return false
 	}
 	v.probeAt = now + probeTime/2 + rand.N(probeTime/2)
@@ -116,15 +130,15 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slo
 	if seen == sightTimeout && latency < t/2 {
 		return false // of a caller who had little time: no proof
 	}
-	e := &v.epoch
-	e.finished++
+	e, stands := &v.epoch, int(v.every.Load()) // for so many it stands
+	e.finished += stands
 	if seen == sightTimeout {
 		e.late++
 		if start < v.passed {
 			return false // one sent later was answered: this one hangs, it does not queue
 		}
 		v.run++
-		if v.open() && v.run >= int(min(max(v.answers/4, 7), 50)) {
+		if v.open() && v.run >= int(min(max(v.answers/4/float64(stands), 7), 50)) {
 			v.engage(now)
 		}
 		return false
@@ -132,10 +146,19 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slo
 	if e.answers++; e.answers == 1 || latency < e.fastest {
 		e.fastest = latency
 	}
-	if seen == sightAnswer {
+	switch seen {
+	case sightAnswer:
+		return false
+	case sightShed:
+		// The server keeps its own queue short, so it is not for its clients to
+		// do. It weighs as much as a timeout: a few refusals among many requests
+		// that go astray are no protection.
+		e.shed++
+		v.run = max(v.run-1, 0)
+		v.widen(1)
 		return false
 	}
-	e.successes++
+	e.successes += stands
 	v.learn(now, latency)
 	if float64(latency) > max(5*v.base, float64(t)/20) {
 		e.slow++
@@ -175,10 +198,11 @@ func (v *valve) turn(now, t time.Duration) {
 	}
 	switch {
 	case v.open():
+		v.every.Store(1 << min(bits.Len(uint(v.answers/enough)), 10))
 		if v.standing >= 2 {
 			v.engage(now)
 		}
-	case e.fast == 0 && (stands || e.late > e.slow):
+	case e.fast == 0 && (stands || e.late > e.slow+e.shed):
 		v.window = max(v.window/2, shut)
 	}
 }
@@ -186,6 +210,7 @@ func (v *valve) turn(now, t time.Duration) {
 func (v *valve) engage(now time.Duration) {
 	v.window = max(1, min(float64(v.inFlight.Load()), v.peak)/2)
 	v.calm.Store(-1)
+	v.every.Store(1)
 	v.probeAt = now + rand.N(probeTime)
 }
 
@@ -221,12 +246,13 @@ func (v *valve) learn(now, latency time.Duration) {
 }
 
 // scale is the time after which an answer is of no use: AttemptTimeout, or
-// where there is none a multiple of what is usual.
+// where there is none a multiple of what is usual. A service that answers in
+// no time is not overloaded because the client itself is short of time.
 func (v *valve) scale(limit time.Duration) time.Duration {
 	if limit > 0 {
 		return limit
 	}
-	return min(max(time.Duration(20*v.base), shortest), 30*time.Second)
+	return min(max(time.Duration(20*v.base), time.Second), 30*time.Second)
 }
 
 func epochOf(t time.Duration) time.Duration { return max(shortest, t/4) }

@@ -1,0 +1,74 @@
+package budget_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/datapunk/evenkeel/budget"
+)
+
+// What the ratio bounds is the retries that did not help: whatever comes of
+// them in whatever order, those that helped have paid for themselves and at most
+// one more each, and the rest is paid by first attempts that succeeded.
+func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
+	const token, ratio, stock = 1_000_000, 0.05, 7
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		a := budget.NewAccount(budget.Policy{Ratio: ratio, Evidence: true}, nil)
+		a.SetCeiling(int64(1+random.IntN(20)) * token)
+		a.Bring(stock * token)
+		fails, helps := random.Float64(), random.Float64()
+		var unaided, helped, admitted, wasted, open int
+		for range 5000 {
+			a.Deposit()
+			if random.Float64() >= fails {
+				a.Settle(budget.Unaided)
+				unaided++
+				continue
+			}
+			if a.WithdrawFor(2 + random.IntN(4)) {
+				open++
+			}
+			for open > random.IntN(8) {
+				open--
+				switch x := random.Float64(); {
+				case x >= helps:
+					a.Settle(budget.Wasted)
+					wasted++
+				case x < helps/4:
+					a.Settle(budget.Admitted)
+					admitted++
+				default:
+					a.Settle(budget.Helped)
+					helped++
+				}
+			}
+			if got, most := float64(wasted+open), stock+ratio*float64(unaided)+float64(helped); got > most+1e-6 {
+				t.Fatalf("seed %d: %d retries did not help and %d are open, want at most %.2f after %d first attempts that succeeded and %d retries that helped",
+					seed, wasted, open, most, unaided, helped)
+			}
+		}
+		if b := a.Books(); b.Balance < 0 {
+			t.Fatalf("seed %d: the balance is %d", seed, b.Balance)
+		}
+	}
+}
+
+// A service where nothing works gets the stock and nothing more, however many
+// requests there are.
+func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
+	a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
+	a.SetCeiling(10_000_000)
+	a.Bring(3_000_000)
+	granted := 0
+	for range 1000 {
+		a.Deposit()
+		if a.WithdrawFor(2) {
+			granted++
+			a.Settle(budget.Wasted)
+		}
+	}
+	if granted != 3 {
+		t.Errorf("%d retries, want the 3 of the stock", granted)
+	}
+}
