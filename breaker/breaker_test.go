@@ -604,10 +604,27 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// What a server refuses that sheds, and wants again, is held back already: it
-// neither opens a circuit nor closes one.
+// What a server refuses that sheds is held back already: it neither opens a
+// circuit nor closes one.
 func TestShedAnswersCountNeitherWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			status  int
+			verdict string
+			want    breaker.State
+		}{
+			{503, "true", breaker.StateClosed},
+			{503, "false", breaker.StateClosed},
+			{500, "false", breaker.StateOpen},
+			{504, "false", breaker.StateOpen},
+		} {
+			set := newSet(t)
+			b := &backend{header: http.Header{headers.XShouldRetry: {tt.verdict}}}
+			b.set(tt.status)
+			if send(t, set.Wrap(b), 100); set.State("api.test") != tt.want {
+				t.Errorf("the circuit is %v after %d that say %s, want %v", set.State("api.test"), tt.status, tt.verdict, tt.want)
+			}
+		}
 		set := newSet(t, breaker.WithOpenFor(time.Second))
 		shedding := &backend{header: http.Header{headers.XShouldRetry: {"true"}, headers.RetryAfter: {"1"}}}
 		shedding.set(503)

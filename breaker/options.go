@@ -114,7 +114,8 @@ func WithSlowCall(d time.Duration, ratio float64) Option {
 // about calls that their caller cancelled. The default is any error, and the
 // statuses from 500 but for 501 and 505, which are about the request. A 429 is
 // about the caller, so that it is none. An answer that asks for another attempt
-// by X-Should-Retry: true comes from a server that sheds; it counts neither way.
+// by X-Should-Retry: true, or a 503 that says "false", comes from a server that
+// sheds; it counts neither way.
 func WithFailureIf(failed func(*http.Response, error) bool) Option {
 	return func(c *config) { c.failureIf = failed }
 }

@@ -100,10 +100,11 @@ func (cfg *config) outcome(ctx context.Context, resp *http.Response, err error) 
 	case err != nil:
 		return errFailed
 	case resp != nil && failedStatus(resp.StatusCode):
-		// A server that sheds answers for itself: what it refuses, and wants
-		// again, is held back already. To open for that too would turn what it
-		// still serves away.
-		if headers.VerdictOf(resp.Header) == headers.Retry {
+		// A server that sheds answers for itself: what it refuses is held back
+		// already, and it says to whom it will listen again. To open for that
+		// too would turn what it still serves away.
+		verdict := headers.VerdictOf(resp.Header)
+		if verdict == headers.Retry || verdict == headers.DoNotRetry && resp.StatusCode == http.StatusServiceUnavailable {
 			return errExcluded
 		}
 		return errFailed

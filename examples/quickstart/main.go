@@ -70,7 +70,7 @@ func get(client *http.Client, url string) error {
 func serve(listener net.Listener, mux http.Handler) error {
 	// README: server
 	wrap, err := middleware.New(
-		middleware.WithConcurrency(200),
+		middleware.WithShedding(middleware.Shedding{}),
 		middleware.WithDeadlines(middleware.Deadlines{Max: 10 * time.Second}),
 		middleware.WithAttempts(),
 	)

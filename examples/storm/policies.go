@@ -127,11 +127,10 @@ func noGuard(c *client) (transport.Option, error) {
 	return transport.WithGuard(transport.Guard{Off: true}), nil
 }
 
-// protected admits what the backend can serve within a quarter of the time
-// that clients wait for it.
-func protected(cfg config) (func(http.Handler) http.Handler, error) {
+// protected finds out by itself how much the backend can take.
+func protected(config) (func(http.Handler) http.Handler, error) {
 	return middleware.New(
-		middleware.WithConcurrency(max(workers, int(cfg.capacity*cfg.timeout.Seconds()/4))),
+		middleware.WithShedding(middleware.Shedding{}),
 		middleware.WithAttempts(),
 		middleware.WithDeadlines(middleware.Deadlines{}),
 	)
