@@ -87,9 +87,15 @@ func (l *ledger) failing() bool {
 // own is the credit that Hold is worth at the present rate, in tokens.
 func (l *ledger) own() float64 { return l.policy.Ratio * l.rate * l.policy.Hold.Seconds() }
 
-// lease is what failing calls need until the next exchange.
+// lease is what failing calls need until the next exchange, and no more than
+// the fleet may keep in all: a burst that is over would else have one process
+// save up beside the pool.
 func (l *ledger) lease(interval time.Duration) float64 {
-	return ahead * l.demand * interval.Seconds()
+	need := ahead * l.demand * interval.Seconds()
+	if l.last.limit > 0 {
+		need = min(need, max(l.last.limit, 1))
+	}
+	return need
 }
 
 // keep is what this process holds back from the fleet, in tokens.
