@@ -25,7 +25,7 @@ var hourly = middleware.Quota{Requests: 5, Per: time.Hour}
 
 func limiter(t testing.TB, addr string, q middleware.Quota, opts ...redisrate.Option) *redisrate.Limiter {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: addr, DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{Addr: addr, DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
 	// A generous timeout: only the tests of an absent Redis want to see it pass.
 	l, err := redisrate.New(client, q, append([]redisrate.Option{redisrate.WithTimeout(10 * time.Second)}, opts...)...)
