@@ -24,9 +24,9 @@ func TestEvidence(t *testing.T) {
 		extra   float64 // attempts per call beyond the first, at most
 	}{
 		{name: "no errors", success: 1, extra: 0.001},
-		{name: "5 % errors", fail: 0.05, success: 0.9995, extra: 0.06},
+		{name: "5 % errors", fail: 0.05, success: 0.9995, extra: 0.07},
 		{name: "20 % errors", fail: 0.2, success: 0.997, extra: 0.27},
-		{name: "5 % hangs", hang: 0.05, success: 0.9995, extra: 0.06},
+		{name: "5 % hangs", hang: 0.05, success: 0.9995, extra: 0.07},
 		{name: "nothing works", fail: 1, extra: 0.1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
