@@ -51,6 +51,7 @@ type adaptive struct {
 	window  window
 	windows int     // closed so far
 	base    float64 // ns; of the mix in the last window
+	guessed bool    // base, as no completion told of it
 
 	work     float64       // requests that are served at a time but for waiting: throughput times base, averaged over 1 s
 	busy     float64       // the greatest work seen, fading over 60 s
@@ -187,8 +188,18 @@ func (a *adaptive) reset(now time.Duration) {
 
 // measure brings base and throughput up to date.
 func (a *adaptive) measure(now, elapsed time.Duration, latency float64) {
+	guess := a.base
 	a.base = a.routes.mix()
-	if part := a.settling(now, latency); part > 0 {
+	switch {
+	case a.base == 0:
+		// Nobody has been served in time since the start. That they took so
+		// long is all that is known.
+		a.base, a.guessed = latency, true
+	case a.guessed:
+		a.guessed = false
+		a.scale(a.base / guess)
+	}
+	if part := a.settling(now, latency); part > 0 && !a.guessed {
 		a.routes.learn(part)
 		learnt := a.routes.mix()
 		a.scale(learnt / a.base)

@@ -56,7 +56,7 @@ func (a *adaptive) probes(now time.Duration, most, waste float64, inflated bool)
 		return false
 	}
 	a.probe = probe{on: true, number: a.probe.number + 1, at: now, pause: pause}
-	a.limit = math.Max(1, math.Min(a.busy, a.limit)/2)
+	a.limit = math.Max(1, math.Min(a.busy, a.bounded(a.limit))/2)
 	return true
 }
 

@@ -434,3 +434,45 @@ func TestSlotIsReleased(t *testing.T) {
 		})
 	}
 }
+
+// A server whose first clients have all gone before they were served knows
+// nothing of its latency. It must not refuse for good those that come later.
+func TestStartWithNobodyServedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := true
+		h := build(t, func(w http.ResponseWriter, r *http.Request) {
+			if slow {
+				time.Sleep(700 * time.Millisecond) // whether or not the client is there
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}, middleware.WithShedding(middleware.Shedding{}))
+		get := func() int {
+			ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+			defer cancel()
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+			if ctx.Err() != nil {
+				return 0
+			}
+			return w.Code
+		}
+		var wg sync.WaitGroup
+		for range 400 {
+			wg.Go(func() { get() })
+			time.Sleep(10 * time.Millisecond)
+		}
+		wg.Wait()
+		slow = false
+		served := 0
+		for range 200 { // one after the other
+			if get() == http.StatusOK {
+				served++
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if served < 195 {
+			t.Errorf("%d of 200 served when the handler is fast again, want nearly all", served)
+		}
+	})
+}

@@ -35,7 +35,10 @@ func TestLiveStormGoesOn(t *testing.T) {
 	since := 0
 	until := func(what string, good func(Sample) bool) {
 		t.Helper()
-		for {
+		for last := since + 240; ; { // a minute
+			if since >= last {
+				t.Fatalf("no %s in a minute", what)
+			}
 			resp, err := client.Get(fmt.Sprintf("%ssamples?since=%d", url, since))
 			if err != nil {
 				t.Fatalf("waiting for %s: %v", what, err)

@@ -1,0 +1,49 @@
+package middleware
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// Whatever completes, in whatever order, the limit is a number within its
+// bounds, and so is what it rests on.
+func TestLimitIsANumber(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		a := newAdaptive(2, 1000)
+		now := time.Duration(r.Int64N(int64(time.Hour)))
+		patterns := []string{"", "/a", "/b"}
+		for phase := range 20 {
+			gone, load := r.Float64(), 1+r.IntN(2000)
+			if phase%3 == 0 {
+				gone = float64(r.IntN(2)) // all of them, or none
+			}
+			mean := time.Duration(1) << r.IntN(34)
+			for range r.IntN(300) {
+				now += time.Duration(r.ExpFloat64() * float64(time.Second) / float64(load))
+				took := time.Duration(r.ExpFloat64() * float64(mean))
+				if r.IntN(4) == 0 {
+					a.shed(r.IntN(5))
+				}
+				a.completed(completion{
+					at: now, took: min(took, now), inFlight: 1 + r.IntN(1+int(a.limit)), weight: uint8(1 + r.IntN(16)),
+					dropped: r.Float64() < gone, probe: a.admitted(), pattern: patterns[r.IntN(3)],
+				})
+				least := a.min
+				if a.probe.on {
+					least = 1
+				}
+				if !(a.limit >= least && a.limit <= a.max) {
+					t.Fatalf("seed %d: the limit is %v", seed, a.limit)
+				}
+				for name, v := range map[string]float64{"base": a.base, "busy": a.busy, "work": a.work, "peak": a.peak, "throughput": a.throughput()} {
+					if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+						t.Fatalf("seed %d: %s is %v", seed, name, v)
+					}
+				}
+			}
+		}
+	}
+}
