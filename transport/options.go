@@ -149,7 +149,7 @@ func WithBudget(of func(service string) budget.Budget) Option {
 // the method RefusedFor() time.Duration, the time until it may accept one. If
 // the RoundTripper has a method OpenFor(*http.Request) time.Duration, it is
 // asked before a retry, so that the response in hand is returned instead of
-// the refusal.
+// the refusal. A nil mw means none; one that returns nil is an error of [New].
 func WithBreaker(mw Middleware) Option {
 	return func(c *config) { c.breaker = mw }
 }
@@ -186,14 +186,16 @@ func WithIdempotencyKeys() Option {
 
 // WithCallLayer adds layers that see each call once, around the retry loop:
 // caching, authentication that may retry on its own, a total time limit. The
-// first is the outermost; several options add up. The default is none.
+// first is the outermost; several options add up. One that is nil is skipped,
+// one that returns nil is an error of [New]. The default is none.
 func WithCallLayer(mw ...Middleware) Option {
 	return func(c *config) { c.callLayers = append(c.callLayers, mw...) }
 }
 
 // WithAttemptLayer adds layers that see each attempt, below breaker and
 // timeout: signing, tracing. The first is the outermost; several options add
-// up. The default is none.
+// up. One that is nil is skipped, one that returns nil is an error of [New].
+// The default is none.
 func WithAttemptLayer(mw ...Middleware) Option {
 	return func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) }
 }

@@ -12,53 +12,6 @@ import (
 	"github.com/datapunk/evenkeel/budget"
 )
 
-// Middleware wraps a RoundTripper with another one. The Wrap method of a
-// breaker set and any func of this shape from another library are assignable
-// to it.
-type Middleware func(next http.RoundTripper) http.RoundTripper
-
-// RoundTripperFunc lets a func serve as an [http.RoundTripper].
-type RoundTripperFunc func(*http.Request) (*http.Response, error)
-
-// RoundTrip calls f.
-func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-// Chain puts the middlewares around base. The first is the outermost: it sees
-// a request first and its response last. A nil base is
-// [http.DefaultTransport]; nil middlewares are skipped.
-//
-// CloseIdleConnections reaches the base, or the outermost layer that has the
-// method: middlewares that are funcs need not have it.
-func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	idle, has := base.(idleCloser)
-	for i := len(mw) - 1; i >= 0; i-- {
-		if mw[i] == nil {
-			continue
-		}
-		base = mw[i](base)
-		var own idleCloser
-		if own, has = base.(idleCloser); has {
-			idle = own
-		}
-	}
-	if has || idle == nil {
-		return base
-	}
-	return &chain{RoundTripper: base, idleCloser: idle}
-}
-
-// idleCloser is what http.Client looks for.
-type idleCloser interface{ CloseIdleConnections() }
-
-// chain forwards CloseIdleConnections past layers that do not.
-type chain struct {
-	http.RoundTripper
-	idleCloser
-}
-
 // A Transport is the client chain: an [http.RoundTripper] that retries within
 // a policy and a budget. It keeps the RoundTripper contract, so it can be the
 // Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
@@ -125,21 +78,34 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	}
 	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
 
-	var send http.RoundTripper = &attemptLayer{next: Chain(base, cfg.attemptLayers...), observers: cfg.observers}
+	if err := t.stack(base, &cfg); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// stack puts the layers around base.
+func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
+	var errs []error
+	around := func(next http.RoundTripper, option string, mw ...Middleware) http.RoundTripper {
+		rt, err := chained(next, mw)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("transport: %s: %w", option, err))
+		}
+		return rt
+	}
+	send := &attemptLayer{next: around(base, "WithAttemptLayer", cfg.attemptLayers...), observers: cfg.observers}
 	t.loop = loop{
-		next:      send,
+		next:      around(send, "WithBreaker", cfg.breaker),
 		transport: t,
 		check:     cfg.check,
 		backoff:   cfg.backoff,
 		budget:    cfg.budget,
 		dryRun:    cfg.dryRun,
 	}
-	if cfg.breaker != nil {
-		t.loop.next = cfg.breaker(send)
-		// Ask a breaker that can tell, so that a retry that it would refuse
-		// does not cost the caller the answer in hand.
-		t.loop.opener, _ = t.loop.next.(opener)
-	}
+	// Ask a breaker that can tell, so that a retry that it would refuse does
+	// not cost the caller the answer in hand.
+	t.loop.opener, _ = t.loop.next.(opener)
 	var guard *guardLayer
 	if cfg.guard {
 		guard = newGuardLayer(t.loop.next)
@@ -149,9 +115,9 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		t.loop.next = newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
 	}
 	if len(cfg.callLayers) > 0 {
-		t.entry = Chain(&t.loop, cfg.callLayers...)
+		t.entry = around(&t.loop, "WithCallLayer", cfg.callLayers...)
 	}
-	return t, nil
+	return errors.Join(errs...)
 }
 
 // RoundTrip sends the request, again if the policy, the server, the budget
