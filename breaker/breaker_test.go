@@ -647,3 +647,18 @@ func TestShedAnswersCountNeitherWay(t *testing.T) {
 		}
 	})
 }
+
+// A set that New did not make would let everything through, or panic at its
+// first call: it says so where it is used for the first time.
+func TestSetThatNewDidNotMake(t *testing.T) {
+	for name, set := range map[string]*breaker.Set{"nil": nil, "zero": {}} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if got, want := recover(), "breaker: Wrap of a Set that New did not make"; got != want {
+					t.Errorf("panic %v, want %q", got, want)
+				}
+			}()
+			set.Wrap(&backend{})
+		})
+	}
+}

@@ -11,11 +11,16 @@ import (
 
 // Wrap returns next behind the circuits of the set; nil means
 // [http.DefaultTransport]. Everything that the set wraps shares its circuits.
+// It panics if [New] did not make the set, as where its error was ignored: such
+// a set would never open a circuit.
 //
 // The RoundTripper also has the methods CloseIdleConnections, which forwards
 // to next, and OpenFor(*http.Request) time.Duration, which says for how long a
 // request would be refused now, without taking the place of a probe.
 func (s *Set) Wrap(next http.RoundTripper) http.RoundTripper {
+	if s == nil || s.cfg.maxServices == 0 {
+		panic("breaker: Wrap of a Set that New did not make")
+	}
 	if next == nil {
 		next = http.DefaultTransport
 	}

@@ -10,7 +10,8 @@ import (
 
 // New returns the middleware. All that is wrong with the options is joined into
 // one error. Handlers wrapped by the same middleware share its limits. It
-// starts no goroutine.
+// starts no goroutine. Like [http.Handle], it panics when it is given a nil
+// handler to wrap.
 func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 	// A second back, so that no moment since the epoch is 0.
 	m := &machine{epoch: time.Now().Add(-time.Second)}
@@ -29,7 +30,12 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 		m.limiters = append(m.limiters, newLimiter(r))
 	}
 	m.timed = len(m.observers) > 0 || m.deadlines != nil
-	return func(next http.Handler) http.Handler { return &handler{machine: m, next: next} }, nil
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("middleware: nil handler")
+		}
+		return &handler{machine: m, next: next}
+	}, nil
 }
 
 // machine is what the handlers of one New share.

@@ -454,3 +454,18 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
+
+// A handler that is missing is found when it is wrapped, not by its first
+// request.
+func TestNilHandler(t *testing.T) {
+	wrap, err := middleware.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if got, want := recover(), "middleware: nil handler"; got != want {
+			t.Errorf("panic %v, want %q", got, want)
+		}
+	}()
+	wrap(nil)
+}
