@@ -544,7 +544,7 @@ func TestServiceNames(t *testing.T) {
 	}{
 		{url: "http://API.test:80/x", want: "api.test"},
 		{url: "https://api.test:443/x", want: "api.test"},
-		{url: "https://api.test:80/x", want: "api.test:80"},
+		{url: "https://api.test:8443/x", want: "api.test:8443"},
 		{url: "http://api.test/", service: "users", want: "users"},
 		{url: "http://api.test/", service: "users", opts: []breaker.Option{breaker.WithServiceName(func(*http.Request) string { return "own" })}, want: "own"},
 		{url: "http://api.test/", opts: []breaker.Option{breaker.WithServiceName(func(*http.Request) string { return "" })}, want: "api.test"},
@@ -561,6 +561,33 @@ func TestServiceNames(t *testing.T) {
 			if name != tt.want {
 				t.Errorf("%s: %q, want %q", tt.url, name, tt.want)
 			}
+		}
+	}
+}
+
+// A circuit is asked for by any spelling of the host it is for, unless the
+// names are the user's own.
+func TestSpellingOfServices(t *testing.T) {
+	own := breaker.WithServiceName(func(req *http.Request) string { return req.URL.Host })
+	for _, tt := range []struct {
+		asked string
+		opts  []breaker.Option
+		want  breaker.State
+	}{
+		{"api.test", nil, breaker.StateOpen},
+		{"API.test", nil, breaker.StateOpen},
+		{"Api.Test:443", nil, breaker.StateOpen},
+		{"api.test:8080", nil, breaker.StateClosed},
+		{"API.test", []breaker.Option{own}, breaker.StateOpen},
+		{"api.test", []breaker.Option{own}, breaker.StateClosed},
+	} {
+		set := newSet(t, append(tt.opts, breaker.WithTripRatio(1, 1))...)
+		b := &backend{}
+		b.status.Store(500)
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://API.test/", nil)
+		set.Wrap(b).RoundTrip(req)
+		if got := set.State(tt.asked); got != tt.want {
+			t.Errorf("with %d options the circuit of %s is %v, want %v", len(tt.opts), tt.asked, got, tt.want)
 		}
 	}
 }

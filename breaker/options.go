@@ -67,8 +67,8 @@ func (c *config) validate() error {
 
 // WithServiceName sets how the service of a request is named; each name has a
 // circuit of its own. The default is the name that the chain of package
-// transport gave it, else URL.Host in lower case without the default port. An
-// empty name falls back to that too.
+// transport gave it, else URL.Host in lower case and without the ports 80 and
+// 443. An empty name falls back to that too.
 func WithServiceName(name func(*http.Request) string) Option {
 	return func(c *config) { c.service = name }
 }

@@ -3,7 +3,6 @@ package breaker
 import (
 	"iter"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,8 +45,13 @@ func (s *Set) clock() time.Duration { return time.Since(s.born) }
 // State returns the state of the circuit of a service; one that was never used
 // is closed, unless there is no room for it: then it is as the circuit that such
 // services share. A circuit whose open time is over is half-open, although no
-// probe has been sent yet.
+// probe has been sent yet. The service is named as its requests are, by the
+// chain of package transport or [WithServiceName]; a host may be in any
+// spelling, but for a set with WithServiceName, whose names are exact.
 func (s *Set) State(service string) State {
+	if _, known := s.known.Load(service); !known && s.cfg.service == nil {
+		service = headers.HostService(service)
+	}
 	if c := s.look(service); c != nil {
 		return c.current()
 	}
@@ -146,11 +150,5 @@ func (s *Set) serviceOf(req *http.Request) string {
 	if host == "" {
 		host = req.Host
 	}
-	switch req.URL.Scheme {
-	case "http":
-		host = strings.TrimSuffix(host, ":80")
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
-	}
-	return strings.ToLower(host)
+	return headers.HostService(host)
 }

@@ -15,14 +15,14 @@ type GuardState struct {
 	InFlight int
 }
 
-// Guard returns the state of the guard of a service, by the name that
-// [WithServiceName] or its default gives it. It is meant for metrics and for
-// pages that people look at: a state is out of date as soon as it is returned,
-// and asking for it changes nothing. For a service that was never called, and
-// with [Guard].Off, the guard is not engaged.
+// Guard returns the state of the guard of a service, which is named as in
+// [WithServicePolicy]. It is meant for metrics and for pages that people look
+// at: a state is out of date as soon as it is returned, and asking for it
+// changes nothing. For a service that was never called, and with [Guard].Off,
+// the guard is not engaged.
 func (t *Transport) Guard(service string) GuardState {
 	if t.guard != nil {
-		if v := t.guard.valves.peek(service); v != nil {
+		if v := t.guard.valves.peek(spelt(service, t.service)); v != nil {
 			return v.state()
 		}
 	}

@@ -80,7 +80,7 @@ func (c *config) named() map[string]*Policy {
 	}
 	m := make(map[string]*Policy, len(c.services))
 	for _, s := range c.services {
-		m[s.name] = s.policy.filled()
+		m[spelt(s.name, c.service)] = s.policy.filled()
 	}
 	return m
 }
@@ -93,15 +93,18 @@ func WithPolicy(p Policy) Option {
 
 // WithServicePolicy sets the policy of one service. It replaces the policy of
 // [WithPolicy] whole: fields that are zero take the default of [Policy], not
-// the value given there. By default no service has a policy of its own.
+// the value given there. The service is a host, in any spelling; with
+// [WithServiceName] it is one of those names, to the letter. By default no
+// service has a policy of its own.
 func WithServicePolicy(service string, p Policy) Option {
 	return func(c *config) { c.services = append(c.services, servicePolicy{service, p}) }
 }
 
 // WithServiceName sets how the service of a request is named. Policies,
 // budgets, breakers and metrics go by that name, so it should be one of few:
-// never a URL path or an ID. The default is URL.Host in lower case, which
-// also stands in for an empty name.
+// never a URL path or an ID. The default is URL.Host in lower case and without
+// the ports 80 and 443, which also stands in for an empty name; see
+// headers.HostService.
 func WithServiceName(name func(*http.Request) string) Option {
 	return func(c *config) { c.service = name }
 }

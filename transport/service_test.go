@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/transport"
@@ -159,5 +160,72 @@ func TestServiceIsReadAfterTheCall(t *testing.T) {
 	}
 	if got := <-done; got != "api.test" {
 		t.Errorf("service %q, want api.test", got)
+	}
+}
+
+// A service is its host, however that is spelt: in a request, in an option, and
+// in a question.
+func TestSpellingOfServices(t *testing.T) {
+	circuits, err := breaker.New(breaker.WithTripRatio(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told told
+	rt := build(t, answeringAlways(503), unlimited(), told.option(),
+		transport.WithBreaker(circuits.Wrap), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}),
+		transport.WithServicePolicy("API.test", transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}))
+	for _, url := range []string{"http://api.test/", "http://Api.Test:80/", "https://API.TEST:443/"} {
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		if resp, err := rt.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+		if c := told.calls[len(told.calls)-1]; c.Service != "api.test" {
+			t.Errorf("%s is to %q, want api.test", url, c.Service)
+		}
+	}
+	if c := told.calls[0]; c.Attempts != 2 {
+		t.Errorf("%d attempts, want the 2 of the policy of API.test", c.Attempts)
+	}
+	for _, service := range []string{"api.test", "API.test", "Api.test:443"} {
+		if got := circuits.State(service); got != breaker.StateOpen {
+			t.Errorf("the circuit of %s is %v, want open", service, got)
+		}
+	}
+	if err := rt.SetPolicy("API.test:443", transport.Policy{MaxAttempts: 1}); err != nil {
+		t.Fatal(err)
+	}
+	req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://api.test/", nil)
+	rt.RoundTrip(req)
+	if c := told.calls[len(told.calls)-1]; c.Stop != transport.StopDisabled && c.Stop != transport.StopBreakerOpen {
+		t.Errorf("stop %q, want the policy of API.test:443 to be that of api.test", c.Stop)
+	}
+}
+
+// A name that the user makes counts to the letter.
+func TestSpellingOfNamesOfOnesOwn(t *testing.T) {
+	circuits, err := breaker.New(breaker.WithTripRatio(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := build(t, answeringAlways(503), unlimited(), transport.WithBreaker(circuits.Wrap),
+		transport.WithServiceName(func(req *http.Request) string { return "Orders:80" }),
+		transport.WithPolicy(transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}),
+		transport.WithServicePolicy("orders", transport.Policy{MaxAttempts: 1}))
+	attempts := func() int {
+		resp, err := rt.RoundTrip(get(t, t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		call, _ := transport.CallOf(resp)
+		return call.Attempts
+	}
+	if n := attempts(); n != 2 {
+		t.Errorf("%d attempts, want 2: the policy is that of another service", n)
+	}
+	if got := circuits.State("Orders:80"); got != breaker.StateOpen {
+		t.Errorf("the circuit of Orders:80 is %v, want open", got)
+	}
+	if got := circuits.State("orders"); got != breaker.StateClosed {
+		t.Errorf("the circuit of orders is %v, want closed: there is none", got)
 	}
 }

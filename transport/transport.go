@@ -3,9 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,19 +24,6 @@ type Transport struct {
 	keys      bool // WithIdempotencyKeys
 	born      time.Time
 	guard     *guardLayer // nil with Guard.Off
-}
-
-// policies is never changed once it is published.
-type policies struct {
-	fallback *Policy
-	byName   map[string]*Policy
-}
-
-func (p *policies) of(service string) *Policy {
-	if own, ok := p.byName[service]; ok {
-		return own
-	}
-	return p.fallback
 }
 
 // New returns the chain around base, which is [http.DefaultTransport] when it
@@ -168,58 +153,6 @@ func (t *Transport) CloseIdleConnections() {
 	if c, ok := t.base.(idleCloser); ok {
 		c.CloseIdleConnections()
 	}
-}
-
-// SetPolicy changes the policy of one service, for calls that start from now
-// on; calls under way keep theirs. An empty service means every service that
-// has no policy of its own. It is safe to call at any time; a policy that is
-// not valid changes nothing.
-func (t *Transport) SetPolicy(service string, p Policy) error {
-	if err := p.validate(); err != nil {
-		return fmt.Errorf("transport: SetPolicy(%q): %w", service, err)
-	}
-	for {
-		old := t.policies.Load()
-		next := &policies{fallback: old.fallback, byName: maps.Clone(old.byName)}
-		if service == "" {
-			next.fallback = p.filled()
-		} else {
-			if next.byName == nil {
-				next.byName = make(map[string]*Policy)
-			}
-			next.byName[service] = p.filled()
-		}
-		if t.policies.CompareAndSwap(old, next) {
-			return nil
-		}
-	}
-}
-
-func (t *Transport) serviceOf(req *http.Request) string {
-	if req.URL == nil {
-		return lower(req.Host)
-	}
-	if t.service != nil {
-		if name := t.service(req); name != "" {
-			return name
-		}
-	}
-	host := req.URL.Host
-	if host == "" {
-		host = req.Host
-	}
-	return lower(host)
-}
-
-// lower is strings.ToLower with a short way for what is lower case already, as
-// nearly every host is.
-func lower(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c >= 'A' && c <= 'Z' || c >= 0x80 {
-			return strings.ToLower(s)
-		}
-	}
-	return s
 }
 
 func methodOf(req *http.Request) string {

@@ -55,8 +55,9 @@ func WithMaxServices(n int) Option {
 
 // WithServices names services that have series of their own from the start,
 // whatever else is called and even over the limit. Their counters exist before
-// the first call, which is what lets rate and increase see it. It may be given
-// more than once. The default is none.
+// the first call, which is what lets rate and increase see it. The names are
+// those that events carry, to the letter: a host is in lower case there. It may
+// be given more than once. The default is none.
 func WithServices(names ...string) Option {
 	return func(c *config) { c.services = append(c.services, names...) }
 }

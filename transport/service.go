@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+
+	"github.com/datapunk/evenkeel/headers"
+)
+
+// serviceOf names the service of a request.
+func (t *Transport) serviceOf(req *http.Request) string {
+	if req.URL == nil {
+		return headers.HostService(req.Host)
+	}
+	if t.service != nil {
+		if name := t.service(req); name != "" {
+			return name
+		}
+	}
+	host := req.URL.Host
+	if host == "" {
+		host = req.Host
+	}
+	return headers.HostService(host)
+}
+
+// spelt is the name of a service that somebody has written down, as requests
+// have it: hosts have one spelling, and names of the user's own are exact.
+func spelt(service string, own func(*http.Request) string) string {
+	if own != nil {
+		return service
+	}
+	return headers.HostService(service)
+}
+
+// policies is never changed once it is published.
+type policies struct {
+	fallback *Policy
+	byName   map[string]*Policy
+}
+
+func (p *policies) of(service string) *Policy {
+	if own, ok := p.byName[service]; ok {
+		return own
+	}
+	return p.fallback
+}
+
+// SetPolicy changes the policy of one service, for calls that start from now
+// on; calls under way keep theirs. The service is named as in
+// [WithServicePolicy]; an empty name means every service that has no policy of
+// its own. It is safe to call at any time; a policy that is
+// not valid changes nothing.
+func (t *Transport) SetPolicy(service string, p Policy) error {
+	if err := p.validate(); err != nil {
+		return fmt.Errorf("transport: SetPolicy(%q): %w", service, err)
+	}
+	for {
+		old := t.policies.Load()
+		next := &policies{fallback: old.fallback, byName: maps.Clone(old.byName)}
+		if service == "" {
+			next.fallback = p.filled()
+		} else {
+			if next.byName == nil {
+				next.byName = make(map[string]*Policy)
+			}
+			next.byName[spelt(service, t.service)] = p.filled()
+		}
+		if t.policies.CompareAndSwap(old, next) {
+			return nil
+		}
+	}
+}
