@@ -90,6 +90,7 @@ func TestGuardStateCountsWhatIsInFlight(t *testing.T) {
 		}
 		synctest.Wait()
 		check(guard, "one.test", 3)
+		check(guard, "One.test:80", 3)
 		check(guard, "two.test", 0)
 		check(none, "one.test", 0)
 

@@ -166,38 +166,38 @@ func TestServiceIsReadAfterTheCall(t *testing.T) {
 // A service is its host, however that is spelt: in a request, in an option, and
 // in a question.
 func TestSpellingOfServices(t *testing.T) {
-	circuits, err := breaker.New(breaker.WithTripRatio(1, 2))
+	circuits, err := breaker.New(breaker.WithTripRatio(1, 6))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told told
-	rt := build(t, answeringAlways(503), unlimited(), told.option(),
-		transport.WithBreaker(circuits.Wrap), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}),
-		transport.WithServicePolicy("API.test", transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}))
-	for _, url := range []string{"http://api.test/", "http://Api.Test:80/", "https://API.TEST:443/"} {
+	two := transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}
+	rt := build(t, answeringAlways(503), unlimited(), transport.WithBreaker(circuits.Wrap), transport.WithServicePolicy("API.test", two))
+	call := func(url string) transport.Call {
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
-		if resp, err := rt.RoundTrip(req); err == nil {
-			resp.Body.Close()
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if c := told.calls[len(told.calls)-1]; c.Service != "api.test" {
-			t.Errorf("%s is to %q, want api.test", url, c.Service)
-		}
+		call, _ := transport.CallOf(resp)
+		return call
 	}
-	if c := told.calls[0]; c.Attempts != 2 {
-		t.Errorf("%d attempts, want the 2 of the policy of API.test", c.Attempts)
-	}
-	for _, service := range []string{"api.test", "API.test", "Api.test:443"} {
-		if got := circuits.State(service); got != breaker.StateOpen {
-			t.Errorf("the circuit of %s is %v, want open", service, got)
+	for _, url := range []string{"http://api.test/", "http://Api.Test:80/"} {
+		if c := call(url); c.Service != "api.test" || c.Attempts != 2 {
+			t.Errorf("%s: %+v, want 2 attempts to api.test", url, c)
 		}
 	}
 	if err := rt.SetPolicy("API.test:443", transport.Policy{MaxAttempts: 1}); err != nil {
 		t.Fatal(err)
 	}
-	req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://api.test/", nil)
-	rt.RoundTrip(req)
-	if c := told.calls[len(told.calls)-1]; c.Stop != transport.StopDisabled && c.Stop != transport.StopBreakerOpen {
-		t.Errorf("stop %q, want the policy of API.test:443 to be that of api.test", c.Stop)
+	for range 2 {
+		if c := call("https://API.TEST:443/"); c.Service != "api.test" || c.Stop != transport.StopDisabled {
+			t.Errorf("%+v, want one attempt to api.test, whose policy SetPolicy changed", c)
+		}
+	}
+	for _, service := range []string{"api.test", "API.test", "Api.test:443"} {
+		if got := circuits.State(service); got != breaker.StateOpen {
+			t.Errorf("the circuit of %s is %v, want open after six failures", service, got)
+		}
 	}
 }
 
