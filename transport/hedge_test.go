@@ -172,6 +172,66 @@ func TestHedge(t *testing.T) {
 	}
 }
 
+// Both copies may have a good answer at the same time. One of them is returned,
+// and its body is whole: only the other is cancelled.
+func TestHedgeDeadHeat(t *testing.T) {
+	for _, ahead := range []int{1, 2} {
+		t.Run(fmt.Sprintf("copy %d is a moment ahead", ahead), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base := &replicas{copies: []copyOf{{after: 200 * time.Millisecond, status: 200}, {after: 100 * time.Millisecond, status: 200}}}
+				wait := make(chan struct{})
+				check := func(ctx context.Context, resp *http.Response, _ error) (bool, error) {
+					// Both have an answer now. The one ahead lets the other
+					// finish once it is about to be told so itself.
+					if transport.Attempt(resp.Request.Context()) != ahead {
+						<-wait
+						return false, nil
+					}
+					time.AfterFunc(time.Nanosecond, func() { close(wait) })
+					return false, nil
+				}
+				rt := build(t, base, unlimited(), transport.WithCheckRetry(check), transport.WithHedging(transport.Hedge{Delay: 100 * time.Millisecond, Ratio: 1}))
+				resp, err := rt.RoundTrip(get(t, t.Context()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := transport.Attempt(resp.Request.Context()); n != ahead {
+					t.Errorf("copy %d is returned, want %d", n, ahead)
+				}
+				if err := resp.Request.Context().Err(); err != nil {
+					t.Errorf("the context of the winner is done: %v", context.Cause(resp.Request.Context()))
+				}
+				resp.Body.Close()
+				if base.open != 0 {
+					t.Errorf("%d bodies were left open", base.open)
+				}
+			})
+		})
+	}
+}
+
+// A CheckRetry that panics while both copies are under way leaves neither.
+func TestHedgePanicOfThePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &replicas{copies: []copyOf{{after: 200 * time.Millisecond, status: 200}, {after: time.Hour, status: 200}}}
+		check := func(context.Context, *http.Response, error) (bool, error) { panic("policy") }
+		rt := build(t, base, unlimited(), transport.WithCheckRetry(check), transport.WithHedging(transport.Hedge{Delay: 100 * time.Millisecond, Ratio: 1}))
+		start := time.Now()
+		func() {
+			defer func() {
+				if got := recover(); got != "policy" {
+					t.Errorf("recovered %v, want the panic of the policy", got)
+				}
+			}()
+			rt.RoundTrip(get(t, t.Context()))
+		}()
+		synctest.Wait()
+		if base.open != 0 || len(base.stopped) != 1 || time.Since(start) != 200*time.Millisecond {
+			t.Errorf("%d bodies open and %d copies stopped after %v, want 0, 1 and 200ms", base.open, len(base.stopped), time.Since(start))
+		}
+	})
+}
+
 // A panic of the base on the goroutine of the second copy comes up on that of
 // the caller, as it does without a hedge.
 func TestHedgePanics(t *testing.T) {

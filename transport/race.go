@@ -20,6 +20,7 @@ type race struct {
 
 	parent  context.Context
 	cancel  [2]context.CancelCauseFunc // of the copies
+	winner  atomic.Int32               // place of the first to have a good answer; 0: none
 	state   atomic.Int32               // of the second, and so on
 	done    chan struct{}
 	attempt *attemptCtx
@@ -41,26 +42,25 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 	first, cancel := context.WithCancelCause(req.Context())
 	r.parent, r.cancel[0] = req.Context(), cancel
 	timer := time.AfterFunc(delay, r.second)
-	returned := false
+	joined := false
 	defer func() {
-		if !returned { // the base panicked
+		if !joined { // the base panicked, or a CheckRetry did
 			timer.Stop()
 			r.join(true)
-			r.drop(0, nil)
+			r.drop(0, resp)
 			r.drop(1, r.resp)
 		}
 	}()
 	resp, err = r.layer.next.RoundTrip(req.WithContext(first))
-	returned = true
 	timer.Stop()
-	good := r.good(resp, err)
-	r.join(good)
+	r.join(r.good(resp, err) && r.wins(0))
+	joined = true
 	switch {
 	case r.crashed != nil:
 		r.drop(0, resp)
 		r.drop(1, r.attempt.resp)
 		panic(r.crashed)
-	case !good && r.good(r.resp, r.err):
+	case r.winner.Load() == place(1):
 		r.drop(0, resp)
 		r.run.credit.outran()
 		return r.won(1, r.resp), nil
@@ -112,7 +112,7 @@ func (r *race) second() {
 	if r.err == nil && r.resp != nil && r.resp.Request == nil {
 		r.resp.Request = req
 	}
-	if r.good(r.resp, r.err) {
+	if r.good(r.resp, r.err) && r.wins(1) {
 		r.cancel[0](errOutrun)
 	}
 }
@@ -145,6 +145,13 @@ func (r *race) good(resp *http.Response, err error) bool {
 	}
 	return answerOf(r.run.req.Context(), r.layer.loop.check, r.run.call.policy, r.run.req, resp, nil, headers.VerdictOf(resp.Header)) != answerRetryable
 }
+
+func place(i int) int32 { return int32(i) + 1 }
+
+// wins reports whether copy i, which has a good answer, is the first to have
+// one. Both may have theirs at the same time, and only the loser may be
+// cancelled: the context of the winner is that of its body.
+func (r *race) wins(i int) bool { return r.winner.CompareAndSwap(0, place(i)) }
 
 // won returns the response that is the answer. The context of its attempt
 // lives until its body ends.
