@@ -36,6 +36,11 @@ func Attempt(ctx context.Context) int {
 
 // CallOf returns what happened before this response was returned. It reports
 // false for a response that did not come through a chain.
+//
+// An [http.Transport] below the chain sends some requests again by itself,
+// which nobody sees: those that it takes for safe, and those of which nothing
+// was written, when a connection that was kept alive turns out to be broken.
+// That is one attempt here.
 func CallOf(resp *http.Response) (Call, bool) {
 	if resp == nil || resp.Request == nil {
 		return Call{}, false

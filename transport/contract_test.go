@@ -67,6 +67,7 @@ func TestContract(t *testing.T) {
 				transport.WithBackoff(retryablehttp.DefaultBackoff),
 				transport.WithBudget(perService),
 				transport.WithBreaker(circuits.Wrap),
+				transport.WithHedging(transport.Hedge{Delay: 200 * time.Microsecond, Ratio: 1}),
 				transport.WithIdempotencyKeys(),
 				transport.WithCallLayer(layered, layered),
 				transport.WithAttemptLayer(layered, layered),

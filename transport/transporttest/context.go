@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
+	"sync"
 )
 
 var contextChecks = []check{
@@ -18,8 +18,28 @@ var contextChecks = []check{
 	{"cancellation_ends_upload", "When the caller's context ends, so does RoundTrip, also while the base waits for more of the request's body, which it closes.", stub | http2, cancellationEndsUpload},
 }
 
-// steps is a handler that sends its response step by step.
-func steps(e *env, next <-chan struct{}) http.Handler {
+// stairs is a handler that sends its response step by step, when it is told
+// to. The copies of a request that a layer sends at once go together, so that
+// one that is given up does not take the step of the other.
+type stairs struct {
+	mu   sync.Mutex               // guards what follows
+	told map[string]chan struct{} // by path and number of the step
+}
+
+func (s *stairs) step(path string, i int) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := fmt.Sprint(path, i)
+	if s.told[key] == nil {
+		if s.told == nil {
+			s.told = make(map[string]chan struct{})
+		}
+		s.told[key] = make(chan struct{})
+	}
+	return s.told[key]
+}
+
+func (s *stairs) handler(e *env) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		c := http.NewResponseController(w)
@@ -27,7 +47,7 @@ func steps(e *env, next <-chan struct{}) http.Handler {
 		c.Flush()
 		for i := range 2 {
 			select {
-			case <-next:
+			case <-s.step(r.URL.Path, i):
 			case <-r.Context().Done():
 				return
 			case <-e.ctx.Done():
@@ -39,20 +59,30 @@ func steps(e *env, next <-chan struct{}) http.Handler {
 	})
 }
 
+// take has the handler send a line and reads it.
+func (s *stairs) take(e *env, resp *http.Response, path string, i int) error {
+	close(s.step(path, i))
+	return e.within("reading what the server sent just now", func() error {
+		_, err := io.ReadFull(resp.Body, make([]byte, len("step 0\n")))
+		return err
+	})
+}
+
 func contextLives(e *env) error {
-	next := make(chan struct{})
-	e.serve(steps(e, next))
+	var s stairs
+	e.serve(s.handler(e))
 	for _, k := range kinds {
-		req, _ := e.request(k, "/")
+		path := "/" + k.method
+		req, _ := e.request(k, path)
 		resp, err := e.send(req)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 		for i := range 2 {
-			if err := e.attempt().Context().Err(); err != nil {
+			if err := e.attempt(resp).Context().Err(); err != nil {
 				return fmt.Errorf("%s: with %d of 2 steps of the response read, the context of the attempt is done: %v", k.name, i, err)
 			}
-			if err := e.step(resp, next); err != nil {
+			if err := s.take(e, resp, path, i); err != nil {
 				return fmt.Errorf("%s, step %d: %w", k.name, i, err)
 			}
 		}
@@ -63,23 +93,14 @@ func contextLives(e *env) error {
 	return nil
 }
 
-// attempt is the newest request at the base.
-func (e *env) attempt() *http.Request {
+// attempt is the request at the base that resp answers, which need not be the
+// newest: several copies may have been under way at once.
+func (e *env) attempt(resp *http.Response) *http.Request {
 	seen := e.base.requests()
-	return seen[len(seen)-1]
-}
-
-// step has the handler send a line and reads it.
-func (e *env) step(resp *http.Response, next chan<- struct{}) error {
-	select {
-	case next <- struct{}{}:
-	case <-time.After(e.patience):
-		return errors.New("the server did not get to answer")
+	if req := e.base.answered(resp); req != nil {
+		return req
 	}
-	return e.within("reading what the server sent just now", func() error {
-		_, err := io.ReadFull(resp.Body, make([]byte, len("step 0\n")))
-		return err
-	})
+	return seen[len(seen)-1] // the layer made a response of its own
 }
 
 func contextReleased(e *env) error {
@@ -125,7 +146,7 @@ func contextReleased(e *env) error {
 
 func cancellationReachesBase(e *env) error {
 	cause := errors.New("the caller has seen enough")
-	e.serve(steps(e, nil))
+	e.serve(new(stairs).handler(e))
 	for _, k := range kinds {
 		ctx, cancel := context.WithCancelCause(e.ctx)
 		defer cancel(nil)
@@ -136,7 +157,7 @@ func cancellationReachesBase(e *env) error {
 		}
 		defer resp.Body.Close()
 		cancel(cause)
-		below := e.attempt().Context()
+		below := e.attempt(resp).Context()
 		if !e.eventually(func() bool { return below.Err() != nil }) {
 			return fmt.Errorf("%s: the context of the attempt lives on after the caller cancelled", k.name)
 		}

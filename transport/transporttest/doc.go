@@ -23,12 +23,12 @@
 //
 // # What a layer may do
 //
-// It may send a request more than once, give it more header fields, and end it
-// with an error of its own making if that says why. It must not refuse what
-// the checks send; for a layer in a state in which it does refuse there is
-// [RunRefusing]. One that has no CloseIdleConnections, as a func has none, is
-// not failed for that, but the end of idle_connections is skipped:
-// http.Client's method then does nothing.
+// It may send a request more than once, also at the same time, give it more
+// header fields, and end it with an error of its own making if that says why.
+// It must not refuse what the checks send; for a layer in a state in which it
+// does refuse there is [RunRefusing]. One that has no CloseIdleConnections, as
+// a func has none, is not failed for that, but the end of idle_connections is
+// skipped: http.Client's method then does nothing.
 //
 // A base that breaks the contract itself, by a response and an error together
 // or by neither, is http.Client's to deal with; the checks have none.

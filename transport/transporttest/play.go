@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"sync"
 )
 
 // A kind is a kind of request.
@@ -123,7 +124,10 @@ func (e *env) play(k kind, o outcome) (*play, error) {
 	p.req, p.bodies = e.request(k, o.path)
 	p.req = p.req.WithContext(ctx)
 	before := portray(p.req)
+	var mu sync.Mutex // two copies may be under way at once
 	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
 		if p.changed == nil {
 			p.changed = before.changed(p.req)
 		}

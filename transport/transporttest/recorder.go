@@ -12,10 +12,11 @@ type recorder struct {
 
 	mu     sync.Mutex // guards what follows
 	seen   []*http.Request
-	idle   int    // calls of CloseIdleConnections
-	open   int    // bodies of responses not closed
-	panics any    // what to panic with instead of sending
-	asked  func() // called on the way, if not nil
+	by     map[*http.Response]*http.Request // which one a response answers
+	idle   int                              // calls of CloseIdleConnections
+	open   int                              // bodies of responses not closed
+	panics any                              // what to panic with instead of sending
+	asked  func()                           // called on the way, if not nil
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -33,6 +34,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		panic(panics)
 	}
 	resp, err := r.next.RoundTrip(req)
+	if err == nil {
+		r.note(req, resp)
+	}
 	if err != nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp, err
 	}
@@ -57,6 +61,21 @@ func (r *recorder) requests() []*http.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen[:len(r.seen):len(r.seen)]
+}
+
+func (r *recorder) note(req *http.Request, resp *http.Response) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = make(map[*http.Response]*http.Request)
+	}
+	r.by[resp] = req
+}
+
+func (r *recorder) answered(resp *http.Response) *http.Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by[resp]
 }
 
 func (r *recorder) set(panics any, asked func()) {

@@ -39,8 +39,9 @@ func requestReused(e *env) error {
 			if first == nil {
 				first = attempt.Header.Clone()
 			}
+			// A layer may mark what it sends again, but not pile up marks.
 			for name, values := range attempt.Header {
-				if len(values) != len(first[name]) {
+				if len(values) > max(1, len(first[name])) {
 					return fmt.Errorf("%s reached the base as %q when the same request was sent again, as %q at first", name, values, first[name])
 				}
 			}
@@ -98,22 +99,23 @@ func requestURI(e *env) error {
 }
 
 func requestFraming(e *env) error {
-	var got []int64
+	got := make(map[string][]int64) // by path: a copy that is given up may come late
 	var mu sync.Mutex
 	e.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		got = append(got, r.ContentLength)
-		if r.URL.Query().Has("again") && len(got) < 3 {
+		lengths := append(got[r.URL.Path], r.ContentLength)
+		got[r.URL.Path] = lengths
+		if r.URL.Query().Has("again") && len(lengths) < 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
-	path := "/"
+	query := ""
 	if e.ground == stub {
-		path = "/?again" // for a layer that does send again, where waiting is free
+		query = "?again" // for a layer that does send again, where waiting is free
 	}
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		what   string
 		body   io.Reader
 		length int64
@@ -127,12 +129,12 @@ func requestFraming(e *env) error {
 		{what: "a body and ContentLength 0, which means unknown", body: &source{r: strings.NewReader(content)}, want: -1},
 		{what: "a body and TransferEncoding chunked", body: &source{r: strings.NewReader(content)}, length: -1, coding: []string{"chunked"}, want: -1},
 	} {
-		req, err := http.NewRequestWithContext(e.ctx, "PUT", e.url+path, tt.body)
+		path := fmt.Sprint("/", i)
+		req, err := http.NewRequestWithContext(e.ctx, "PUT", e.url+path+query, tt.body)
 		if err != nil {
 			return err
 		}
 		req.ContentLength, req.TransferEncoding = tt.length, tt.coding
-		got = nil
 		sent := len(e.base.requests())
 		resp, err := e.send(req)
 		if err != nil {
@@ -148,12 +150,13 @@ func requestFraming(e *env) error {
 			}
 		}
 		mu.Lock()
-		for i, n := range got {
+		lengths := got[path]
+		mu.Unlock()
+		for i, n := range lengths {
 			if n != tt.want {
 				return fmt.Errorf("a PUT with %s reached the server, attempt %d, with Content-Length %d, want %d", tt.what, i+1, n, tt.want)
 			}
 		}
-		mu.Unlock()
 	}
 	return nil
 }
