@@ -37,10 +37,10 @@ func Attempt(ctx context.Context) int {
 // CallOf returns what happened before this response was returned. It reports
 // false for a response that did not come through a chain.
 //
-// An [http.Transport] below the chain sends some requests again by itself,
-// which nobody sees: those that it takes for safe, and those of which nothing
-// was written, when a connection that was kept alive turns out to be broken.
-// That is one attempt here.
+// An [http.Transport] below the chain may send a request again by itself, when
+// a connection that was kept alive breaks before an answer begins: a GET, HEAD,
+// OPTIONS or TRACE, one with an idempotency key, or one of which nothing was
+// written. That is one attempt here; only the server and httptrace see it.
 func CallOf(resp *http.Response) (Call, bool) {
 	if resp == nil || resp.Request == nil {
 		return Call{}, false
