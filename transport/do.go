@@ -28,6 +28,9 @@ type DoOption = Option
 // apply.
 func Do[T any](ctx context.Context, p Policy, op func(context.Context) (T, error), opts ...DoOption) (T, error) {
 	var value T
+	if op == nil {
+		return value, errors.New("transport: Do: the operation is nil")
+	}
 	err := doing(ctx, p, opts, func(ctx context.Context) error {
 		v, err := op(ctx)
 		if err == nil {
@@ -90,6 +93,9 @@ func askedWait(err error) time.Duration {
 
 // doing is Do without its type parameter.
 func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Context) error) error {
+	if ctx == nil {
+		return errors.New("transport: Do: the context is nil")
+	}
 	cfg := defaults()
 	for _, opt := range opts {
 		if opt != nil {

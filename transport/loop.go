@@ -164,15 +164,9 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 		req.Body, r.body = body, body
 	}
 	resp, err := r.loop.next.RoundTrip(req)
+	resp, err = oneOf(resp, err, "the base")
 	r.body, ctx.resp = nil, resp
-	switch {
-	case err != nil && resp != nil: // a base that breaks the contract
-		closeBody(resp)
-		ctx.resp = nil
-		return nil, err
-	case err == nil && resp == nil:
-		return nil, errors.New("transport: the base returned neither a response nor an error")
-	case resp != nil && resp.Request == nil:
+	if resp != nil && resp.Request == nil {
 		resp.Request = req
 	}
 	return resp, err

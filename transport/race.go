@@ -69,7 +69,7 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 	r.run.credit.refund()     // of a second copy that was not sent after all
 	r.run.credit.owed = false // of one that was, it is spent
 	if err != nil {
-		r.drop(0, nil)
+		r.drop(0, resp)
 		return nil, err
 	}
 	return r.won(0, resp), nil

@@ -53,6 +53,9 @@ func (p *policies) of(service string) *Policy {
 // its own. It is safe to call at any time; a policy that is
 // not valid changes nothing.
 func (t *Transport) SetPolicy(service string, p Policy) error {
+	if !t.made() {
+		return errNotMade
+	}
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("transport: SetPolicy(%q): %w", service, err)
 	}

@@ -26,6 +26,12 @@ type Transport struct {
 	guard     *guardLayer // nil with Guard.Off
 }
 
+// errNotMade is what a Transport answers that is nil, as where the error of New
+// was ignored, or zero. It has no policy, so that it sends nothing.
+var errNotMade = errors.New("transport: this Transport was not made by New")
+
+func (t *Transport) made() bool { return t != nil && t.base != nil }
+
 // New returns the chain around base, which is [http.DefaultTransport] when it
 // is nil. Without options it sends a safe request up to three times, with
 // full jitter, within a local retry budget per service, and a guard holds
@@ -109,6 +115,12 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 // and the deadline all allow it, and returns the last real response or an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !t.made() {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, errNotMade
+	}
 	r := new(run)
 	r.call = &r.own
 	defer t.leave(r, req)
@@ -127,7 +139,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 	if req.URL == nil || req.Header == nil {
 		// The base has its own words for what is wrong with the request.
-		return t.base.RoundTrip(req)
+		resp, err := t.base.RoundTrip(req)
+		return oneOf(resp, err, "the base")
 	}
 	if t.keys {
 		req = withIdempotencyKey(req)
@@ -135,7 +148,20 @@ func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 	if t.entry == nil {
 		return t.loop.do(r, req)
 	}
-	return t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
+	resp, err := t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
+	return oneOf(resp, err, "a call layer")
+}
+
+// oneOf holds what a layer returned to the contract: a response or an error.
+func oneOf(resp *http.Response, err error, layer string) (*http.Response, error) {
+	switch {
+	case err != nil && resp != nil:
+		closeBody(resp)
+		return nil, err
+	case err == nil && resp == nil:
+		return nil, fmt.Errorf("transport: %s returned neither a response nor an error", layer)
+	}
+	return resp, err
 }
 
 // leave runs on every path, a panic of the func that names services among them.
@@ -150,6 +176,9 @@ func (t *Transport) leave(r *run, req *http.Request) {
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
 // Transport. The chain never calls it on its own.
 func (t *Transport) CloseIdleConnections() {
+	if !t.made() {
+		return
+	}
 	if c, ok := t.base.(idleCloser); ok {
 		c.CloseIdleConnections()
 	}
