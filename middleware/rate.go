@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -155,13 +156,8 @@ func (l *limiter) write(h http.Header, g Grant) {
 		reset = g.RetryIn
 	}
 	item := headers.ServiceLimit{Policy: l.name, Remaining: int64(g.Remaining), Reset: reset, HasReset: true}.String()
-	if before := h[headers.RateLimit]; len(before) == 1 {
-		h[headers.RateLimit] = []string{before[0] + ", " + item}
-		h[headers.RateLimitPolicy] = []string{h[headers.RateLimitPolicy][0] + ", " + l.policy}
-	} else {
-		h[headers.RateLimit] = []string{item}
-		h[headers.RateLimitPolicy] = []string{l.policy}
-	}
+	list(h, headers.RateLimit, item)
+	list(h, headers.RateLimitPolicy, l.policy)
 	if l.legacy == LegacyNone {
 		return
 	}
@@ -172,6 +168,15 @@ func (l *limiter) write(h http.Header, g Grant) {
 	h["X-Ratelimit-Limit"] = []string{strconv.Itoa(l.quota.Requests)}
 	h["X-Ratelimit-Remaining"] = []string{strconv.Itoa(g.Remaining)}
 	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(at, 10)}
+}
+
+// list adds an item to a field that is a list, to which other limits may have
+// added before.
+func list(h http.Header, name, item string) {
+	if before := h[name]; len(before) > 0 {
+		item = strings.Join(before, ", ") + ", " + item
+	}
+	h[name] = []string{item}
 }
 
 // address is the default key.

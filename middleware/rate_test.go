@@ -147,3 +147,33 @@ func TestRateMistakes(t *testing.T) {
 		}
 	}
 }
+
+// A handler further out may have set a RateLimit of its own, with a policy or
+// without.
+func TestRateBelowAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrap, err := middleware.New(middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 10, Per: time.Second}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		for _, tt := range []struct{ limit, policy, wantLimit, wantPolicy string }{
+			{"", "", `"default";r=9;t=1`, `"default";q=10;w=1`},
+			{`"outer";r=1`, `"outer";q=5`, `"outer";r=1, "default";r=8;t=1`, `"outer";q=5, "default";q=10;w=1`},
+			{`"outer";r=1`, "", `"outer";r=1, "default";r=7;t=1`, `"default";q=10;w=1`},
+			{"", `"outer";q=5`, `"default";r=6;t=1`, `"outer";q=5, "default";q=10;w=1`},
+		} {
+			w := httptest.NewRecorder()
+			if tt.limit != "" {
+				w.Header().Set("RateLimit", tt.limit)
+			}
+			if tt.policy != "" {
+				w.Header().Set("RateLimit-Policy", tt.policy)
+			}
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			if limit, policy := w.Header().Get("RateLimit"), w.Header().Get("RateLimit-Policy"); limit != tt.wantLimit || policy != tt.wantPolicy {
+				t.Errorf("below %q and %q: RateLimit %s and RateLimit-Policy %s, want %s and %s", tt.limit, tt.policy, limit, policy, tt.wantLimit, tt.wantPolicy)
+			}
+		}
+	})
+}
