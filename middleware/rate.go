@@ -30,6 +30,15 @@ type Grant struct {
 	RetryIn   time.Duration // until the next request is granted; 0 if OK
 }
 
+// bounded keeps what a Limiter says in a range that can be added to: one may
+// mean "never" by the longest of durations.
+func (g Grant) bounded() Grant {
+	g.Remaining = max(g.Remaining, 0)
+	g.Reset = min(max(g.Reset, 0), maxDebt)
+	g.RetryIn = min(max(g.RetryIn, 0), maxDebt)
+	return g
+}
+
 // A Limiter counts the requests of each key. [NewLocal] makes one that counts
 // those of this process; package redisrate has one that a fleet shares. Take
 // is on the path of each request: it must not block for long, and has an
@@ -139,7 +148,7 @@ func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	if key == "" {
 		return 0, true
 	}
-	g := l.Take(r.Context(), key)
+	g := l.Take(r.Context(), key).bounded()
 	l.write(x.Header(), g)
 	if g.OK {
 		return 0, true

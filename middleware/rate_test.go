@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -176,4 +177,42 @@ func TestRateBelowAnother(t *testing.T) {
 			}
 		}
 	})
+}
+
+// limit is a Limiter that always says the same.
+type limit middleware.Grant
+
+func (l limit) Take(context.Context, string) middleware.Grant { return middleware.Grant(l) }
+
+// A Limiter of one's own may say "never" by the longest of durations, or
+// nonsense; what is sent is the nearest that means something.
+func TestRateOfAnAbsurdLimiter(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		limit             limit
+		atLeast           time.Duration // of Retry-After
+		remaining, resets string        // X-RateLimit headers
+	}{
+		{"never", limit{RetryIn: math.MaxInt64, Reset: math.MaxInt64}, 365 * 24 * time.Hour, "0", "3153600000"},
+		{"before now", limit{RetryIn: math.MinInt64, Reset: math.MinInt64, Remaining: -5}, time.Second, "0", "0"},
+	} {
+		wrap, err := middleware.New(middleware.WithRate(middleware.Rate{
+			Quota: middleware.Quota{Requests: 1, Per: time.Second}, Limiter: tt.limit, Legacy: middleware.LegacySeconds,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		seconds, err := strconv.Atoi(w.Header().Get("Retry-After"))
+		if err != nil || time.Duration(seconds)*time.Second < tt.atLeast {
+			t.Errorf("%s: Retry-After %q, want at least %v", tt.name, w.Header().Get("Retry-After"), tt.atLeast)
+		}
+		if got := w.Header().Get("X-RateLimit-Remaining"); got != tt.remaining {
+			t.Errorf("%s: X-RateLimit-Remaining %s, want %s", tt.name, got, tt.remaining)
+		}
+		if got := w.Header().Get("X-RateLimit-Reset"); got != tt.resets {
+			t.Errorf("%s: X-RateLimit-Reset %s, want %s", tt.name, got, tt.resets)
+		}
+	}
 }
