@@ -134,7 +134,8 @@ func WithBackoff(backoff retryablehttp.Backoff) Option {
 }
 
 // WithBudget sets the retry budget of each service. The func is called once
-// per call and must be quick; budget.PerService and the fleet budget's
+// per call, with the name that [WithServiceName] or its default gives the
+// service, and must be quick; budget.PerService and the fleet budget's
 // PerService make one. The default is a local budget per service with
 // [budget.Policy].Evidence, a Ratio of 0.05 and one retry per second: retries
 // that help pay for themselves. A nil func, or one that returns nil, means no

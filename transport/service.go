@@ -50,8 +50,8 @@ func (p *policies) of(service string) *Policy {
 // SetPolicy changes the policy of one service, for calls that start from now
 // on; calls under way keep theirs. The service is named as in
 // [WithServicePolicy]; an empty name means every service that has no policy of
-// its own. It is safe to call at any time; a policy that is
-// not valid changes nothing.
+// its own. It is safe to call at any time; a policy that is not valid changes
+// nothing.
 func (t *Transport) SetPolicy(service string, p Policy) error {
 	if !t.made() {
 		return errNotMade
