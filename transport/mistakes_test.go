@@ -80,7 +80,9 @@ func TestCallLayerThatBreaksTheContract(t *testing.T) {
 	rt := build(t, answering(200), transport.WithCallLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { return nil, nil })))
 	proxy := &httputil.ReverseProxy{Transport: rt, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "api.test"}) }}
 	w := httptest.NewRecorder()
-	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusBadGateway) }
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
 	proxy.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != 502 || !strings.Contains(w.Body.String(), "call layer") {
 		t.Errorf("the proxy answered %d %q, want 502", w.Code, w.Body)
