@@ -39,12 +39,19 @@ func (a *Account) Settle(o Outcome) {
 	if o == Helped {
 		n += interest
 	}
-	if a.balance.Load() >= a.ceiling.Load() {
-		return
+	// One at a time, since many retries that end at once would else each see
+	// the same room, and save two tokens for each.
+	for {
+		b := a.balance.Load()
+		if b >= a.ceiling.Load() {
+			return
+		}
+		if a.balance.CompareAndSwap(b, b+n) {
+			break
+		}
 	}
 	a.repaid.Add(n)
 	a.brought.Add(n)
-	a.balance.Add(n)
 }
 
 // WithdrawFor is Withdraw for the given attempt of a call, counted from 1. With

@@ -2,6 +2,8 @@ package budget_test
 
 import (
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -70,5 +72,33 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 	}
 	if granted != 3 {
 		t.Errorf("%d retries, want the 3 of the stock", granted)
+	}
+}
+
+// However many retries help at the same moment, what they bring does not pile
+// up: an account never has more than two tokens above its ceiling.
+func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
+	const ceiling = 5_000_000
+	a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
+	a.SetCeiling(ceiling)
+	var most atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20_000 {
+				a.Settle(budget.Helped)
+				b := a.Books().Balance
+				for m := most.Load(); b > m && !most.CompareAndSwap(m, b); m = most.Load() {
+				}
+				a.Withdraw()
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() >= ceiling+2_000_000 {
+		t.Errorf("a balance of %d, want less than two tokens above the ceiling of %d", most.Load(), ceiling)
+	}
+	if b := a.Books(); b.Balance != b.Repaid-b.Spent {
+		t.Errorf("balance %d with %d repaid and %d spent", b.Balance, b.Repaid, b.Spent)
 	}
 }
