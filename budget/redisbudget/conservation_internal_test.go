@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -20,13 +21,19 @@ type op struct {
 	i, n int
 }
 
-// The kinds of ops, each as often as it should be.
-var ops = strings.Fields(`
-	deposit deposit deposit deposit withdraw withdraw withdraw pass pass pass pass
-	exchange exchange exchange exchange lost-request lost-reply late-reply aborted twice
-	crash flush forward back tremble tremble save fail-over refund pause resume`)
+// The kinds of ops, each as often as it should be, and those that there are
+// besides for a policy with Evidence.
+var (
+	ops = strings.Fields(`
+		deposit deposit deposit deposit withdraw withdraw withdraw pass pass pass pass
+		exchange exchange exchange exchange lost-request lost-reply late-reply aborted twice
+		crash flush forward back tremble tremble save fail-over refund pause resume`)
+	evidenceOps = strings.Fields(`
+		unaided unaided unaided unaided later later later
+		admitted admitted helped helped helped wasted wasted wasted`)
+)
 
-func schedule(seed uint64, length int) []op {
+func schedule(seed uint64, length int, ops []string) []op {
 	r := rand.New(rand.NewPCG(seed, 99))
 	s := make([]op, length)
 	for k := range s {
@@ -35,9 +42,24 @@ func schedule(seed uint64, length int) []op {
 	return s
 }
 
+// A fashion is which processes of a lab have a policy with Evidence. In the
+// mixed one a fleet is about to change over.
+type fashion struct {
+	name     string
+	evidence [3]bool
+	ops      []string
+}
+
+var fashions = []fashion{
+	{"plain", [3]bool{}, ops},
+	{"evidence", [3]bool{true, true, true}, slices.Concat(ops, evidenceOps)},
+	{"mixed", [3]bool{false, true, true}, slices.Concat(ops, evidenceOps)},
+}
+
 // A lab runs a schedule on three processes with two budgets each, and keeps
 // its own books of what was earned and spent.
 type lab struct {
+	fashion
 	now       time.Duration
 	jumped    float64 // of Redis's clock, in microseconds
 	redis     *model
@@ -47,18 +69,27 @@ type lab struct {
 	seed      uint64
 	mistake   string // to make on purpose
 
-	earned, spent [2]float64
-	limit         [2]float64 // the largest pool seen
+	earned  [2]float64 // by Ratio and by the floor
+	repaid  [2]float64 // for retries that succeeded, the interest included
+	helped  [2]float64 // retries, each of which brought interest
+	useless [2]float64 // retries that did not help, or have not yet
+	spent   [2]float64
+	limit   [2]float64 // the largest pool seen
 }
 
 type process struct {
 	sync    *syncer
+	policy  budget.Policy
 	budgets [2]*Shared
-	spent   [2]int
+	open    [2]int   // retries that were paid for, and of which nothing is known yet
+	books   [2]books // of this process alone
 }
 
-func newLab(mistake string) *lab {
-	l := &lab{mistake: mistake, policy: budget.Policy{Ratio: 0.3, MinPerSecond: 4, Hold: time.Second, Pool: 2 * time.Second}}
+// books are what an account should show, in micro-tokens but for the deposits.
+type books struct{ deposits, repaid, spent int64 }
+
+func newLab(f fashion, mistake string) *lab {
+	l := &lab{fashion: f, mistake: mistake, policy: budget.Policy{Ratio: 0.3, MinPerSecond: 4, Hold: time.Second, Pool: 2 * time.Second}}
 	l.redis = newModel(func() float64 { return 1e15 + float64(l.now.Microseconds()) + l.jumped })
 	for i := range l.processes {
 		l.start(i)
@@ -68,12 +99,70 @@ func newLab(mistake string) *lab {
 
 func (l *lab) start(i int) {
 	l.seed++
-	p := &process{sync: newSyncer(limits{defaultMin, defaultMax, defaultRate}, 1, rand.New(rand.NewPCG(l.seed, 1)))}
+	p := &process{sync: newSyncer(limits{defaultMin, defaultMax, defaultRate}, 1, rand.New(rand.NewPCG(l.seed, 1))), policy: l.policy}
+	p.policy.Evidence = l.evidence[i]
 	for k := range p.budgets {
-		p.budgets[k] = newShared(fmt.Sprint(k), fmt.Sprint(k), 0, l.policy, p.sync.wake)
+		p.budgets[k] = newShared(fmt.Sprint(k), fmt.Sprint(k), 0, p.policy, p.sync.wake)
 		p.sync.join(p.budgets[k])
 	}
 	l.processes[i] = p
+}
+
+// earn is a request that pays for a part of a retry.
+func (l *lab) earn(p *process, k int) {
+	l.earned[k] += l.policy.Ratio
+	p.books[k].deposits++
+}
+
+// send is a retry, if it was granted.
+func (l *lab) send(p *process, k int, granted bool) {
+	if granted {
+		p.books[k].spent += token
+	}
+	if granted || l.mistake == "sends what was refused" {
+		p.open[k]++
+		l.spent[k]++
+		l.useless[k]++
+	}
+}
+
+// settle says what came of a retry of budget k, if there is one under way.
+func (l *lab) settle(p *process, k int, o budget.Outcome) {
+	if p.open[k] == 0 {
+		return
+	}
+	p.open[k]--
+	account := p.budgets[k].account
+	told, worth := o, 0.0
+	switch o {
+	case budget.Admitted:
+		worth = 1
+	case budget.Helped:
+		worth = 2
+		l.helped[k]++
+	}
+	switch {
+	case l.mistake == "pays interest on refusals" && o == budget.Admitted:
+		told = budget.Helped
+	case l.mistake == "repays what was wasted":
+		told = budget.Admitted
+	}
+	if p.policy.Evidence && worth > 0 {
+		l.repaid[k] += worth
+		l.useless[k]--
+		if b := account.Books(); b.Balance < b.Ceiling {
+			p.books[k].repaid += int64(worth) * token
+		}
+	}
+	if l.mistake != "forgets to repay" {
+		p.budgets[k].Settle(told)
+	}
+	switch l.mistake {
+	case "settles twice":
+		p.budgets[k].Settle(told)
+	case "refunds what was settled":
+		p.budgets[k].Refund()
+	}
 }
 
 // do is one step.
@@ -83,25 +172,50 @@ func (l *lab) do(o op) {
 	case "deposit":
 		for n := range o.n % 64 {
 			p.budgets[n%2].Deposit()
-			l.earned[n%2] += l.policy.Ratio
+			if !p.policy.Evidence {
+				l.earn(p, n%2)
+			} else if l.mistake == "pays for failures" {
+				p.budgets[n%2].Settle(budget.Unaided)
+			}
+		}
+	case "unaided":
+		for n := range o.n % 64 {
+			p.budgets[n%2].Settle(budget.Unaided)
+			if p.policy.Evidence {
+				l.earn(p, n%2)
+			}
 		}
 	case "withdraw":
 		for n := range o.n % 64 {
-			if p.budgets[n%2].Withdraw() {
-				p.spent[n%2]++
-				l.spent[n%2]++
-			}
+			l.send(p, n%2, p.budgets[n%2].Withdraw())
+		}
+	case "later":
+		for n := range o.n % 64 {
+			l.send(p, n%2, p.budgets[n%2].WithdrawFor(2+n/2%5))
+		}
+	case "admitted", "helped", "wasted":
+		outcome := map[string]budget.Outcome{"admitted": budget.Admitted, "helped": budget.Helped, "wasted": budget.Wasted}[o.what]
+		for n := range o.n % 32 {
+			l.settle(p, n%2, outcome)
 		}
 	case "refund":
-		if p.spent[0] > 0 {
+		if p.open[0] > 0 {
 			p.budgets[0].Refund()
-			p.spent[0]--
+			p.open[0]--
+			p.books[0].spent -= token
 			l.spent[0]--
+			l.useless[0]--
 		}
 	case "pass":
 		l.pass(time.Duration(o.n) * time.Millisecond)
 	case "crash":
+		// Of the retries under way nobody learns what comes of them.
 		l.start(o.i)
+		if l.mistake == "repays the dead" {
+			for range p.open[0] {
+				l.processes[o.i].budgets[0].Settle(budget.Helped)
+			}
+		}
 	case "flush":
 		clear(l.redis.kept)
 	case "forward":
@@ -161,6 +275,9 @@ func (l *lab) exchange(p *process, how string) {
 	l.pass(time.Duration(150) * time.Millisecond)
 	for _, c := range p.sync.begin(l.now) {
 		sent := *c
+		if l.mistake == "keeps what it gives" {
+			c.takeBack()
+		}
 		if how == "aborted" { // between the keys: an error, and the first is done
 			sent.keys, sent.asks = c.keys[:1], c.asks[:1]
 		}
@@ -173,15 +290,28 @@ func (l *lab) exchange(p *process, how string) {
 		}
 		if how == "exchange" || how == "twice" {
 			p.sync.end(c, l.now, answers, nil)
+			if l.mistake == "loses what it was granted" && answers[0].grant > 0 {
+				c.budgets[0].account.TakeAbove(0)
+			}
 			continue
 		}
 		p.sync.end(c, l.now, nil, errAway)
+		if l.mistake == "takes back what was lost" {
+			c.takeBack()
+		}
 		if how == "late-reply" && l.mistake == "takes late answers" {
 			for i, a := range answers[:min(len(answers), len(c.budgets))] {
 				c.budgets[i].account.Bring(int64(a.grant) * token)
 				c.budgets[i].account.Bring(int64(c.asks[i].give))
 			}
 		}
+	}
+}
+
+// takeBack puts what a call carried back into the accounts that gave it.
+func (c *call) takeBack() {
+	for i, b := range c.budgets {
+		b.account.Bring(int64(c.asks[i].give))
 	}
 }
 
@@ -212,20 +342,50 @@ func (l *lab) credit(k int) float64 {
 	return sum
 }
 
+// excess is by how many retries that did not help, or have not yet, there were
+// more than were earned, and than retries that did help.
+func (l *lab) excess(k int) float64 { return l.useless[k] - l.earned[k] - l.helped[k] }
+
 // run returns by how much credit and what was spent rose in a step beyond what
-// was earned in it, at worst.
+// was earned in it, or the excess in any window beyond the credit at its start,
+// at worst.
 func (l *lab) run(s []op) (beyond float64) {
+	var lowest [2]float64 // of all windows; there is no credit at first
 	for _, o := range s {
 		var before [2]float64
 		for k := range before {
-			before[k] = l.credit(k) + l.spent[k] - l.earned[k]
+			before[k] = l.credit(k) + l.spent[k] - l.earned[k] - l.repaid[k]
+			lowest[k] = min(lowest[k], l.credit(k)+l.excess(k))
 		}
 		l.do(o)
 		for k := range before {
-			beyond = max(beyond, l.credit(k)+l.spent[k]-l.earned[k]-before[k])
+			after := l.credit(k) + l.spent[k] - l.earned[k] - l.repaid[k]
+			beyond = max(beyond, after-before[k], l.excess(k)-lowest[k])
 		}
 	}
 	return beyond
+}
+
+// audit returns what is wrong with the books of the processes: each shows every
+// deposit, repayment and retry once, and what it lacks besides went to the
+// fleet, or was lost on the way there.
+func (l *lab) audit() error {
+	mint := int64(math.Round(l.policy.Ratio * token))
+	for i, p := range l.processes {
+		for k, b := range p.budgets {
+			got, want, s := b.account.Books(), p.books[k], b.Stats()
+			if got.Requests() != want.deposits || got.Repaid != want.repaid || got.Spent != want.spent {
+				return fmt.Errorf("process %d, budget %d: %d deposits, %d repaid, %d spent, want %+v",
+					i, k, got.Requests(), got.Repaid, got.Spent, want)
+			}
+			left := want.deposits*mint - got.Dropped + want.repaid - want.spent
+			if elsewhere := s.Granted - s.Given - s.Lost; math.Abs(float64(got.Balance-left)/token-elsewhere) > rounding {
+				return fmt.Errorf("process %d, budget %d: a balance of %d where the books leave %d, with %v tokens from elsewhere",
+					i, k, got.Balance, left, elsewhere)
+			}
+		}
+	}
+	return nil
 }
 
 const rounding = 1e-6
@@ -251,30 +411,61 @@ func shrink(s []op, breaks func([]op) bool) []op {
 
 // However requests, failures, lost and late and repeated messages, crashes,
 // clocks and failovers interleave, never is a token spent that was not earned.
+// With Evidence, never is one earned but by a first attempt that succeeded, by
+// the floor, or once by a retry that did.
 func TestConservation(t *testing.T) {
-	for seed := range uint64(steps(200, 5000)) {
-		s := schedule(seed, 400)
-		if beyond := newLab("").run(s); beyond > rounding {
-			s = shrink(s, func(s []op) bool { return newLab("").run(s) > rounding })
-			t.Fatalf("seed %d: %v tokens from nothing, by\n%v", seed, beyond, s)
-		}
+	for _, f := range fashions {
+		t.Run(f.name, func(t *testing.T) {
+			for seed := range uint64(steps(200, 5000)) {
+				s, l := schedule(seed, 400, f.ops), newLab(f, "")
+				if beyond := l.run(s); beyond > rounding {
+					s = shrink(s, func(s []op) bool { return newLab(f, "").run(s) > rounding })
+					t.Fatalf("seed %d: %v tokens from nothing, by\n%v", seed, beyond, s)
+				}
+				if err := l.audit(); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+		})
 	}
 }
 
 // Each way to break the promise is found, and shrunk to what breaks it.
 func TestConservationFindsMistakes(t *testing.T) {
-	for mistake, most := range map[string]int{"repeats credit": 15, "takes late answers": 15, "follows the clock": 8} {
-		breaks := func(s []op) bool { return newLab(mistake).run(s) > rounding }
+	plain, evidence := fashions[0], fashions[1]
+	for _, tt := range []struct {
+		mistake string
+		fashion fashion
+		most    int
+	}{
+		{"repeats credit", plain, 15},
+		{"takes late answers", plain, 15},
+		{"follows the clock", plain, 8},
+		{"keeps what it gives", plain, 15},
+		{"takes back what was lost", plain, 15},
+		{"repeats credit", evidence, 15},
+		{"takes late answers", evidence, 15},
+		{"keeps what it gives", evidence, 15},
+		{"takes back what was lost", evidence, 15},
+		{"settles twice", evidence, 15},
+		{"refunds what was settled", evidence, 15},
+		{"pays interest on refusals", evidence, 15},
+		{"repays what was wasted", evidence, 15},
+		{"repays the dead", evidence, 15},
+		{"pays for failures", evidence, 15},
+		{"sends what was refused", evidence, 15},
+	} {
+		breaks := func(s []op) bool { return newLab(tt.fashion, tt.mistake).run(s) > rounding }
 		for seed := uint64(0); ; seed++ {
 			if seed == 500 {
-				t.Errorf("%s: not found in %d schedules", mistake, seed)
+				t.Errorf("%s: not found in %d schedules", tt.mistake, seed)
 				break
 			}
-			if s := schedule(seed, 400); breaks(s) {
+			if s := schedule(seed, 400, tt.fashion.ops); breaks(s) {
 				s = shrink(s, breaks)
-				t.Logf("%s, seed %d: %v", mistake, seed, s)
-				if len(s) > most {
-					t.Errorf("%s: %d steps are left, want at most %d", mistake, len(s), most)
+				t.Logf("%s, seed %d: %v", tt.mistake, seed, s)
+				if len(s) > tt.most {
+					t.Errorf("%s: %d steps are left, want at most %d", tt.mistake, len(s), tt.most)
 				}
 				break
 			}
@@ -282,10 +473,23 @@ func TestConservationFindsMistakes(t *testing.T) {
 	}
 }
 
+// Nor is a token lost that a process does not know of.
+func TestAuditFindsLosses(t *testing.T) {
+	for _, mistake := range []string{"forgets to repay", "loses what it was granted"} {
+		l := newLab(fashions[1], mistake)
+		l.run(schedule(1, 400, fashions[1].ops))
+		if err := l.audit(); err == nil {
+			t.Errorf("%s: the books agree", mistake)
+		} else {
+			t.Logf("%s: %v", mistake, err)
+		}
+	}
+}
+
 // Most of what is earned can be spent: the books above would also agree with a
 // budget that gave nothing.
 func TestConservationIsTight(t *testing.T) {
-	l := newLab("")
+	l := newLab(fashions[0], "")
 	for n := range 400 {
 		l.do(op{"deposit", n % 3, 40})
 		l.do(op{"withdraw", (n + 1) % 3, 63})
@@ -293,6 +497,32 @@ func TestConservationIsTight(t *testing.T) {
 	}
 	if l.spent[0] < 0.9*l.earned[0] {
 		t.Errorf("%.1f of %.1f tokens could be spent", l.spent[0], l.earned[0])
+	}
+}
+
+// With Evidence, what retries that help bring in one process can be spent where
+// others fail, the interest too.
+func TestConservationIsTightWithEvidence(t *testing.T) {
+	l := newLab(fashions[1], "")
+	for range 600 {
+		l.do(op{"unaided", 0, 20})
+		l.do(op{"withdraw", 0, 4})
+		l.do(op{"helped", 0, 31})
+		for i := range l.processes {
+			l.do(op{"exchange", i, 0})
+		}
+		for i := range 2 {
+			l.do(op{"withdraw", i + 1, 63})
+			l.do(op{"wasted", i + 1, 31})
+		}
+	}
+	if err := l.audit(); err != nil {
+		t.Fatal(err)
+	}
+	earned, bound := l.earned[0], l.earned[0]+l.helped[0]
+	t.Logf("%.0f retries did not help, of %.0f earned and %.0f of interest", l.useless[0], earned, l.helped[0])
+	if l.useless[0] < 0.8*bound || l.useless[0] < 1.1*earned {
+		t.Errorf("%.1f retries that did not help could be sent, want nearly the %.1f of the bound, and more than the %.1f without interest", l.useless[0], bound, earned)
 	}
 }
 
