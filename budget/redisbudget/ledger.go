@@ -91,7 +91,13 @@ func (l *ledger) own() float64 { return l.policy.Ratio * l.rate * l.policy.Hold.
 // the fleet may keep in all: a burst that is over would else have one process
 // save up beside the pool.
 func (l *ledger) lease(interval time.Duration) float64 {
-	need := ahead * l.demand * interval.Seconds()
+	mean := l.demand * interval.Seconds()
+	need := ahead * mean
+	if l.policy.Evidence {
+		// With room for chance: where retries help, one that is refused for
+		// want of a token loses more than the token is worth.
+		need = mean + 2*math.Sqrt(mean)
+	}
 	if l.last.limit > 0 {
 		need = min(need, max(l.last.limit, 1))
 	}
@@ -125,6 +131,10 @@ func (l *ledger) settleCeiling(interval time.Duration) {
 		if !l.full() {
 			// What collects until it is given, with room for chance.
 			ceiling += l.policy.Ratio * (ahead*l.rate*giveEvery.Seconds() + 3*math.Sqrt(l.rate))
+		}
+		if l.policy.Evidence {
+			// Retries that help are repaid also where the fleet paid for them.
+			ceiling = max(ceiling, l.keep(interval))
 		}
 	}
 	l.account.SetCeiling(int64(ceiling * token))
