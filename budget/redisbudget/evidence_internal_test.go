@@ -53,7 +53,8 @@ func TestSimulationOfEvidenceWhereNothingHelps(t *testing.T) {
 				perSecond := p.Ratio*sc.requests + p.MinPerSecond
 				// A process that fails may keep besides what it needs until
 				// the next exchange, and two tokens for a retry that helped.
-				kept := perSecond*(w.policy.Hold+w.policy.Pool).Seconds() + tt.errors*sc.requests*defaultMin.Seconds() + 2*float64(sc.instances)
+				exchange := limits{defaultMin, defaultMax, defaultRate}.interval(float64(sc.instances)).Seconds()
+				kept := perSecond*(w.policy.Hold+w.policy.Pool).Seconds() + tt.errors*sc.requests*exchange + 2*float64(sc.instances)
 				t.Logf("%6d %-18s Hold %-5v: stock %5.0f, %5d retries for %7d requests, later %.4f of them, excess %.2f s, tokens from nothing %.2f",
 					sc.instances, tt.name, w.policy.Hold, stock, all.retries, all.requests, float64(late.retries)/float64(late.requests), w.excess(w.buckets, sc.requests), w.bound.worst)
 				revived, trace := 0.0, 0.001+2*bucketSize.Seconds()*p.MinPerSecond
@@ -65,7 +66,9 @@ func TestSimulationOfEvidenceWhereNothingHelps(t *testing.T) {
 				within("the excess", w.excess(w.buckets, sc.requests)*perSecond, 0, kept+revived)
 				within("retries while everything fails", retries, 0, stock+floor+trace+revived)
 				if tt.at == nil {
-					within("retries later, of the floor", float64(late.retries)/(p.MinPerSecond*(failTo-failFrom-10*s).Seconds()), 0.9, 1.3)
+					// Who had few calls has a token left, now and then.
+					later := p.MinPerSecond * (failTo - failFrom - 10*s).Seconds()
+					within("retries later", float64(late.retries), 0.9*later, 1.3*later+float64(sc.instances)/20)
 				}
 			}
 		}
@@ -96,7 +99,11 @@ func TestSimulationOfEvidenceWhereRetriesHelp(t *testing.T) {
 			succeeded := 1 - float64(sum.lost)/float64(sum.requests)
 			t.Logf("%6d instances, Hold %-5v: %.4f of %d calls succeed, %d retries, %.2f calls/s each",
 				size.instances, w.policy.Hold, succeeded, sum.requests, sum.retries, float64(w.calls)/to.Seconds()/float64(size.instances))
-			if least := []float64{0.989, 0.9985}[i]; succeeded < least {
+			least := []float64{0.989, 0.9985}[i]
+			if size.instances > 1000 { // each speaks once in a second
+				least = []float64{0.989, 0.997}[i]
+			}
+			if succeeded < least {
 				t.Errorf("%d instances, Hold %v: %.4f of the calls succeed, want %.4f", size.instances, w.policy.Hold, succeeded, least)
 			}
 			if w.bound.worst > 0.001+2*bucketSize.Seconds()*p.MinPerSecond {
