@@ -76,27 +76,37 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 }
 
 // However many retries help at the same moment, what they bring does not pile
-// up: an account never has more than two tokens above its ceiling.
+// up: an account never has two tokens above its ceiling. Nor does who reads its
+// books meanwhile take any of it for requests.
 func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
 	const ceiling = 5_000_000
 	a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
 	a.SetCeiling(ceiling)
-	var most atomic.Int64
+	var most, madeUp atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 20_000 {
+			for n := range 20_000 {
 				a.Settle(budget.Helped)
-				b := a.Books().Balance
+				books := a.Books()
+				b := books.Balance
 				for m := most.Load(); b > m && !most.CompareAndSwap(m, b); m = most.Load() {
 				}
-				a.Withdraw()
+				if r := books.Requests(); r > 0 {
+					madeUp.Store(r)
+				}
+				if a.Withdraw() && n%7 == 0 {
+					a.Refund()
+				}
 			}
 		})
 	}
 	wg.Wait()
 	if most.Load() >= ceiling+2_000_000 {
 		t.Errorf("a balance of %d, want less than two tokens above the ceiling of %d", most.Load(), ceiling)
+	}
+	if n := madeUp.Load(); n > 0 {
+		t.Errorf("the books showed %d requests of which there was none", n)
 	}
 	if b := a.Books(); b.Balance != b.Repaid-b.Spent {
 		t.Errorf("balance %d with %d repaid and %d spent", b.Balance, b.Repaid, b.Spent)

@@ -34,9 +34,11 @@ type ledger struct {
 
 	seen   budget.Books // at the last look
 	looked time.Duration
-	active time.Duration // when a look last found anything new
-	rate   float64       // of requests
-	demand float64       // of withdrawals, the refused ones included
+	// requests is the most that the books ever showed: a look may miss some.
+	requests int64
+	active   time.Duration // when a look last found anything new
+	rate     float64       // of requests
+	demand   float64       // of withdrawals, the refused ones included
 
 	said      budget.Books // what the fleet has taken in
 	saidAt    time.Duration
@@ -56,7 +58,7 @@ type ledger struct {
 func (l *ledger) look(now, interval time.Duration) {
 	books := l.account.Books()
 	spent, denied := books.Spent-l.seen.Spent, books.Denied-l.seen.Denied
-	requests := books.Requests() - l.seen.Requests()
+	requests := max(books.Requests()-l.requests, 0)
 	elapsed := (now - l.looked).Seconds()
 	if requests != 0 || spent != 0 || denied != 0 {
 		l.active = now
@@ -65,6 +67,7 @@ func (l *ledger) look(now, interval time.Duration) {
 		return
 	}
 	l.seen, l.looked = books, now
+	l.requests += requests
 	weight := -math.Expm1(-elapsed)
 	l.rate += (float64(requests)/elapsed - l.rate) * weight
 	withdrawn := max(float64(spent)/token+float64(denied), 0)
