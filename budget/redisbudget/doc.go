@@ -179,17 +179,18 @@
 // The stock of 6s is a Hold of 2s and a Pool of 4s, as package transport has
 // them.
 //
-//	                        stock    sent    stock    sent  succeed
-//	       of  Hold+Pool  (after 0.5%)     (after 20%)
-//	       10       1.5s       92     359      115     407   0.9997
-//	       10       6.0s      239     530      270     560   0.9995
-//	     1000       1.5s     1122    1089     2554    2600   0.9897
-//	     1000       6.0s     2829    2974     3855    3934   0.9992
-//	    10000       1.5s    10959    8519    40956   38339   0.9907
-//	    10000       6.0s    27920   26071    47894   45328   0.9973
+//	                    stock    sent    stock    sent  succeed
+//	   of  Hold+Pool  (after 0.5%)     (after 20%)
+//	   10       1.5s       92     359      115     407   0.9997
+//	   10       6.0s      239     530      270     560   0.9995
+//	 1000       1.5s     1122    1089     2554    2600   0.9897
+//	 1000       6.0s     2829    2974     3855    3934   0.9992
+//	10000       1.5s    10959    8519    40956   38339   0.9907
+//	10000       6.0s    27920   26071    47894   45328   0.9973
 //
 // The half minute has 30,000, 300,000 and 3,000,000 requests. What the stock of
-// many processes has beyond its seconds are the tokens that each may hold.
+// many processes has beyond its seconds are the tokens that each may hold, and
+// what it needs until the next exchange, for which 10,000 wait a second.
 //
 // go test -run TestSimulation -v -long ./budget/redisbudget prints both.
 package redisbudget
