@@ -177,12 +177,16 @@ type Books struct {
 }
 
 // Books reads the account. The fields are read one after the other, so with
-// traffic they agree only nearly.
+// traffic they agree only nearly. The order is such that a withdrawal, refund or
+// repayment in between hides requests and never makes any up: a token is as
+// much as many requests mint, and ceilings follow their rate.
 func (a *Account) Books() Books {
-	refunded := a.refunded.Load()
+	dropped, spent := a.dropped.Load(), a.spent.Load()
+	balance := a.balance.Load()
+	refunded, brought := a.refunded.Load(), a.brought.Load()
 	return Books{
-		Balance: a.balance.Load(), Ceiling: a.ceiling.Load(), Dropped: a.dropped.Load(),
-		Spent: a.spent.Load() - refunded, Refunded: refunded, Brought: a.brought.Load(),
+		Balance: balance, Ceiling: a.ceiling.Load(), Dropped: dropped,
+		Spent: spent - refunded, Refunded: refunded, Brought: brought,
 		Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
 	}
 }

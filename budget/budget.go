@@ -36,6 +36,11 @@ const (
 
 // A Policy says how much credit a budget earns and how much it may keep. Ratio
 // and MinPerSecond must not both be 0.
+//
+// What may be kept follows the traffic. So a cold budget holds only a few
+// retries: a Local with a MinPerSecond starts with 3 of them, or with what
+// MinPerSecond earns in Hold and Pool if that is more; one without starts with
+// none, and so does a process that shares a budget.
 type Policy struct {
 	// Ratio is how many retries each request pays for, 0 to 100.
 	Ratio float64
@@ -55,7 +60,8 @@ type Policy struct {
 	// bounds is the retries that did not help, beyond as many as did. Where
 	// errors are random every call can be retried, and where nothing helps the
 	// credit is soon gone: Ratio can be smaller. It needs someone to call
-	// Settle, as the retry loop does.
+	// Settle, once for a retry, as the retry loop does. The package
+	// documentation has the exact bound.
 	Evidence bool
 }
 

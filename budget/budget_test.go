@@ -38,6 +38,8 @@ func TestConformance(t *testing.T) {
 		{"quota", budget.Policy{MinPerSecond: 50, Hold: hold, Pool: pool}, 75, 75},
 		{"odd ratio", budget.Policy{Ratio: 0.333333, MinPerSecond: 0.5, Hold: hold, Pool: 3 * pool}, 3, 3},
 		{"more than one retry a request", budget.Policy{Ratio: 2.5, Hold: hold, Pool: pool}, 0, 1},
+		{"evidence", budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 4 * hold, Pool: 4 * pool}, 6, 6},
+		{"evidence alone", budget.Policy{Ratio: 0.1, Evidence: true, Hold: hold, Pool: pool}, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			budgettest.Run(t, budgettest.Config{

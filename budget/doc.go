@@ -18,15 +18,41 @@
 // the quarter of a second before. So the burst is configured in seconds of
 // budget, which bounds it at any traffic: 1.5 of them by default.
 //
-// With [Policy].Evidence only a first attempt that succeeds pays, and a retry
-// that succeeds soon gives its token back, with another one if it followed an
-// error or a timeout. Then it is the retries that did not help which are
-// bounded, and "requests" above are those whose first attempt succeeded; as many
-// as the retries that did help come to the right side.
-//
 // The floor lets a service with little traffic retry at all. A budget with one
 // starts with the stock of an idle one, so that the first call of a process
-// can be retried; without one it starts empty.
+// can be retried: max(3, m · (Hold + Pool)) tokens, which is 3 for a floor of
+// up to 2 per second with the defaults. Without a floor it starts empty. So a
+// process that was just started can absorb a few failures and no burst of them;
+// the ceiling follows the traffic from the first quarter of a second on, and
+// what is earned above it before that is not kept.
+//
+// # What it promises with Evidence
+//
+// With [Policy].Evidence credit depends on whether retries help. Only a first
+// attempt that succeeded pays r. A retry that succeeds soon is repaid: with its
+// own token, so that it has cost nothing, and if it followed an error or a
+// timeout, with another one as interest. So for every window of time
+//
+//	retries that did not help <= r · first attempts that succeeded + m · time
+//	                             + retries that helped + stock at its start
+//
+// where retries that are still under way have not helped yet, those that were
+// under way at the start of the window belong to its stock, and those that
+// [Admitted] was said of are on neither side, being repaid without interest.
+// For what is withdrawn in a window is at most what was in the balance and came
+// to it, and each retry that helped brought its own token back to both sides.
+//
+// Interest is credit from nothing. It has three bounds. It is a token for a
+// call that succeeded, and a call succeeds once, so that all that can be earned
+// is a token per successful call, or r if that is more. It is paid into the
+// same account, below the same ceiling, which it does not raise: more than two
+// tokens above that are never kept. And so it ends with its reason: in a window
+// where nothing succeeds
+//
+//	retries <= m · time + stock at its start
+//
+// whatever helped before, and however many requests there are. That takes a
+// caller who settles each retry that was granted at most once.
 //
 // # Choosing
 //

@@ -24,9 +24,11 @@ const (
 // gone.
 const interest = token
 
-// Settle says what came of an attempt. An account with Evidence takes back the
-// token of a retry that succeeded, with interest if it was no refusal that it
-// followed; up to the ceiling, as a deposit.
+// Settle says what came of an attempt: at most once of a retry that was granted,
+// and of none that was refunded. An account with Evidence takes back the token
+// of a retry that succeeded, with interest if it was no refusal that it
+// followed. As with a deposit, the last to find the balance below the ceiling
+// may raise it above, here by less than two tokens; the rest is not kept.
 func (a *Account) Settle(o Outcome) {
 	if !a.evidence || o == Wasted {
 		return
@@ -39,12 +41,21 @@ func (a *Account) Settle(o Outcome) {
 	if o == Helped {
 		n += interest
 	}
-	if a.balance.Load() >= a.ceiling.Load() {
-		return
+	// One at a time, since many retries that end at once would else each see
+	// the same room, and save two tokens for each.
+	for {
+		b := a.balance.Load()
+		if b >= a.ceiling.Load() {
+			return
+		}
+		// First, or who reads the books between would take it for deposits.
+		a.brought.Add(n)
+		if a.balance.CompareAndSwap(b, b+n) {
+			a.repaid.Add(n)
+			return
+		}
+		a.brought.Add(-n)
 	}
-	a.repaid.Add(n)
-	a.brought.Add(n)
-	a.balance.Add(n)
 }
 
 // WithdrawFor is Withdraw for the given attempt of a call, counted from 1. With

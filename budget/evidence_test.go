@@ -2,6 +2,8 @@ package budget_test
 
 import (
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -70,5 +72,47 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 	}
 	if granted != 3 {
 		t.Errorf("%d retries, want the 3 of the stock", granted)
+	}
+}
+
+// However many retries help at the same moment, what they bring does not pile
+// up: an account never has two tokens above its ceiling, but for what is
+// refunded. Nor does who reads its books meanwhile take any of it for requests.
+func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
+	const ceiling = 5_000_000
+	for _, refunds := range []bool{false, true} {
+		a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
+		a.SetCeiling(ceiling)
+		var most, madeUp atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for n := range 10_000 {
+					a.Settle(budget.Helped)
+					books := a.Books()
+					raise(&most, books.Balance)
+					raise(&madeUp, books.Requests())
+					if a.Withdraw() && refunds && n%7 == 0 {
+						a.Refund()
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if got := most.Load(); !refunds && got >= ceiling+2_000_000 {
+			t.Errorf("a balance of %d, want less than two tokens above the ceiling of %d", got, ceiling)
+		}
+		if n := madeUp.Load(); n > 0 {
+			t.Errorf("with refunds %v: the books showed %d requests of which there was none", refunds, n)
+		}
+		if b := a.Books(); b.Balance != b.Repaid-b.Spent {
+			t.Errorf("balance %d with %d repaid and %d spent", b.Balance, b.Repaid, b.Spent)
+		}
+	}
+}
+
+// raise makes a maximum at least n.
+func raise(most *atomic.Int64, n int64) {
+	for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 	}
 }

@@ -53,3 +53,44 @@ func ExampleAll() {
 	// Output:
 	// false 0
 }
+
+// With Evidence a retry that helps is free and pays for another one, so that
+// random errors can all be retried with a small Ratio. When nothing helps any
+// more, what was saved is the end of it.
+func ExampleLocal_Settle() {
+	b, err := budget.NewLocal(budget.Policy{Ratio: 0.05, MinPerSecond: 0.001, Evidence: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	call := func(first, second bool) (retried bool) {
+		b.Deposit()
+		if first {
+			b.Settle(budget.Unaided)
+			return false
+		}
+		if !b.WithdrawFor(2) {
+			return false
+		}
+		if second {
+			b.Settle(budget.Helped)
+		} else {
+			b.Settle(budget.Wasted)
+		}
+		return true
+	}
+	random, outage := 0, 0
+	for i := range 1000 { // each third fails, and each third retry too
+		if call(i%3 > 0, i%9 > 0) {
+			random++
+		}
+	}
+	for range 1000 {
+		if call(false, false) {
+			outage++
+		}
+	}
+	fmt.Println(random, "of 334 failures retried,", outage, "of 1000 when nothing helps")
+	// Output:
+	// 334 of 334 failures retried, 2 of 1000 when nothing helps
+}

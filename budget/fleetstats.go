@@ -23,8 +23,8 @@ type FleetStats struct {
 	Pool            float64 // what the fleet keeps in common
 	PoolCap         float64 // the most that it may keep
 	Instances       float64 // how many processes share it
-	FleetRequests   float64 // per second
+	FleetRequests   float64 // per second, with Evidence those that succeeded at first
 	FleetRetries    float64 // per second
 	FleetDenied     float64 // withdrawals refused per second
-	FleetRetryRatio float64 // retries per request
+	FleetRetryRatio float64 // retries per request; with Evidence it has no bound where few succeed at first
 }

@@ -18,9 +18,11 @@ type Local struct {
 	books Books      // as they were then
 	rated time.Time  // when rate was last brought up to date
 	since int64      // requests since then
-	rate  float64    // requests per second
-	crumb float64    // of the floor, below one micro-token
-	timer *time.Timer
+	// requests is the most that the books ever showed: a look may miss some.
+	requests int64
+	rate     float64 // requests per second
+	crumb    float64 // of the floor, below one micro-token
+	timer    *time.Timer
 }
 
 // tick is how often a budget in use is brought up to date.
@@ -32,6 +34,12 @@ const firstCall = 3
 
 // NewLocal returns a budget of its own. The error names every field of the
 // policy that is wrong.
+//
+// It is cold at first. With a MinPerSecond it has a stock of
+// max(3, MinPerSecond · (Hold + Pool)) retries, and may keep no more; without
+// one it has none, and may keep one. From the first 250ms with traffic on it may
+// keep (Ratio · requests per second + MinPerSecond) · (Hold + Pool), if that is
+// more. So make it when the process starts, not when calls begin to fail.
 func NewLocal(p Policy) (*Local, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -132,7 +140,8 @@ func (l *Local) update() {
 	elapsed := now.Sub(l.last)
 	l.last = now
 	books := l.account.Books()
-	requests := books.Requests() - l.books.Requests()
+	requests := max(books.Requests()-l.requests, 0)
+	l.requests += requests
 	quiet := requests == 0 && books.Denied == l.books.Denied && books.Spent == l.books.Spent
 	l.follow(requests, now)
 	ceiling := max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))

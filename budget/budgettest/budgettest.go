@@ -39,6 +39,19 @@ type Config struct {
 //   - concurrency: all of that holds with many goroutines
 //   - refund: a token given back can be taken again, and only once
 //   - allocations: Deposit and Withdraw make none
+//
+// A Policy with Evidence needs the methods Settle(budget.Outcome) and
+// WithdrawFor(attempt int) bool. Then the requests of the checks above are
+// those whose first attempt succeeded, what retries are repaid is earned too,
+// and two tokens may be kept besides. A budget that has the methods is checked
+// for them whatever its Policy is:
+//
+//   - evidence: requests that fail and retries that are wasted earn nothing;
+//     without Evidence no outcome does
+//   - repayment: a retry that was admitted brings its token back, one that
+//     helped another one too
+//   - attempts: WithdrawFor takes nothing if it refuses, leaves the last of the
+//     credit to the second attempts with Evidence, and is Withdraw without
 func Run(t *testing.T, cfg Config) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,6 +76,9 @@ var checks = []struct {
 	{"concurrency", concurrency},
 	{"refund", refund},
 	{"allocations", allocations},
+	{"evidence", evidence},
+	{"repayment", repayment},
+	{"attempts", attempts},
 }
 
 // slack covers the rounding of a ratio to micro-tokens, and the quarter of a
@@ -72,8 +88,12 @@ func (cfg Config) slack() float64 { return 0.001 + cfg.Policy.MinPerSecond/4 }
 // schedules runs random traffic and has its trace checked.
 func schedules(t *testing.T, cfg Config, check func(*trace, Config) error) error {
 	for seed := range uint64(20) {
-		tr := &trace{start: time.Now()}
-		tr.run(cfg.New(t), rand.New(rand.NewPCG(seed, 1)), 400)
+		r := rand.New(rand.NewPCG(seed, 1))
+		tr := &trace{start: time.Now(), evidence: cfg.Policy.Evidence}
+		if tr.evidence {
+			tr.helps = r.Float64()
+		}
+		tr.run(cfg.New(t), r, 400)
 		if err := check(tr, cfg); err != nil {
 			return fmt.Errorf("seed %d: %w", seed, err)
 		}
@@ -83,13 +103,17 @@ func schedules(t *testing.T, cfg Config, check func(*trace, Config) error) error
 
 // A trace is what happened to a budget. Steps at the same time are one.
 type trace struct {
-	start time.Time
-	steps []step
+	start    time.Time
+	evidence bool
+	helps    float64 // the chance that a retry succeeds
+	steps    []step
+	open     int // retries of which is not known yet what they came to
 }
 
 type step struct {
 	at                time.Duration
 	requests, retries int
+	repaid            int // tokens, at most
 }
 
 // run mixes calm, load, failure and pauses, and ends with a long calm in which
@@ -98,7 +122,7 @@ func (tr *trace) run(b budget.Budget, r *rand.Rand, steps int) {
 	for range steps {
 		s := step{at: time.Since(tr.start)}
 		for range r.IntN(1 << r.IntN(8)) {
-			b.Deposit()
+			tr.request(b)
 			s.requests++
 		}
 		for range r.IntN(1 << r.IntN(8)) {
@@ -106,11 +130,14 @@ func (tr *trace) run(b budget.Budget, r *rand.Rand, steps int) {
 				s.retries++
 			}
 		}
+		if tr.evidence {
+			tr.settle(b, r, &s)
+		}
 		tr.steps = append(tr.steps, s)
 		time.Sleep(time.Duration(r.IntN(1<<r.IntN(13))) * time.Millisecond)
 	}
 	for range 5000 {
-		b.Deposit()
+		tr.request(b)
 		tr.steps = append(tr.steps, step{at: time.Since(tr.start), requests: 1})
 		time.Sleep(30 * time.Millisecond)
 	}
@@ -122,11 +149,12 @@ func (tr *trace) run(b budget.Budget, r *rand.Rand, steps int) {
 }
 
 func (tr *trace) conserved(cfg Config) error {
-	var requests, retries int
+	var requests, retries, repaid int
 	for _, s := range tr.steps {
 		requests += s.requests
 		retries += s.retries
-		earned := cfg.Policy.Ratio*float64(requests) + cfg.Policy.MinPerSecond*s.at.Seconds() + cfg.Start
+		repaid += s.repaid
+		earned := float64(repaid) + cfg.Policy.Ratio*float64(requests) + cfg.Policy.MinPerSecond*s.at.Seconds() + cfg.Start
 		if float64(retries) > earned+cfg.slack() {
 			return fmt.Errorf("after %v: %d retries for %d requests, which earned %.3f", s.at, retries, requests, earned)
 		}
@@ -139,13 +167,16 @@ func (tr *trace) conserved(cfg Config) error {
 // largest excess of any window that ends here.
 func (tr *trace) windowed(cfg Config) error {
 	stock := max(cfg.Keep, cfg.Start, (cfg.Policy.Ratio*tr.peak()+cfg.Policy.MinPerSecond)*(cfg.Policy.Hold+cfg.Policy.Pool).Seconds()) + cfg.Policy.Ratio
+	if tr.evidence {
+		stock += 2
+	}
 	var x, lowest float64
 	var before time.Duration
 	for _, s := range tr.steps {
 		x -= cfg.Policy.MinPerSecond * (s.at - before).Seconds()
 		before = s.at
 		lowest = min(lowest, x)
-		x += float64(s.retries) - cfg.Policy.Ratio*float64(s.requests)
+		x += float64(s.retries-s.repaid) - cfg.Policy.Ratio*float64(s.requests)
 		if x-lowest > stock+cfg.slack() {
 			return fmt.Errorf("in a window up to %v: %.3f retries more than were earned, want at most the stock of %.3f", s.at, x-lowest, stock)
 		}
@@ -176,7 +207,7 @@ func liveness(t *testing.T, cfg Config) error {
 	started := time.Now()
 	for time.Since(started) < 20*time.Second {
 		for range 10 {
-			b.Deposit()
+			cfg.request(b)
 			requests++
 		}
 		for b.Withdraw() {
@@ -197,8 +228,10 @@ func nonblocking(t *testing.T, cfg Config) error {
 	for range 10_000 {
 		b.Withdraw() // soon empty
 	}
-	b.Deposit()
+	cfg.request(b)
 	b.Withdraw()
+	withdrawFor(b, 6)
+	settle(b, budget.Helped)
 	if took := time.Since(started); took != 0 {
 		return fmt.Errorf("withdrawing from an empty budget took %v", took)
 	}
@@ -208,24 +241,29 @@ func nonblocking(t *testing.T, cfg Config) error {
 func concurrency(t *testing.T, cfg Config) error {
 	const goroutines, each = 16, 2000
 	b := cfg.New(t)
-	granted := make([]int, goroutines)
+	granted, repaid := make([]int, goroutines), make([]int, goroutines)
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
 			for range each {
-				b.Deposit()
+				cfg.request(b)
 				for b.Withdraw() {
 					granted[g]++
+					if cfg.Policy.Evidence && granted[g]%3 == 0 {
+						settle(b, budget.Helped)
+						repaid[g] += 2
+					}
 				}
 			}
 		})
 	}
 	wg.Wait() // no time passes in a bubble while anything runs
-	retries := 0
-	for _, n := range granted {
-		retries += n
+	retries, more := 0, 0
+	for g := range goroutines {
+		retries += granted[g]
+		more += repaid[g]
 	}
-	if earned := cfg.Policy.Ratio*goroutines*each + cfg.Start; float64(retries) > earned+cfg.slack() {
+	if earned := float64(more) + cfg.Policy.Ratio*goroutines*each + cfg.Start; float64(retries) > earned+cfg.slack() {
 		return fmt.Errorf("%d goroutines got %d retries, %.1f were earned", goroutines, retries, earned)
 	}
 	return nil
@@ -237,12 +275,7 @@ func refund(t *testing.T, cfg Config) error {
 	if !ok {
 		return nil // only a budget that is part of All needs it
 	}
-	for !b.Withdraw() {
-		b.Deposit()
-		time.Sleep(time.Second)
-	}
-	for b.Withdraw() {
-	}
+	drain(b, cfg)
 	for range 100 {
 		r.Refund()
 		if !b.Withdraw() {
@@ -260,6 +293,13 @@ func allocations(t *testing.T, cfg Config) error {
 	b.Deposit() // may set things up
 	if n := testing.AllocsPerRun(100, func() { b.Deposit(); b.Withdraw() }); n > 0 {
 		return fmt.Errorf("a deposit and a withdrawal allocate %v times", n)
+	}
+	e, ok := b.(evident)
+	if !ok {
+		return nil
+	}
+	if n := testing.AllocsPerRun(100, func() { e.Settle(budget.Unaided); e.WithdrawFor(3); e.Settle(budget.Wasted) }); n > 0 {
+		return fmt.Errorf("a withdrawal for an attempt, and what it comes to, allocate %v times", n)
 	}
 	return nil
 }

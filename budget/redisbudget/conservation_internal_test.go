@@ -2,231 +2,9 @@ package redisbudget
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/datapunk/evenkeel/budget"
 )
-
-// An op is a step of a schedule: something happens to process i, n times or
-// for n milliseconds.
-type op struct {
-	what string
-	i, n int
-}
-
-// The kinds of ops, each as often as it should be.
-var ops = strings.Fields(`
-	deposit deposit deposit deposit withdraw withdraw withdraw pass pass pass pass
-	exchange exchange exchange exchange lost-request lost-reply late-reply aborted twice
-	crash flush forward back tremble tremble save fail-over refund pause resume`)
-
-func schedule(seed uint64, length int) []op {
-	r := rand.New(rand.NewPCG(seed, 99))
-	s := make([]op, length)
-	for k := range s {
-		s[k] = op{ops[r.IntN(len(ops))], r.IntN(3), r.IntN(1 << r.IntN(12))}
-	}
-	return s
-}
-
-// A lab runs a schedule on three processes with two budgets each, and keeps
-// its own books of what was earned and spent.
-type lab struct {
-	now       time.Duration
-	jumped    float64 // of Redis's clock, in microseconds
-	redis     *model
-	saved     map[string]state
-	processes [3]*process
-	policy    budget.Policy
-	seed      uint64
-	mistake   string // to make on purpose
-
-	earned, spent [2]float64
-	limit         [2]float64 // the largest pool seen
-}
-
-type process struct {
-	sync    *syncer
-	budgets [2]*Shared
-	spent   [2]int
-}
-
-func newLab(mistake string) *lab {
-	l := &lab{mistake: mistake, policy: budget.Policy{Ratio: 0.3, MinPerSecond: 4, Hold: time.Second, Pool: 2 * time.Second}}
-	l.redis = newModel(func() float64 { return 1e15 + float64(l.now.Microseconds()) + l.jumped })
-	for i := range l.processes {
-		l.start(i)
-	}
-	return l
-}
-
-func (l *lab) start(i int) {
-	l.seed++
-	p := &process{sync: newSyncer(limits{defaultMin, defaultMax, defaultRate}, 1, rand.New(rand.NewPCG(l.seed, 1)))}
-	for k := range p.budgets {
-		p.budgets[k] = newShared(fmt.Sprint(k), fmt.Sprint(k), 0, l.policy, p.sync.wake)
-		p.sync.join(p.budgets[k])
-	}
-	l.processes[i] = p
-}
-
-// do is one step.
-func (l *lab) do(o op) {
-	p := l.processes[o.i]
-	switch o.what {
-	case "deposit":
-		for n := range o.n % 64 {
-			p.budgets[n%2].Deposit()
-			l.earned[n%2] += l.policy.Ratio
-		}
-	case "withdraw":
-		for n := range o.n % 64 {
-			if p.budgets[n%2].Withdraw() {
-				p.spent[n%2]++
-				l.spent[n%2]++
-			}
-		}
-	case "refund":
-		if p.spent[0] > 0 {
-			p.budgets[0].Refund()
-			p.spent[0]--
-			l.spent[0]--
-		}
-	case "pass":
-		l.pass(time.Duration(o.n) * time.Millisecond)
-	case "crash":
-		l.start(o.i)
-	case "flush":
-		clear(l.redis.kept)
-	case "forward":
-		l.jumped += float64(o.n) * 1000
-		l.earnEach(l.policy.MinPerSecond * float64(o.n) / 1000)
-	case "back":
-		l.jumped -= float64(o.n) * 1000
-	case "tremble": // back, seen by a call, and forward again
-		ms, before := float64(o.n%1000), maps.Clone(l.redis.kept)
-		l.jumped -= ms * 1000
-		l.exchange(p, "exchange")
-		l.jumped += ms * 1000
-		for k := range l.earned {
-			was, ok := before[fmt.Sprint(k)]
-			if now := l.redis.kept[fmt.Sprint(k)]; !ok || now.at < was.at && was.at-now.at >= 1e6-300e3 {
-				// A budget that was made meanwhile, or that took the clock
-				// to have gone back for good, sees it jump.
-				l.earned[k] += l.policy.MinPerSecond * ms / 1000
-			}
-		}
-	case "save":
-		l.saved = maps.Clone(l.redis.kept)
-	case "fail-over":
-		if l.saved != nil {
-			for k := range l.earned {
-				// And what the floor earns of the time since the copy.
-				if s, ok := l.saved[fmt.Sprint(k)]; ok {
-					l.earned[k] += l.limit[k] + l.policy.MinPerSecond*max(l.redis.now()-s.at, 0)/1e6
-				}
-			}
-			l.redis.kept = maps.Clone(l.saved)
-		}
-	case "pause", "resume":
-		turn := 1.0
-		if o.what == "resume" {
-			turn = -1
-		}
-		l.redis.settle(context.Background(), &call{keys: []string{"0"}, asks: []ask{{turn: turn}}})
-	default:
-		l.exchange(p, o.what)
-	}
-}
-
-func (l *lab) pass(d time.Duration) {
-	l.now += d
-	l.earnEach(l.policy.MinPerSecond * d.Seconds())
-}
-
-func (l *lab) earnEach(tokens float64) {
-	for k := range l.earned {
-		l.earned[k] += tokens
-	}
-}
-
-// exchange makes the calls that are due, which fare as how says.
-func (l *lab) exchange(p *process, how string) {
-	l.pass(time.Duration(150) * time.Millisecond)
-	for _, c := range p.sync.begin(l.now) {
-		sent := *c
-		if how == "aborted" { // between the keys: an error, and the first is done
-			sent.keys, sent.asks = c.keys[:1], c.asks[:1]
-		}
-		var answers []answer
-		if how != "lost-request" {
-			answers = l.execute(&sent)
-		}
-		if how == "twice" && (c.safe || l.mistake == "repeats credit") {
-			answers = l.execute(&sent)
-		}
-		if how == "exchange" || how == "twice" {
-			p.sync.end(c, l.now, answers, nil)
-			continue
-		}
-		p.sync.end(c, l.now, nil, errAway)
-		if how == "late-reply" && l.mistake == "takes late answers" {
-			for i, a := range answers[:min(len(answers), len(c.budgets))] {
-				c.budgets[i].account.Bring(int64(a.grant) * token)
-				c.budgets[i].account.Bring(int64(c.asks[i].give))
-			}
-		}
-	}
-}
-
-func (l *lab) execute(c *call) []answer {
-	before := maps.Clone(l.redis.kept)
-	answers, _ := l.redis.settle(context.Background(), c)
-	for i, k := range c.keys {
-		if s := l.redis.kept[k]; l.mistake == "follows the clock" && c.asks[i].stock > 0 && s.at == before[k].at {
-			s.at = l.redis.now()
-			l.redis.kept[k] = s
-		}
-		b := int(k[0] - '0')
-		l.limit[b] = max(l.limit[b], answers[i].limit)
-	}
-	return answers
-}
-
-// credit is all that could be spent of a budget: what the processes hold, the
-// pool, and what the floor has earned since it was last asked.
-func (l *lab) credit(k int) float64 {
-	sum := 0.0
-	for _, p := range l.processes {
-		sum += float64(p.budgets[k].account.Books().Balance) / token
-	}
-	if s, ok := l.redis.kept[fmt.Sprint(k)]; ok {
-		sum += s.pool/token + l.policy.MinPerSecond*max((l.redis.now()-s.at)/1e6, 0)
-	}
-	return sum
-}
-
-// run returns by how much credit and what was spent rose in a step beyond what
-// was earned in it, at worst.
-func (l *lab) run(s []op) (beyond float64) {
-	for _, o := range s {
-		var before [2]float64
-		for k := range before {
-			before[k] = l.credit(k) + l.spent[k] - l.earned[k]
-		}
-		l.do(o)
-		for k := range before {
-			beyond = max(beyond, l.credit(k)+l.spent[k]-l.earned[k]-before[k])
-		}
-	}
-	return beyond
-}
 
 const rounding = 1e-6
 
@@ -251,30 +29,61 @@ func shrink(s []op, breaks func([]op) bool) []op {
 
 // However requests, failures, lost and late and repeated messages, crashes,
 // clocks and failovers interleave, never is a token spent that was not earned.
+// With Evidence, never is one earned but by a first attempt that succeeded, by
+// the floor, or once by a retry that did.
 func TestConservation(t *testing.T) {
-	for seed := range uint64(steps(200, 5000)) {
-		s := schedule(seed, 400)
-		if beyond := newLab("").run(s); beyond > rounding {
-			s = shrink(s, func(s []op) bool { return newLab("").run(s) > rounding })
-			t.Fatalf("seed %d: %v tokens from nothing, by\n%v", seed, beyond, s)
-		}
+	for _, f := range fashions {
+		t.Run(f.name, func(t *testing.T) {
+			for seed := range uint64(steps(200, 5000)) {
+				s, l := schedule(seed, 400, f.ops), newLab(f, "")
+				if beyond := l.run(s); beyond > rounding {
+					s = shrink(s, func(s []op) bool { return newLab(f, "").run(s) > rounding })
+					t.Fatalf("seed %d: %v tokens from nothing, by\n%v", seed, beyond, s)
+				}
+				if err := l.audit(); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+		})
 	}
 }
 
 // Each way to break the promise is found, and shrunk to what breaks it.
 func TestConservationFindsMistakes(t *testing.T) {
-	for mistake, most := range map[string]int{"repeats credit": 15, "takes late answers": 15, "follows the clock": 8} {
-		breaks := func(s []op) bool { return newLab(mistake).run(s) > rounding }
+	plain, evidence := fashions[0], fashions[1]
+	for _, tt := range []struct {
+		mistake string
+		fashion fashion
+		most    int
+	}{
+		{"repeats credit", plain, 15},
+		{"takes late answers", plain, 15},
+		{"follows the clock", plain, 8},
+		{"keeps what it gives", plain, 15},
+		{"takes back what was lost", plain, 15},
+		{"repeats credit", evidence, 15},
+		{"takes late answers", evidence, 15},
+		{"keeps what it gives", evidence, 15},
+		{"takes back what was lost", evidence, 15},
+		{"settles twice", evidence, 15},
+		{"refunds what was settled", evidence, 15},
+		{"pays interest on refusals", evidence, 15},
+		{"repays what was wasted", evidence, 15},
+		{"repays the dead", evidence, 15},
+		{"pays for failures", evidence, 15},
+		{"sends what was refused", evidence, 15},
+	} {
+		breaks := func(s []op) bool { return newLab(tt.fashion, tt.mistake).run(s) > rounding }
 		for seed := uint64(0); ; seed++ {
 			if seed == 500 {
-				t.Errorf("%s: not found in %d schedules", mistake, seed)
+				t.Errorf("%s: not found in %d schedules", tt.mistake, seed)
 				break
 			}
-			if s := schedule(seed, 400); breaks(s) {
+			if s := schedule(seed, 400, tt.fashion.ops); breaks(s) {
 				s = shrink(s, breaks)
-				t.Logf("%s, seed %d: %v", mistake, seed, s)
-				if len(s) > most {
-					t.Errorf("%s: %d steps are left, want at most %d", mistake, len(s), most)
+				t.Logf("%s, seed %d: %v", tt.mistake, seed, s)
+				if len(s) > tt.most {
+					t.Errorf("%s: %d steps are left, want at most %d", tt.mistake, len(s), tt.most)
 				}
 				break
 			}
@@ -282,10 +91,23 @@ func TestConservationFindsMistakes(t *testing.T) {
 	}
 }
 
+// Nor is a token lost that a process does not know of.
+func TestAuditFindsLosses(t *testing.T) {
+	for _, mistake := range []string{"forgets to repay", "loses what it was granted"} {
+		l := newLab(fashions[1], mistake)
+		l.run(schedule(1, 400, fashions[1].ops))
+		if err := l.audit(); err == nil {
+			t.Errorf("%s: the books agree", mistake)
+		} else {
+			t.Logf("%s: %v", mistake, err)
+		}
+	}
+}
+
 // Most of what is earned can be spent: the books above would also agree with a
 // budget that gave nothing.
 func TestConservationIsTight(t *testing.T) {
-	l := newLab("")
+	l := newLab(fashions[0], "")
 	for n := range 400 {
 		l.do(op{"deposit", n % 3, 40})
 		l.do(op{"withdraw", (n + 1) % 3, 63})
@@ -293,6 +115,32 @@ func TestConservationIsTight(t *testing.T) {
 	}
 	if l.spent[0] < 0.9*l.earned[0] {
 		t.Errorf("%.1f of %.1f tokens could be spent", l.spent[0], l.earned[0])
+	}
+}
+
+// With Evidence, what retries that help bring in one process can be spent where
+// others fail, the interest too.
+func TestConservationIsTightWithEvidence(t *testing.T) {
+	l := newLab(fashions[1], "")
+	for range 600 {
+		l.do(op{"unaided", 0, 20})
+		l.do(op{"withdraw", 0, 4})
+		l.do(op{"helped", 0, 31})
+		for i := range l.processes {
+			l.do(op{"exchange", i, 0})
+		}
+		for i := range 2 {
+			l.do(op{"withdraw", i + 1, 63})
+			l.do(op{"wasted", i + 1, 31})
+		}
+	}
+	if err := l.audit(); err != nil {
+		t.Fatal(err)
+	}
+	earned, bound := l.earned[0], l.earned[0]+l.helped[0]
+	t.Logf("%.0f retries did not help, of %.0f earned and %.0f of interest", l.useless[0], earned, l.helped[0])
+	if l.useless[0] < 0.8*bound || l.useless[0] < 1.1*earned {
+		t.Errorf("%.1f retries that did not help could be sent, want nearly the %.1f of the bound, and more than the %.1f without interest", l.useless[0], bound, earned)
 	}
 }
 

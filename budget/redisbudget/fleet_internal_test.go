@@ -81,6 +81,13 @@ func TestConformance(t *testing.T) {
 		{"ratio and floor", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool}, 7, nil},
 		{"ratio alone", budget.Policy{Ratio: 0.1, Hold: hold, Pool: pool}, 2, nil},
 		{"quota", budget.Policy{MinPerSecond: 50, Hold: hold, Pool: pool}, 101, nil},
+		{"evidence", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool, Evidence: true}, 7, nil},
+		{"evidence, ratio alone", budget.Policy{Ratio: 0.1, Hold: hold, Pool: pool, Evidence: true}, 2, nil},
+		{"evidence without Redis", budget.Policy{Ratio: 0.2, Hold: hold, Pool: pool, Evidence: true}, 2, func() executor {
+			b := &broken{executor: wallModel()}
+			b.on.Store(true)
+			return b
+		}},
 		{"a slow network", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool}, 7, func() executor {
 			return slow{wallModel(), 80 * time.Millisecond}
 		}},

@@ -34,9 +34,11 @@ type ledger struct {
 
 	seen   budget.Books // at the last look
 	looked time.Duration
-	active time.Duration // when a look last found anything new
-	rate   float64       // of requests
-	demand float64       // of withdrawals, the refused ones included
+	// requests is the most that the books ever showed: a look may miss some.
+	requests int64
+	active   time.Duration // when a look last found anything new
+	rate     float64       // of requests
+	demand   float64       // of withdrawals, the refused ones included
 
 	said      budget.Books // what the fleet has taken in
 	saidAt    time.Duration
@@ -56,7 +58,7 @@ type ledger struct {
 func (l *ledger) look(now, interval time.Duration) {
 	books := l.account.Books()
 	spent, denied := books.Spent-l.seen.Spent, books.Denied-l.seen.Denied
-	requests := books.Requests() - l.seen.Requests()
+	requests := max(books.Requests()-l.requests, 0)
 	elapsed := (now - l.looked).Seconds()
 	if requests != 0 || spent != 0 || denied != 0 {
 		l.active = now
@@ -65,6 +67,7 @@ func (l *ledger) look(now, interval time.Duration) {
 		return
 	}
 	l.seen, l.looked = books, now
+	l.requests += requests
 	weight := -math.Expm1(-elapsed)
 	l.rate += (float64(requests)/elapsed - l.rate) * weight
 	withdrawn := max(float64(spent)/token+float64(denied), 0)
@@ -91,7 +94,13 @@ func (l *ledger) own() float64 { return l.policy.Ratio * l.rate * l.policy.Hold.
 // the fleet may keep in all: a burst that is over would else have one process
 // save up beside the pool.
 func (l *ledger) lease(interval time.Duration) float64 {
-	need := ahead * l.demand * interval.Seconds()
+	mean := l.demand * interval.Seconds()
+	need := ahead * mean
+	if l.policy.Evidence {
+		// With room for chance: where retries help, one that is refused for
+		// want of a token loses more than the token is worth.
+		need = mean + 2*math.Sqrt(mean)
+	}
 	if l.last.limit > 0 {
 		need = min(need, max(l.last.limit, 1))
 	}
@@ -125,6 +134,10 @@ func (l *ledger) settleCeiling(interval time.Duration) {
 		if !l.full() {
 			// What collects until it is given, with room for chance.
 			ceiling += l.policy.Ratio * (ahead*l.rate*giveEvery.Seconds() + 3*math.Sqrt(l.rate))
+		}
+		if l.policy.Evidence {
+			// Retries that help are repaid also where the fleet paid for them.
+			ceiling = max(ceiling, l.keep(interval))
 		}
 	}
 	l.account.SetCeiling(int64(ceiling * token))

@@ -39,6 +39,7 @@ type scene struct {
 	requests  float64 // per second, of the fleet
 	policy    budget.Policy
 	length    time.Duration
+	attempts  int                                               // of a call at most; 0 are 3
 	fails     func(now time.Duration, instance, of int) float64 // the chance that an attempt fails
 	away      func(now time.Duration, instance, of int) bool    // no call gets through
 	at        []incident
@@ -62,7 +63,18 @@ type member struct {
 }
 
 // A bucket is a hundredth of a second of the fleet.
-type bucket struct{ requests, failures, retries, calls int }
+type bucket struct {
+	requests, failures, retries, calls int
+	paying                             int // requests that deposit: with Evidence those whose first attempt succeeded
+	helped                             int // retries that succeeded, with Evidence
+	lost                               int // calls that failed for good
+}
+
+// unpaid is what was spent in the bucket beyond what was earned in it: with
+// Evidence, a retry that helped earned its own token and another one.
+func (b bucket) unpaid(p budget.Policy) float64 {
+	return float64(b.retries-2*b.helped) - p.Ratio*float64(b.paying) - p.MinPerSecond*bucketSize.Seconds()
+}
 
 const bucketSize = 10 * time.Millisecond
 
@@ -91,6 +103,9 @@ func newWorld(sc scene, seed uint64) *world {
 	w := &world{scene: sc, rand: rand.New(rand.NewPCG(seed, 42))}
 	w.redis = newModel(func() float64 { return 1.7e15 + float64(w.now.Microseconds()) })
 	w.policy = w.policy.Filled()
+	if w.attempts == 0 {
+		w.attempts = 3
+	}
 	if w.options.rate == 0 {
 		w.options = defaults()
 	}
@@ -187,6 +202,9 @@ func (w *world) handle(e event) {
 		m := w.members[min(i, len(w.members)-1)]
 		m.b.Deposit()
 		w.bucket().requests++
+		if !w.policy.Evidence {
+			w.bucket().paying++
+		}
 		m.requests++
 		w.attempt(m, 1)
 		if m.poked {
@@ -195,7 +213,8 @@ func (w *world) handle(e event) {
 		}
 		w.push(event{at: w.now + time.Duration(w.rand.ExpFloat64()/w.requests*1e9), kind: arrival})
 	case again:
-		if e.m.gen < 0 || !e.paid && !e.m.b.Withdraw() {
+		if e.m.gen < 0 || !e.paid && !e.m.b.WithdrawFor(e.gen+1) {
+			w.bucket().lost++
 			return
 		}
 		if !e.paid {
@@ -243,21 +262,37 @@ func (w *world) handle(e event) {
 // before the wait or, if that was refused, after it.
 func (w *world) attempt(m *member, n int) {
 	if w.rand.Float64() >= w.fails(w.now, m.i, w.instances) {
+		w.settle(m, n)
 		return
 	}
 	w.bucket().failures++
-	if n == 3 {
+	if n == w.attempts {
 		if w.judging && w.now < failTo {
 			w.gaveUp++
 		}
+		w.bucket().lost++
 		return
 	}
-	paid := m.b.Withdraw()
+	paid := m.b.WithdrawFor(n + 1)
 	if paid {
 		w.retry(m)
 	}
 	wait := time.Duration(w.rand.Float64() * float64(n) * float64(100*time.Millisecond))
 	w.push(event{at: w.now + wait, kind: again, m: m, gen: n, paid: paid})
+}
+
+// settle says that the n-th attempt of a call succeeded.
+func (w *world) settle(m *member, n int) {
+	if !w.policy.Evidence {
+		return
+	}
+	if n == 1 {
+		m.b.Settle(budget.Unaided)
+		w.bucket().paying++
+		return
+	}
+	m.b.Settle(budget.Helped)
+	w.bucket().helped++
 }
 
 func (w *world) retry(m *member) {
@@ -303,7 +338,7 @@ type bound struct {
 }
 
 func (b *bound) add(x bucket, p budget.Policy) {
-	b.spent += float64(x.retries) - p.Ratio*float64(x.requests) - p.MinPerSecond*bucketSize.Seconds()
+	b.spent += x.unpaid(p)
 	b.worst = max(b.worst, b.spent-b.low)
 }
 
@@ -318,7 +353,7 @@ func (b *bound) start(stock float64) {
 func (w *world) excess(buckets []bucket, rate float64) float64 {
 	var sum, most float64
 	for _, b := range buckets {
-		sum = max(0, sum+float64(b.retries)-w.policy.Ratio*float64(b.requests)-w.policy.MinPerSecond*bucketSize.Seconds())
+		sum = max(0, sum+b.unpaid(w.policy))
 		most = max(most, sum)
 	}
 	return most / (w.policy.Ratio*rate + w.policy.MinPerSecond)
@@ -330,6 +365,9 @@ func total(buckets []bucket) (t bucket) {
 		t.failures += b.failures
 		t.retries += b.retries
 		t.calls += b.calls
+		t.paying += b.paying
+		t.helped += b.helped
+		t.lost += b.lost
 	}
 	return t
 }
