@@ -193,6 +193,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 				// There may be room after any wait, and asking again costs the
 				// service nothing.
 				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
+				f.maxHint = p.MaxDelay // MaxRetryAfter is for servers
 			}
 		} else {
 			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
@@ -255,7 +256,7 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 // caller's context.
 func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
-	if r.loop.dryRun && granted {
+	if r.loop.dryRun && granted && r.sent.Load() > 0 {
 		r.wouldRetry, r.credit.paid = true, false
 		return StopDisabled
 	}
