@@ -119,14 +119,14 @@ func ExampleWithGuard_budget() {
 	// paid back: 1 - paid for what was sent: true
 }
 
-// Every fourth request hangs. Where the other three are refused by a server that
-// says when to come back, it looks after itself; where they come from a proxy
-// that has lost its server, they are no sign of life.
+// Every tenth request hangs. Where the others are refused by a server that says
+// when to come back, it looks after itself; where the refusals are those of a
+// proxy that has lost its server, they are no sign of life.
 func ExampleWithGuard_hint() {
 	behind := func(refuses transport.RoundTripperFunc) *transport.Transport {
 		n := 0
 		rt, _ := transport.New(transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
-			if n++; n%4 == 0 {
+			if n++; n%10 == 0 {
 				return hangs(req)
 			}
 			return refuses(req)
@@ -276,11 +276,15 @@ func ExampleWithBudget_fleet() {
 	rt, _ := transport.New(answering(503), transport.WithPolicy(transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}),
 		transport.WithBudget(func(string) budget.Budget { return both }))
 
-	fleet.Pause(ctx, "api.test")
+	turn := func(pause func(ctx context.Context, name string) error) {
+		for try := 0; pause(ctx, "api.test") != nil && try < 20; try++ { // it is safe to call again
+		}
+	}
+	turn(fleet.Pause)
 	_, attempts, stop := result(ctx, rt)
 	fmt.Println("paused:", attempts, stop, "- local spent", local.Stats().Spent)
 
-	fleet.Resume(ctx, "api.test")
+	turn(fleet.Resume)
 	_, attempts, stop = result(ctx, rt)
 	fmt.Println("resumed:", attempts, stop, "- local spent", local.Stats().Spent)
 	// Output:
