@@ -45,8 +45,8 @@
 //     retry_after, deadline.
 //  7. The circuit is open and does not close within the wait, or the guard
 //     holds the call back for longer than MaxDelay: breaker_open, guard. So ends
-//     a call, too, that is refused MaxAttempts times, or where 3 would not have
-//     it repeated.
+//     a call, too, that they refuse MaxAttempts times, or whose retries are left
+//     to another hop.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
 // [CallOf] tells it of a response, [Error] of an error, [Observer] of both.
@@ -93,7 +93,7 @@
 //	                    refused below: proves nothing to the guard              breaker_open
 //	guard × budget      held back: not counted as a call, and no token spent;   guard
 //	                    that of a retry waits with it, else is paid back
-//	                    a success that the guard finds late earns nothing       succeeded
+//	                    with Evidence, a success that comes late earns nothing  succeeded
 //	guard × hint        503 with Retry-After or X-Should-Retry: helps it open
 //	                    another 503, 5xx or 429: proves nothing
 //	                    RetryIn is no hint: within MaxDelay, or not at all      guard
