@@ -48,7 +48,7 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 // caller's context.
 func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
-	if r.loop.dryRun && granted {
+	if r.loop.dryRun && granted && r.sent.Load() > 0 {
 		r.wouldRetry, r.credit.paid = true, false
 		return StopDisabled
 	}

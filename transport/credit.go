@@ -11,7 +11,8 @@ type credit struct {
 	budget budget.Budget // nil: none
 	paid   bool          // for an attempt that is not sent yet
 	owed   bool          // the budget wants to know what came of the attempt under way
-	shed   bool          // the attempt before was refused by the server
+	shed   bool          // the server refused the newest attempt that was sent
+	after  bool          // and the one before it
 }
 
 // pay asks for an attempt. The first to be sent is free, and one that a layer
@@ -29,7 +30,10 @@ func (c *credit) pay(attempt int) bool {
 }
 
 // sent says that the attempt is under way.
-func (c *credit) sent() { c.owed, c.paid = c.paid, false }
+func (c *credit) sent() {
+	c.owed, c.paid = c.paid, false
+	c.after, c.shed = c.shed, false
+}
 
 // refund gives back what an attempt cost that was not sent after all.
 func (c *credit) refund() {
@@ -51,10 +55,11 @@ func (c *credit) outran() {
 	c.owed = false
 }
 
-// settle tells the budget what came of an attempt.
+// settle tells the budget what came of an attempt. One that was not sent is
+// none: the next still follows what the server said before.
 func (c *credit) settle(succeeded, slow, shed bool) {
-	paid, afterShed := c.owed, c.shed
-	c.owed, c.shed = false, shed
+	paid := c.owed
+	c.owed, c.shed = false, c.shed || shed
 	if !paid && !succeeded {
 		return
 	}
@@ -65,7 +70,7 @@ func (c *credit) settle(succeeded, slow, shed bool) {
 		b.Settle(budget.Wasted)
 	case !paid:
 		b.Settle(budget.Unaided)
-	case afterShed:
+	case c.after:
 		b.Settle(budget.Admitted)
 	default:
 		b.Settle(budget.Helped)

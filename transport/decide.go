@@ -57,8 +57,9 @@ func decide(f facts) StopReason {
 		return StopServerSaidNo
 	case f.ended != "":
 		return f.ended
-	case f.attempt >= f.max && f.refused != "":
-		// Nothing was sent, so it is not the number that stopped the call.
+	case f.refused != "" && (f.attempt >= f.max || f.hop != ""):
+		// Nothing was sent, so it is neither the number that stopped the call
+		// nor who else retries.
 		return f.refused
 	case f.max == 1:
 		return StopDisabled

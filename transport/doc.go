@@ -31,8 +31,10 @@
 //     succeeded, not_retryable.
 //  2. The server said no, by X-Should-Retry: false, Stripe-Should-Retry: false
 //     or a negative Grpc-Retry-Pushback-Ms: server_said_no.
-//  3. The caller's context is done, or MaxAttempts is reached: cancelled,
-//     deadline, attempts, or disabled if MaxAttempts is 1.
+//  3. The caller's context is done: cancelled, deadline. MaxAttempts is 1:
+//     disabled. The call is made for an inbound request that is a retry, or for
+//     which a server below said no: disabled, server_said_no. MaxAttempts is
+//     reached: attempts.
 //  4. It is not safe: methods other than GET, HEAD, OPTIONS, TRACE, PUT and
 //     DELETE are repeated only with an Idempotency-Key or X-Idempotency-Key, or
 //     if the request certainly never reached the handler (no connection, an
@@ -42,11 +44,82 @@
 //     backoff, is longer than MaxRetryAfter or than the time that is left:
 //     retry_after, deadline.
 //  7. The circuit is open and does not close within the wait, or the guard
-//     held the call back, MaxAttempts times or for longer than MaxDelay:
-//     breaker_open, guard.
+//     holds the call back for longer than MaxDelay: breaker_open, guard. So ends
+//     a call, too, that they refuse MaxAttempts times, or whose retries are left
+//     to another hop.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
 // [CallOf] tells it of a response, [Error] of an error, [Observer] of both.
+//
+// # States
+//
+// Guard, breaker and budget have a state for each service. The hint is that of
+// the newest answer, and the hop is the inbound request that a call is made for.
+//
+//	GUARD    open ---------- overload is proved ------> engaged ---- nothing fast ----> shut
+//	         all pass (*) <---- room for all again ---- a window <--- fast answers ---- probes
+//
+//	BREAKER  closed -------- too many failures -------> open ------- time is up ------> half-open
+//	         all pass                                   none pass <--- a probe fails -- probes
+//	                  <--------------------- all probes succeed -----------------------
+//
+//	BUDGET   stock ----------- retries ---------------> empty        either
+//	         a token for each <---- requests, time ---- none passes  --- Fleet.Pause --> paused
+//	                                                                 <-- Fleet.Resume -- none passes
+//
+//	HINT     none            wait                       said no      never reached
+//	         policy decides  so long at least           no retry     any method may repeat
+//
+// (*) While answers stay out, no more than can be answered in time, by Little's
+// law. An engaged guard keeps half of its window free of retries, and its probes
+// are first attempts. They are asked in this order, and the first that objects
+// ends the call:
+//
+//	call --> GUARD --> BREAKER --> sent --> answer --> final? --> HINT: no? ---+
+//	 ^         |          |                                                    |
+//	 |         +----------+------ not sent: no attempt, at no cost ----------> +
+//	 |                                                                         v
+//	 |                                                           context, hop, MaxAttempts?
+//	 |                                                                         |
+//	 |                                                                   method, body?
+//	 |                                                                         |
+//	 +--- wait <--- BUDGET? <--- refused for <--- past the <--- HINT: longer than
+//	      then BUDGET,           longer still?    deadline?     MaxRetryAfter?
+//	      if it refused
+//
+// Where two of them meet:
+//
+//	guard × breaker     held back: the breaker is not asked                     guard
+//	                    refused below: proves nothing to the guard              breaker_open
+//	guard × budget      held back: not counted as a call, and no token spent;   guard
+//	                    that of a retry waits with it, else is paid back
+//	                    with Evidence, a success that comes late earns nothing  succeeded
+//	guard × hint        503 with Retry-After or X-Should-Retry: helps it open
+//	                    another 503, 5xx or 429: proves nothing
+//	                    RetryIn is no hint: within MaxDelay, or not at all      guard
+//	hedging × guard     engaged: no second copy; nor with the circuit open,
+//	                    without a token, or below a hop that retries
+//	breaker × hint      Retry-After of the answer that trips it: open as long   breaker_open
+//	                    X-Should-Retry: true, or a 503 with false: no failure
+//	breaker × wait      open for longer: not waited for                         breaker_open
+//	                    closes within it: the retry is sent, as the probe
+//	budget × breaker    open: the budget is not asked                           breaker_open
+//	                    opens during the wait: the token is paid back           breaker_open
+//	budget × hint       said no: the budget is not asked                        server_said_no
+//	                    wait over MaxRetryAfter: nor then                       retry_after
+//	                    empty: asked again after the wait; over MaxDelay, not   budget
+//	budget × fleet      budget.All: one refuses, what others gave is paid back  budget
+//	                    paused: no retry and no second copy, by any process     budget
+//	deadline × wait     reached by it: answer in hand, the budget is not asked  deadline
+//	                    the context ends during it: paid back, an Error         deadline, cancelled
+//	hop × retry         inbound request is a retry: sent once                   disabled
+//	                    a server below said no to it: sent once                 server_said_no
+//	                    no success in spite of retries: says no to the hop above
+//
+// Each row has an Example: guard × breaker is that of WithGuard (Breaker), and so
+// on, deadline and hop are with Transport. What takes time is in tests that fake
+// it: TestBooksOfAStorm, TestTheRetryIsTheProbe, TestHeldBackUpToTheDeadline,
+// TestOpenCircuitProvesNothingToTheGuard and TestBudgetOfRefusedAttempts.
 //
 // # What the caller gets
 //

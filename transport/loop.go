@@ -187,6 +187,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 				// There may be room after any wait, and asking again costs the
 				// service nothing.
 				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
+				f.maxHint = p.MaxDelay // MaxRetryAfter is for servers
 			}
 		} else {
 			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)

@@ -176,7 +176,8 @@ func WithGuard(g Guard) Option {
 // none; the other copy is cancelled. It applies to the first attempt of calls
 // that are safe to repeat and whose body, if any, has GetBody; others are sent
 // once. A copy counts as an attempt, is paid from the budget, and is not sent
-// while the guard holds back or the breaker is open. The default is off.
+// while the guard holds back or the breaker is open, or for an inbound request
+// that is a retry itself. The default is off.
 func WithHedging(h Hedge) Option {
 	return func(c *config) { c.hedge = &h }
 }

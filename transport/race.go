@@ -121,6 +121,9 @@ func (r *race) second() {
 // copy.
 func (r *race) allowed(req *http.Request) bool {
 	l := r.layer
+	if hopStop(r.run.req.Context()) != "" {
+		return false
+	}
 	if l.guard != nil && l.guard.engaged(r.run.call.record.Service) {
 		return false
 	}

@@ -18,5 +18,5 @@ const (
 	StopServerSaidNo StopReason = "server_said_no" // the server asked for no retry
 	StopGuard        StopReason = "guard"          // the guard holds calls back
 	StopCancelled    StopReason = "cancelled"      // the caller gave up
-	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, or a dry run
+	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, a dry run, or the hop above retries
 )
