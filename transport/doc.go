@@ -45,8 +45,9 @@
 //     retry_after, deadline.
 //  7. The circuit is open and does not close within the wait, or the guard
 //     holds the call back for longer than MaxDelay: breaker_open, guard. So ends
-//     a call, too, that they refuse MaxAttempts times, or whose retries are left
-//     to another hop.
+//     a call, too, that the circuit refuses MaxAttempts times, that the guard
+//     held back for as long as the attempts left could have taken, or whose
+//     retries are left to another hop.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
 // [CallOf] tells it of a response, [Error] of an error, [Observer] of both.

@@ -23,6 +23,8 @@ type Guard struct {
 type GuardError struct {
 	Service string
 	RetryIn time.Duration // when to ask again; there may still be no room then
+
+	scale time.Duration // what an attempt may take
 }
 
 func (e *GuardError) Error() string {
@@ -31,11 +33,6 @@ func (e *GuardError) Error() string {
 
 // RefusedFor is RetryIn; see [WithBreaker].
 func (e *GuardError) RefusedFor() time.Duration { return e.RetryIn }
-
-func isGuard(err error) bool {
-	var g *GuardError
-	return errors.As(err, &g)
-}
 
 // guardLayer is above the breaker: it holds attempts back while the service
 // is proved to be overloaded.
@@ -59,27 +56,34 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, first := l.valves.of(ctx.run.call.record.Service), ctx.number == 1
+	v, c := l.valves.of(ctx.run.call.record.Service), ctx.claim()
 	ahead := v.inFlight.Add(1)
-	if first && ahead <= v.calm.Load() && v.overlooks() {
+	if c == claimFirst && ahead <= v.calm.Load() && v.overlooks() {
 		defer v.inFlight.Add(-1)
 		return l.next.RoundTrip(req)
 	}
 	start, limit := l.clock(), ctx.run.call.policy.AttemptTimeout
-	if retryIn := v.enter(ahead, start, limit, first, first && !ctx.run.held); retryIn > 0 {
-		if first {
-			ctx.run.held = true
-		}
+	if held := v.enter(ahead, start, limit, c); held != nil {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, &GuardError{Service: v.service, RetryIn: retryIn}
+		return nil, held
 	}
 	seen := sightNothing // also if the layers below panic
 	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, seen) }()
 	resp, err := l.next.RoundTrip(req)
 	seen = sightOf(req.Context(), resp, err)
 	return resp, err
+}
+
+func (a *attemptCtx) claim() claim {
+	switch {
+	case a.number > 1:
+		return claimLater
+	case a.run.held > 0:
+		return claimAgain
+	}
+	return claimFirst
 }
 
 // engaged reports whether calls to the service are held back.

@@ -43,7 +43,7 @@ func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		resp, err := r.send(body)
 		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
-		wait, stop := r.judge(max(try, int(r.sent.Load())), resp, err)
+		wait, stop := r.judge(try, resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
 		}
@@ -71,6 +71,7 @@ type run struct {
 
 	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
+	held        int           // times that the guard refused
 	afterStatus int           // what the attempt at hand replaces
 	afterErr    error
 	waited      time.Duration  // in all
@@ -81,7 +82,6 @@ type run struct {
 	body        io.Closer      // of the attempt at hand, for a base that panics
 
 	entered     bool // the body of the request is no longer RoundTrip's to close
-	held        bool // the guard held the first attempt back
 	interrupted bool // the context ended during a wait
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
@@ -172,22 +172,32 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	return resp, err
 }
 
-// judge gathers the facts about an attempt and has them decided.
+// judge gathers the facts about the outcome of a try and has them decided.
 func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, StopReason) {
 	l, p, ctx := r.loop, r.call.policy, r.req.Context()
 	if err == nil && l.check == nil && resp.StatusCode < 400 {
 		return 0, StopSucceeded
 	}
-	f := facts{failed: err != nil, attempt: try, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
+	// A breaker's refusal counts as an attempt, or there might be no end. The
+	// guard's do not, once an attempt was sent after them.
+	sent := int(r.sent.Load())
+	waits := max(try-r.held, sent) // that the backoff counts
+	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
 		if refused, ok := refusedBy(err); ok {
 			f.answer, f.refused, f.openFor = answerRetryable, StopBreakerOpen, refused.RefusedFor()
-			if isGuard(err) {
+			if held, ok := errors.AsType[*GuardError](err); ok {
+				r.held++
 				// There may be room after any wait, and asking again costs the
-				// service nothing.
+				// service nothing. So it may go on for as long as the attempts
+				// would have taken that are held back.
 				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
 				f.maxHint = p.MaxDelay // MaxRetryAfter is for servers
+				waits, f.attempt = try, try
+				if r.waited < time.Duration(p.MaxAttempts-max(sent, 1))*held.scale {
+					f.attempt = sent
+				}
 			}
 		} else {
 			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
@@ -204,7 +214,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
 	if f.open() {
-		f.wait = p.delay(try, f.hint, l.backoff, resp)
+		f.wait = p.delay(waits, f.hint, l.backoff, resp)
 	}
 	if t, ok := ctx.Deadline(); ok {
 		f.deadline, f.left = true, time.Until(t)

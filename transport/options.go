@@ -164,8 +164,10 @@ func WithBreaker(mw Middleware) Option {
 // it is back; and opens as soon as answers are fast. Healthy traffic is never
 // touched, and errors that come quickly are none of its business; nor is a
 // server that sheds for itself and says so with a 503 and Retry-After. A call
-// that is held back asks again after the usual wait, up to MaxAttempts times,
-// and ends with a [*GuardError], or with the last real response. The default is
+// that is held back asks again after the usual wait, for as long as the attempts
+// would have taken that are held back: MaxAttempts-1 times AttemptTimeout, or
+// what stands for it. It ends with a [*GuardError], or with the last real
+// response. New calls come before those that have waited. The default is
 // Guard{}; Guard{Off: true} leaves it out.
 func WithGuard(g Guard) Option {
 	return func(c *config) { c.guard, c.guardSet = !g.Off, true }

@@ -79,37 +79,51 @@ func (v *valve) overlooks() bool {
 	return every > 1 && rand.Uint32()&(every-1) != 0
 }
 
-// enter asks for the last of n in flight, which has been counted: for the first
-// attempt of a call or a later one, of a call that is fresh or was held back
-// before. It returns in how long to ask again if there is no room, else 0.
-func (v *valve) enter(n int64, now, limit time.Duration, first, fresh bool) (retryIn time.Duration) {
-	if n <= v.calm.Load() {
-		return 0
+// A claim is what an attempt has to a place in flight.
+type claim int8
+
+const (
+	claimFirst claim = iota // of a call
+	claimLater              // of a call whose attempts failed
+	claimAgain              // of a call that was held back before anything was sent
+)
+
+// enter asks for the last of n in flight, which has been counted. It returns nil
+// if there is room.
+func (v *valve) enter(n int64, now, limit time.Duration, c claim) *GuardError {
+	if n <= v.calm.Load() && c != claimAgain {
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	t := v.scale(limit)
 	v.turn(now, t)
-	if v.admits(now, t, float64(n), first, fresh) {
-		return 0
+	if v.admits(now, t, float64(n), c) {
+		return nil
 	}
 	v.inFlight.Add(-1)
-	return max(v.epoch.start+epochOf(t)-now, time.Millisecond)
+	return &GuardError{Service: v.service, RetryIn: max(v.epoch.start+epochOf(t)-now, time.Millisecond), scale: t}
 }
 
-func (v *valve) admits(now, t time.Duration, n float64, first, fresh bool) bool {
-	if v.open() {
+func (v *valve) admits(now, t time.Duration, n float64, c claim) bool {
+	switch {
+	case !v.open():
+		// A new call comes first: it has the most time left.
+		if n <= v.window && (c == claimFirst || n <= v.window/2) {
+			return true
+		}
+	case c == claimAgain:
+		// Not all at once that have waited.
+		return n <= v.threshold()/2
+	default:
 		// More than this cannot be answered in time, by Little's law. It is
 		// asked only where answers stay out, and of an unusual crowd.
 		return now-v.fastAt <= t/4 || v.known < warm || n <= v.threshold() ||
 			n <= 0.9*t.Seconds()*v.success
 	}
-	if n <= v.window && (first || n <= v.window/2) {
-		return true
-	}
 	// The way back must always be found; but calls that ask again and again
 	// must not make more of it than there are calls.
-	if v.window > 1 || !fresh || now < v.probeAt && rand.Float64() >= probeOdds {
+	if v.window > 1 || c != claimFirst || now < v.probeAt && rand.Float64() >= probeOdds {
 		return false
 	}
 	v.probeAt = now + probeTime/2 + rand.N(probeTime/2)

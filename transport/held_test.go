@@ -1,0 +1,105 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// outage is a service that answers nothing for a while and is well then.
+type outage struct {
+	from, until time.Time // of the outage
+	sent        atomic.Int64
+	after       func(n int64, req *http.Request) (*http.Response, error) // nil: 200
+}
+
+func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
+	if now := time.Now(); now.After(o.from) && now.Before(o.until) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	n := o.sent.Add(1)
+	if o.after != nil {
+		return o.after(n, req)
+	}
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+}
+
+// A call that is held back waits no longer than the attempts would have taken
+// that are not made, and so outlasts an overload that ends within that time.
+func TestHeldBackOutlastsAShortOverload(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		max   int
+		limit time.Duration
+		spare bool // there is time for the calls of the outage's last second
+	}{
+		{name: "time for four attempts", max: 4, limit: time.Second, spare: true},
+		{name: "time for one", max: 1, limit: time.Second},
+		{name: "no time to speak of", max: 4, limit: 100 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var longest atomic.Int64 // wait of a call of which nothing was sent
+				seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
+					if c.Stop == transport.StopGuard && c.Attempts == 0 && int64(c.Elapsed) > longest.Load() {
+						longest.Store(int64(c.Elapsed))
+					}
+				}}
+				start := time.Now()
+				service := &outage{from: start.Add(3 * time.Second), until: start.Add(9 * time.Second)}
+				clients := guarded(t, service, 2, transport.WithObserver(seen),
+					transport.WithPolicy(transport.Policy{MaxAttempts: test.max, AttemptTimeout: test.limit}))
+				began, succeeded := drive(t, clients, 100, 12)
+				share := float64(succeeded[8]) / float64(began[8])
+				if test.spare && share < 0.8 || !test.spare && share > 0.7 {
+					t.Errorf("%.0f %% of the calls of the last second succeeded: %v of %v", 100*share, succeeded, began)
+				}
+				// The last wait may be as long as MaxDelay.
+				if most := time.Duration(test.max-1)*test.limit + 5*time.Second; time.Duration(longest.Load()) > most {
+					t.Errorf("a call waited for %v, want at most %v", time.Duration(longest.Load()), most)
+				}
+			})
+		})
+	}
+}
+
+// MaxAttempts counts what was sent. A call that was held back many times still
+// has all of its attempts.
+func TestHeldBackIsNoAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var helped atomic.Int64
+		seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
+			if c.Attempts > 1 && c.Stop == transport.StopSucceeded {
+				helped.Add(1)
+			}
+			if c.Attempts > 2 {
+				t.Errorf("%d attempts, want at most 2", c.Attempts)
+			}
+		}}
+		start := time.Now()
+		service := &outage{from: start.Add(3 * time.Second), until: start.Add(6 * time.Second), after: func(n int64, req *http.Request) (*http.Response, error) {
+			if n%4 == 0 {
+				return nil, errors.New("connection reset")
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}}
+		clients := guarded(t, service, 1, transport.WithObserver(seen), transport.WithBudget(nil),
+			transport.WithPolicy(transport.Policy{MaxAttempts: 2, AttemptTimeout: 4 * time.Second, BaseDelay: time.Millisecond}))
+		began, succeeded := drive(t, clients, 100, 9)
+		// Of those that were held back in the last second a fourth fails at
+		// first, and a fourth of those again.
+		if share := float64(succeeded[5]) / float64(began[5]); share < 0.85 {
+			t.Errorf("%.0f %% succeeded, want all that had one of two attempts answered", 100*share)
+		}
+		if helped.Load() == 0 {
+			t.Error("no call was helped by its second attempt")
+		}
+	})
+}
