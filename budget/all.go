@@ -56,6 +56,16 @@ func withdrawFor(b Budget, attempt int) bool {
 	return b.Withdraw()
 }
 
+// Affords is false where a budget does not tell.
+func (bs all) Affords(attempt int) bool {
+	for _, b := range bs {
+		if g, ok := b.(interface{ Affords(attempt int) bool }); !ok || !g.Affords(attempt) {
+			return false
+		}
+	}
+	return true
+}
+
 func (bs all) Settle(o Outcome) {
 	for _, b := range bs {
 		if s, ok := b.(interface{ Settle(Outcome) }); ok {

@@ -10,9 +10,10 @@ import (
 // A Budget decides whether one more retry may be sent. Its methods are safe
 // for concurrent use.
 //
-// The budgets of this package have three methods more, which the retry loop
+// The budgets of this package have four methods more, which the retry loop
 // uses where they are: Refund(), for a retry that was not sent after all,
-// WithdrawFor(attempt int) bool, and Settle(Outcome).
+// WithdrawFor(attempt int) bool and Affords(attempt int) bool, which only says
+// what the former would, and Settle(Outcome).
 type Budget interface {
 	// Deposit says that a first attempt was sent. Retries deposit nothing.
 	Deposit()

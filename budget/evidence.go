@@ -62,15 +62,27 @@ func (a *Account) Settle(o Outcome) {
 // Evidence the third and later need a fuller account, so that the last of the
 // credit goes to calls that were not retried yet.
 func (a *Account) WithdrawFor(attempt int) bool {
-	if a.evidence && attempt > 2 {
-		spare := max(a.ceiling.Load()-firstCall*token, 0) / 4
-		if a.balance.Load() < token+int64(min(attempt, 6)-2)*spare {
-			if a.mode.Load() != 0 {
-				a.rouse()
-			}
-			a.deny()
-			return false
+	if a.balance.Load() < a.needed(attempt) {
+		if a.mode.Load() != 0 {
+			a.rouse()
 		}
+		a.deny()
+		return false
 	}
 	return a.Withdraw()
+}
+
+// Affords reports whether WithdrawFor would grant the attempt now. It counts
+// nothing and changes nothing.
+func (a *Account) Affords(attempt int) bool {
+	return a.mode.Load()&shut == 0 && a.balance.Load() >= a.needed(attempt)
+}
+
+// needed is the balance without which there is nothing for the attempt.
+func (a *Account) needed(attempt int) int64 {
+	if !a.evidence || attempt <= 2 {
+		return token
+	}
+	spare := max(a.ceiling.Load()-firstCall*token, 0) / 4
+	return token + int64(min(attempt, 6)-2)*spare
 }

@@ -79,6 +79,10 @@ func (l *Local) Settle(o Outcome) { l.account.Settle(o) }
 // two differ with [Policy].Evidence.
 func (l *Local) WithdrawFor(attempt int) bool { return l.account.WithdrawFor(attempt) }
 
+// Affords reports whether WithdrawFor would grant the attempt now; it takes
+// nothing.
+func (l *Local) Affords(attempt int) bool { return l.account.Affords(attempt) }
+
 // Stats is a look at a budget, in tokens but for the counts.
 type Stats struct {
 	Balance  float64 // what could be spent now

@@ -29,6 +29,12 @@ func (c *credit) pay(attempt int) bool {
 	return c.paid
 }
 
+// affords reports whether the budget says that it could pay for the attempt.
+func (c *credit) affords(attempt int) bool {
+	b, ok := c.budget.(interface{ Affords(attempt int) bool })
+	return ok && b.Affords(attempt)
+}
+
 // sent says that the attempt is under way.
 func (c *credit) sent() {
 	c.owed, c.paid = c.paid, false

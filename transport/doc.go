@@ -115,6 +115,7 @@
 //	                    the context ends during it: paid back, an Error         deadline, cancelled
 //	hop × retry         inbound request is a retry: sent once                   disabled
 //	                    a server below said no to it: sent once                 server_said_no
+//	                    attempts used up with credit left: chance, says nothing attempts
 //	                    no success in spite of retries: says no to the hop above
 //
 // Each row has an Example: guard × breaker is that of WithGuard (Breaker), and so

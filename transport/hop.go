@@ -24,13 +24,21 @@ func hopStop(ctx context.Context) StopReason {
 
 // passUp notes in the hop of the inbound request that no retry helps against
 // the failure of this call: the server below said so, or the retries that there
-// are have been made here and another one above would multiply them.
-func passUp(ctx context.Context, resp *http.Response, stop StopReason) {
+// are have been made here and another one above would multiply them. Attempts
+// that were used up while the budget could pay for more are chance: retries do
+// help, only not this time.
+func (r *run) passUp(resp *http.Response, stop StopReason) {
 	if resp != nil && resp.StatusCode < 400 {
 		return
 	}
 	switch stop {
-	case StopServerSaidNo, StopAttempts, StopBudget:
-		headers.HopOf(ctx).SayNo()
+	case StopAttempts:
+		if r.credit.affords(int(r.sent.Load()) + 1) {
+			return
+		}
+	case StopServerSaidNo, StopBudget:
+	default:
+		return
 	}
+	headers.HopOf(r.req.Context()).SayNo()
 }

@@ -63,3 +63,48 @@ func TestRetriesOfAChainDoNotMultiply(t *testing.T) {
 		}
 	}
 }
+
+// Attempts that were used up while retries help are chance, and no reason for
+// those above not to try again.
+func TestChanceIsNotPassedUp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		fails  bool // every call before
+		passed bool
+	}{
+		{name: "retries help", passed: false},
+		{name: "nothing helps", fails: true, passed: true},
+	} {
+		status := 0
+		base := transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody}, nil
+		})
+		chain, err := transport.New(base, transport.WithPolicy(transport.Policy{MaxAttempts: 2, BaseDelay: time.Nanosecond}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := func() (*headers.Hop, transport.StopReason) {
+			hop := &headers.Hop{Attempt: 1}
+			resp, err := chain.RoundTrip(httptest.NewRequest("GET", "http://below/", nil).WithContext(headers.WithHop(t.Context(), hop)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, _ := transport.CallOf(resp)
+			return hop, c.Stop
+		}
+		for range 200 {
+			if status = 200; tt.fails {
+				status = 500
+			}
+			call()
+		}
+		status = 500
+		hop, stop := call()
+		if want := map[bool]transport.StopReason{false: transport.StopAttempts, true: transport.StopBudget}[tt.fails]; stop != want {
+			t.Errorf("%s: stopped by %q, want %q", tt.name, stop, want)
+		}
+		if hop.SaidNo() != tt.passed {
+			t.Errorf("%s: passed up %v, want %v", tt.name, hop.SaidNo(), tt.passed)
+		}
+	}
+}

@@ -232,7 +232,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 		resp = r.kept
 	}
 	r.over = true
-	passUp(r.req.Context(), resp, stop)
+	r.passUp(resp, stop)
 	r.call.report(r, stop, resp.StatusCode, nil)
 	return resp, nil
 }
@@ -240,7 +240,7 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
 	if r.req != nil { // nil for Do
-		passUp(r.req.Context(), nil, stop)
+		r.passUp(nil, stop)
 	}
 	err = explained(err)
 	r.call.report(r, stop, 0, err)

@@ -309,13 +309,14 @@ func ExampleTransport_deadline() {
 // at it already, and tell it when they were made here. Package middleware puts
 // the hop into the context.
 func ExampleTransport_hop() {
-	for _, inbound := range []int{1, 2} {
+	rt, _ := transport.New(answering(503), quick)
+	for _, inbound := range []int{1, 1, 2} {
 		hop := &headers.Hop{Attempt: inbound}
-		rt, _ := transport.New(answering(503), quick)
 		_, attempts, stop := result(headers.WithHop(context.Background(), hop), rt)
 		fmt.Println("inbound attempt", inbound, "-", attempts, stop, "- no retry above:", hop.SaidNo())
 	}
 	// Output:
+	// inbound attempt 1 - 3 attempts - no retry above: false
 	// inbound attempt 1 - 3 attempts - no retry above: true
 	// inbound attempt 2 - 1 disabled - no retry above: false
 }

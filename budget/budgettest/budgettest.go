@@ -51,7 +51,8 @@ type Config struct {
 //   - repayment: a retry that was admitted brings its token back, one that
 //     helped another one too
 //   - attempts: WithdrawFor takes nothing if it refuses, leaves the last of the
-//     credit to the second attempts with Evidence, and is Withdraw without
+//     credit to the second attempts with Evidence, and is Withdraw without;
+//     Affords(attempt int) bool, where there is one, says what it would grant
 func Run(t *testing.T, cfg Config) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

@@ -90,6 +90,10 @@ func instead(from, to budget.Outcome) func(*testing.T) budget.Budget {
 	})
 }
 
+type promising struct{ *budget.Local }
+
+func (promising) Affords(int) bool { return true }
+
 type greedy struct{ budget.Budget }
 
 func (g greedy) Refund() { g.Deposit() } // a refund that is too small
@@ -193,6 +197,7 @@ func TestBrokenBudgetsAreCaught(t *testing.T) {
 		"pays interest on refusals":   {"repayment", instead(budget.Admitted, budget.Helped), evidencePolicy},
 		"pays no interest":            {"repayment", instead(budget.Helped, budget.Admitted), evidencePolicy},
 		"does not repay":              {"repayment", instead(budget.Admitted, budget.Wasted), evidencePolicy},
+		"promises what it refuses":    {"attempts", func(t *testing.T) budget.Budget { return promising{local(t, policy)} }, policy},
 		"takes what it refuses":       {"attempts", asks(evidencePolicy, takeAnyway), evidencePolicy},
 		"treats all attempts alike":   {"attempts", asks(evidencePolicy, alike), evidencePolicy},
 		"holds back without Evidence": {"attempts", asks(policy, holdBack), policy},

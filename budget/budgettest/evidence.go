@@ -145,6 +145,28 @@ func repayment(t *testing.T, cfg Config) error {
 	return nil
 }
 
+// affords compares what a budget says of attempts with what it grants, if it
+// says anything, and returns how many it granted.
+func affords(b budget.Budget) (n int, err error) {
+	e, ok := b.(interface{ Affords(attempt int) bool })
+	if !ok {
+		return 0, nil
+	}
+	for i, refused := 0, 0; refused < 10; i++ {
+		attempt := 6 - i%5
+		says, does := e.Affords(attempt), withdrawFor(b, attempt)
+		if says != does {
+			return n, fmt.Errorf("Affords(%d) is %v, WithdrawFor %v", attempt, says, does)
+		}
+		if does {
+			n++
+		} else {
+			refused++
+		}
+	}
+	return n, nil
+}
+
 // attempts has two budgets under the same traffic spend what they have: one on
 // second attempts alone, one on sixth ones as long as it grants any.
 func attempts(t *testing.T, cfg Config) error {
@@ -160,7 +182,11 @@ func attempts(t *testing.T, cfg Config) error {
 		time.Sleep(25*time.Millisecond + time.Microsecond) // never with a tick of the budget's
 	}
 	const most = 1_000_000
-	all := granted(one, 2, most)
+	all, err := affords(one)
+	if err != nil {
+		return err
+	}
+	all += granted(one, 2, most)
 	late := granted(other, 6, most)
 	for range 100 {
 		if withdrawFor(other, 6) {

@@ -53,6 +53,10 @@ func (b *Shared) Refund() { b.account.Refund() }
 // two differ with the policy's Evidence.
 func (b *Shared) WithdrawFor(attempt int) bool { return b.account.WithdrawFor(attempt) }
 
+// Affords reports whether WithdrawFor would grant the attempt now; it takes
+// nothing, and asks the fleet for nothing.
+func (b *Shared) Affords(attempt int) bool { return b.account.Affords(attempt) }
+
 // Settle says what came of a retry; it matters with the policy's Evidence.
 func (b *Shared) Settle(o budget.Outcome) { b.account.Settle(o) }
 
