@@ -38,7 +38,7 @@ func (v *valve) state() GuardState {
 // peek returns the state that of would, or nil where of would make one.
 func (s *perService[T]) peek(service string) *T {
 	if v, ok := s.known.Load(service); ok {
-		return v.(*T)
+		return v.(*named[T]).state
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
