@@ -70,7 +70,7 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, held
 	}
 	seen := sightNothing // also if the layers below panic
-	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, seen) }()
+	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, c != claimLater, seen) }()
 	resp, err := l.next.RoundTrip(req)
 	seen = sightOf(req.Context(), resp, err)
 	return resp, err

@@ -103,3 +103,30 @@ func TestHeldBackIsNoAttempt(t *testing.T) {
 		}
 	})
 }
+
+// Who calls seldom is not turned away for good: where no new call comes, the
+// one that waits shows whether the service is back.
+func TestSeldomCallerFindsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		service := &outage{from: start.Add(-1), until: start.Add(time.Hour)}
+		client := guarded(t, service, 1, transport.WithPolicy(transport.Policy{MaxAttempts: 3, AttemptTimeout: 3 * time.Second}))[0]
+		for n := 0; !client.Guard("api.test").Engaged; n++ {
+			if n == 20 {
+				t.Fatal("the guard is not engaged")
+			}
+			if _, err := client.RoundTrip(get(t, t.Context())); err == nil {
+				t.Fatal("the outage answers")
+			}
+		}
+		service.until = time.Now()
+		for range 20 {
+			if _, err := client.RoundTrip(get(t, t.Context())); err != nil {
+				t.Fatalf("%v, want an answer: the service is back", err)
+			}
+		}
+		if s := client.Guard("api.test"); s.Engaged {
+			t.Errorf("%+v, want an open guard after 20 answers", s)
+		}
+	})
+}

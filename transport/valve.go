@@ -31,7 +31,7 @@ type valve struct {
 	known   int        // successes seen, up to warm
 	baseAt  time.Duration
 	peak    float64       // the most in flight while answers were fast
-	run     int           // timeouts in a row of attempts that no fast one overtook
+	run     int           // calls in a row that timed out at first, and no fast one overtook
 	passed  time.Duration // when the newest attempt was sent that was fast
 	fastAt  time.Duration // when the last fast answer came
 	probeAt time.Duration // when the next probe is due while the window is shut
@@ -123,16 +123,22 @@ func (v *valve) admits(now, t time.Duration, n float64, c claim) bool {
 	}
 	// The way back must always be found; but calls that ask again and again
 	// must not make more of it than there are calls.
-	if v.window > 1 || c != claimFirst || now < v.probeAt && rand.Float64() >= probeOdds {
+	switch {
+	case v.window > 1 || c == claimLater:
+		return false
+	case c == claimAgain && now < v.probeAt+probeTime/2: // unless nobody else comes
+		return false
+	case now < v.probeAt && rand.Float64() >= probeOdds:
 		return false
 	}
 	v.probeAt = now + probeTime/2 + rand.N(probeTime/2)
 	return true
 }
 
-// leave reports what an attempt showed that entered with n in flight, and
-// returns whether that is a success which took too long to be a good sign.
-func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slow bool) {
+// leave reports what an attempt showed that entered with n in flight, the first
+// of its call or a later one, and returns whether that is a success which took
+// too long to be a good sign.
+func (v *valve) leave(start, now, limit time.Duration, n int64, first bool, seen sight) (slow bool) {
 	v.inFlight.Add(-1)
 	if seen == sightNothing {
 		return false
@@ -151,8 +157,10 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slo
 		if start < v.passed {
 			return false // one sent later was answered: this one hangs, it does not queue
 		}
-		v.run++
-		if v.open() && v.run >= int(min(max(v.answers/4/float64(stands), 7), 50)) {
+		if first {
+			v.run++ // the others of the call tell nothing new
+		}
+		if v.open() && v.run >= v.proof(float64(stands)) {
 			v.engage(now)
 		}
 		return false
@@ -189,6 +197,14 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, seen sight) (slo
 	}
 	v.widen(1)
 	return false
+}
+
+// proof is how many calls that time out in a row prove an overload: as many as there are
+// answers in a quarter of a second, but those of a few that hang are none. Who
+// calls seldom goes by less, or the service would have seen all of its clients
+// time out many times before they know.
+func (v *valve) proof(stands float64) int {
+	return int(min(max(v.answers/4/stands, min(2+v.answers/2, 7)), 50))
 }
 
 // turn closes the epoch if it is over.
