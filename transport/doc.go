@@ -72,9 +72,10 @@
 //	         policy decides  so long at least           no retry     any method may repeat
 //
 // (*) While answers stay out, no more than can be answered in time, by Little's
-// law. An engaged guard keeps half of its window free of retries, and its probes
-// are first attempts. They are asked in this order, and the first that objects
-// ends the call:
+// law. An engaged guard keeps half of its window free of retries and of calls that
+// were held back before, and its probes are new calls. One that is held back asks
+// again for as long as the attempts that it has left could take. All are asked in
+// this order, and the first that objects ends the call:
 //
 //	call --> GUARD --> BREAKER --> sent --> answer --> final? --> HINT: no? ---+
 //	 ^         |          |                                                    |

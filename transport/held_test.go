@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,34 @@ func TestSeldomCallerFindsBack(t *testing.T) {
 		}
 		if s := client.Guard("api.test"); s.Engaged {
 			t.Errorf("%+v, want an open guard after 20 answers", s)
+		}
+	})
+}
+
+// One of two replicas hangs. To a client that calls once a second it may look
+// like an overload for a moment, but no more than that.
+func TestSeldomCallerAndAHungReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		half := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			if rand.IntN(2) == 0 {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		share := func(g transport.Guard) float64 {
+			began, succeeded := drive(t, guarded(t, half, 200, transport.WithGuard(g)), 200, 30)
+			calls, good := 0, 0
+			for i := range began {
+				calls += began[i]
+				good += succeeded[i]
+			}
+			return float64(good) / float64(calls)
+		}
+		with, without := share(transport.Guard{}), share(transport.Guard{Off: true})
+		t.Logf("%.3f succeeded with a guard, %.3f without", with, without)
+		if with < without-0.05 {
+			t.Errorf("the guard lets %.3f succeed, want no less than without it, %.3f", with, without)
 		}
 	})
 }

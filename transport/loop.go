@@ -195,7 +195,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
 				f.maxHint = p.MaxDelay // MaxRetryAfter is for servers
 				waits, f.attempt = try, try
-				if r.waited < time.Duration(p.MaxAttempts-max(sent, 1))*held.scale {
+				if left := p.MaxAttempts - max(sent, 1); left > 0 && r.waited/time.Duration(left) < held.scale {
 					f.attempt = sent
 				}
 			}

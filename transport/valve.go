@@ -199,12 +199,13 @@ func (v *valve) leave(start, now, limit time.Duration, n int64, first bool, seen
 	return false
 }
 
-// proof is how many calls that time out in a row prove an overload: as many as there are
-// answers in a quarter of a second, but those of a few that hang are none. Who
-// calls seldom goes by less, or the service would have seen all of its clients
-// time out many times before they know.
+// proof is how many calls that time out in a row prove an overload: as many as
+// there are answers in a quarter of a second, but those of a few that hang are
+// none. Who calls seldom goes by less, or a service with many such clients would
+// have seen all of them time out many times before they know; by no less than
+// three, so that one hung replica of two seldom looks like an overload.
 func (v *valve) proof(stands float64) int {
-	return int(min(max(v.answers/4/stands, min(2+v.answers/2, 7)), 50))
+	return int(min(max(v.answers/4/stands, min(3+v.answers/2, 7)), 50))
 }
 
 // turn closes the epoch if it is over.
