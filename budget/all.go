@@ -63,7 +63,7 @@ func (bs all) Affords(attempt int) bool {
 			return false
 		}
 	}
-	return true
+	return len(bs) > 0
 }
 
 func (bs all) Settle(o Outcome) {

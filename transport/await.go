@@ -36,6 +36,9 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 		r.replace(resp, err)
 		return ""
 	})
+	if isGuard(err) {
+		r.heldFor += wait
+	}
 	if stop != "" && body != nil {
 		r.body = nil
 		body.Close()

@@ -34,6 +34,11 @@ func (e *GuardError) Error() string {
 // RefusedFor is RetryIn; see [WithBreaker].
 func (e *GuardError) RefusedFor() time.Duration { return e.RetryIn }
 
+func isGuard(err error) bool {
+	_, ok := errors.AsType[*GuardError](err)
+	return ok
+}
+
 // guardLayer is above the breaker: it holds attempts back while the service
 // is proved to be overloaded.
 type guardLayer struct {

@@ -91,7 +91,9 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.next.RoundTrip(req)
 	}
 	known := l.known.of(ctx.run.call.record.Service)
-	known.spare.Deposit()
+	if ctx.run.held == 0 { // or it would for each time that it asks
+		known.spare.Deposit()
+	}
 	delay := l.hedge.Delay
 	if delay == 0 {
 		delay = known.delay()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -156,6 +157,53 @@ func TestSeldomCallerAndAHungReplica(t *testing.T) {
 		t.Logf("%.3f succeeded with a guard, %.3f without", with, without)
 		if with < without-0.05 {
 			t.Errorf("the guard lets %.3f succeed, want no less than without it, %.3f", with, without)
+		}
+	})
+}
+
+// A batch that meets a guard which was shut gets through as soon as the first of
+// it is answered, without anybody else who calls.
+func TestBatchAfterTheOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		service := &outage{from: start.Add(-1), until: start.Add(time.Hour), after: func(_ int64, req *http.Request) (*http.Response, error) {
+			time.Sleep(50 * time.Millisecond)
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}}
+		client := guarded(t, service, 1, transport.WithPolicy(transport.Policy{MaxAttempts: 3, AttemptTimeout: 3 * time.Second}))[0]
+		for client.Guard("api.test").Window > 0.5 {
+			client.RoundTrip(get(t, t.Context()))
+		}
+		service.until = time.Now()
+		time.Sleep(time.Minute)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if _, err := client.RoundTrip(get(t, t.Context())); err != nil {
+					t.Errorf("%v, want an answer: the service is back", err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// Where nobody else calls, the retry of a call shows whether the service is
+// back.
+func TestLoneRetryFindsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		service := &outage{from: start.Add(-1), until: start.Add(time.Hour)}
+		policy := transport.Policy{MaxAttempts: 3, AttemptTimeout: 10 * time.Second}
+		client := guarded(t, service, 1, transport.WithPolicy(policy))[0]
+		for !client.Guard("api.test").Engaged {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+1)
+			client.RoundTrip(get(t, ctx))
+			cancel()
+		}
+		service.until = time.Now().Add(11 * time.Second) // after the first attempt
+		if _, err := client.RoundTrip(get(t, t.Context())); err != nil {
+			t.Errorf("%v, want an answer: the service is back", err)
 		}
 	})
 }

@@ -72,6 +72,7 @@ type run struct {
 	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
 	held        int           // times that the guard refused
+	heldFor     time.Duration // of waited, because it did
 	afterStatus int           // what the attempt at hand replaces
 	afterErr    error
 	waited      time.Duration  // in all
@@ -192,10 +193,10 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 				// There may be room after any wait, and asking again costs the
 				// service nothing. So it may go on for as long as the attempts
 				// would have taken that are held back.
-				f.refused, f.hint = StopGuard, min(f.openFor, p.MaxDelay)
-				f.maxHint = p.MaxDelay // MaxRetryAfter is for servers
+				f.refused, f.openFor = StopGuard, max(min(f.openFor, p.MaxDelay), time.Millisecond)
+				f.hint, f.maxHint = f.openFor, f.openFor // MaxRetryAfter is for servers
 				waits, f.attempt = try, try
-				if left := p.MaxAttempts - max(sent, 1); left > 0 && r.waited/time.Duration(left) < held.scale {
+				if left := p.MaxAttempts - max(sent, 1); left > 0 && r.heldFor/time.Duration(left) < held.scale {
 					f.attempt = sent
 				}
 			}
@@ -213,6 +214,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	}
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
+	if l.backoff != nil {
+		waits = min(waits, max(p.MaxAttempts-1, 1)) // it may be a table
+	}
 	if f.open() {
 		f.wait = p.delay(waits, f.hint, l.backoff, resp)
 	}

@@ -105,6 +105,7 @@ func (r *race) second() {
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		if req.Body, r.err = req.GetBody(); r.err != nil {
+			r.spare.Refund()
 			return
 		}
 	}

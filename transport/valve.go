@@ -109,7 +109,7 @@ func (v *valve) admits(now, t time.Duration, n float64, c claim) bool {
 	switch {
 	case !v.open():
 		// A new call comes first: it has the most time left.
-		if n <= v.window && (c == claimFirst || n <= v.window/2) {
+		if n <= v.window && (c == claimFirst || n <= v.window/2 || n <= 1 && v.window > 1) {
 			return true
 		}
 	case c == claimAgain:
@@ -122,11 +122,11 @@ func (v *valve) admits(now, t time.Duration, n float64, c claim) bool {
 			n <= 0.9*t.Seconds()*v.success
 	}
 	// The way back must always be found; but calls that ask again and again
-	// must not make more of it than there are calls.
+	// must not make more of it than there are calls, unless nobody else comes.
 	switch {
-	case v.window > 1 || c == claimLater:
+	case v.window > 1:
 		return false
-	case c == claimAgain && now < v.probeAt+probeTime/2: // unless nobody else comes
+	case c != claimFirst && now < v.probeAt+probeTime/2:
 		return false
 	case now < v.probeAt && rand.Float64() >= probeOdds:
 		return false
