@@ -37,7 +37,8 @@ func WithHop(ctx context.Context, h *Hop) context.Context {
 func (h *Hop) Retried() bool { return h != nil && h.Attempt > 1 }
 
 // SayNo notes that a call made for this request failed in a way that no retry
-// helps against: the server below said so, or the retries were used up.
+// helps against: the server below said so, or the retries that could be paid for
+// were used up.
 func (h *Hop) SayNo() {
 	if h != nil {
 		h.no.Store(true)

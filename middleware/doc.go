@@ -63,7 +63,8 @@
 // calls that are made with it: how much time is left, which it announces to the
 // next server, and whether somebody above is retrying already, in which case it
 // leaves it to them. When a server below says not to retry, or the retries here
-// are used up, a failure of the handler carries it up as X-Should-Retry: false.
+// are used up and their budget has nothing for more, a failure of the handler
+// carries it up as X-Should-Retry: false.
 // So a failure is retried at one place of a chain, where it happened, instead
 // of at each.
 //

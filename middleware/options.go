@@ -86,8 +86,8 @@ func WithDrain(d *Drain) Option {
 // It also keeps the retries of a chain of services from multiplying: calls that
 // package transport makes with the context of a request which is a retry itself
 // are not retried, and when a server further down says that there should be no
-// retry, or the retries here are used up, the failure of the handler says so
-// too. The default is off.
+// retry, or the retries here are used up and their budget has nothing for more,
+// the failure of the handler says so too. The default is off.
 func WithAttempts() Option {
 	return func(c *config) { c.attempts = true }
 }

@@ -43,11 +43,10 @@
 //  6. The wait, which is what the server asks for plus some jitter, or else the
 //     backoff, is longer than MaxRetryAfter or than the time that is left:
 //     retry_after, deadline.
-//  7. The circuit is open and does not close within the wait, or the guard
-//     holds the call back for longer than MaxDelay: breaker_open, guard. So ends
-//     a call, too, that the circuit refuses MaxAttempts times, that the guard
-//     held back for as long as the attempts left could have taken, or whose
-//     retries are left to another hop.
+//  7. The circuit is open and does not close within the wait: breaker_open. So
+//     ends a call, too, that it refuses MaxAttempts times, or whose retries are
+//     left to another hop. The guard has held the call back as many times, and
+//     for as long as the attempts that are left could have taken: guard.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
 // [CallOf] tells it of a response, [Error] of an error, [Observer] of both.
@@ -73,9 +72,10 @@
 //
 // (*) While answers stay out, no more than can be answered in time, by Little's
 // law. An engaged guard keeps half of its window free of retries and of calls that
-// were held back before, and its probes are new calls. One that is held back asks
-// again for as long as the attempts that it has left could take. All are asked in
-// this order, and the first that objects ends the call:
+// were held back before, and its probes are new calls unless none comes. A call that
+// is held back asks again for as long as the attempts that it has left could take,
+// and MaxAttempts times at least. All are asked in this order, and the first that
+// objects ends the call:
 //
 //	call --> GUARD --> BREAKER --> sent --> answer --> final? --> HINT: no? ---+
 //	 ^         |          |                                                    |
@@ -98,7 +98,7 @@
 //	                    with Evidence, a success that comes late earns nothing  succeeded
 //	guard × hint        503 with Retry-After or X-Should-Retry: helps it open
 //	                    another 503, 5xx or 429: proves nothing
-//	                    RetryIn is no hint: within MaxDelay, or not at all      guard
+//	                    RetryIn is no hint: asked again within MaxDelay         guard
 //	hedging × guard     engaged: no second copy; nor with the circuit open,
 //	                    without a token, or below a hop that retries
 //	breaker × hint      Retry-After of the answer that trips it: open as long   breaker_open

@@ -26,13 +26,13 @@ type AttemptEvent struct {
 	Method   string        // "" for Do
 	Attempt  int           // 1 on the first
 	Hedge    bool          // it was sent while another was under way
-	Waited   time.Duration // before this attempt; 0 on the first
+	Waited   time.Duration // before this attempt; on the first 0, or the last wait if it was held back
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error
 
 	// What the attempt before came to, which this one replaces; both are zero
-	// on the first.
+	// on the first, unless the guard or a breaker refused it before.
 	AfterStatus int
 	AfterErr    error
 }

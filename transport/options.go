@@ -125,10 +125,11 @@ func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 
 // WithBackoff sets how long to wait before an attempt, in the terms of
 // go-retryablehttp. It is called where another attempt may follow, with
-// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0,
-// and its response or nil, whose body it must not touch; what it returns
-// is clamped to [0, MaxDelay]. A server that asks for more time than that gets
-// it, within MaxRetryAfter. The default is full jitter.
+// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0, up
+// to MaxAttempts-2 however often a call is held back, and its response or nil,
+// whose body it must not touch; what it returns is clamped to [0, MaxDelay]. A
+// server that asks for more time than that gets it, within MaxRetryAfter. The
+// default is full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) Option {
 	return func(c *config) { c.backoff = backoff }
 }
@@ -164,9 +165,10 @@ func WithBreaker(mw Middleware) Option {
 // it is back; and opens as soon as answers are fast. Healthy traffic is never
 // touched, and errors that come quickly are none of its business; nor is a
 // server that sheds for itself and says so with a 503 and Retry-After. A call
-// that is held back asks again after the usual wait, for as long as the attempts
-// would have taken that are held back: MaxAttempts-1 times AttemptTimeout, or
-// what stands for it. It ends with a [*GuardError], or with the last real
+// that is held back asks again after the usual wait, at least MaxAttempts times in
+// all, and for as long as the attempts that it has left could take: of a call of
+// which nothing was sent, (MaxAttempts-1) times AttemptTimeout, or the latency
+// that stands for it. It ends with a [*GuardError], or with the last real
 // response. New calls come before those that have waited. The default is
 // Guard{}; Guard{Off: true} leaves it out.
 func WithGuard(g Guard) Option {
