@@ -117,26 +117,44 @@ func TestChainForwardsCloseIdleConnections(t *testing.T) {
 	}
 }
 
-// What breaks the contract below the chain is not passed on.
-func TestBaseThatBreaksTheContract(t *testing.T) {
-	both := errors.New("both")
-	body := &source{Reader: strings.NewReader("x")}
-	for _, tt := range []struct {
-		name string
-		resp *http.Response
-		err  error
-		want string
+// What breaks the contract, below the chain or in a layer of it, is named and
+// not passed on.
+func TestWhatBreaksTheContract(t *testing.T) {
+	for _, breaks := range []struct {
+		name  string
+		chain func(*testing.T, http.RoundTripper, ...transport.Option) *transport.Transport
+		who   string
 	}{
-		{"both", &http.Response{StatusCode: 200, Body: body}, both, "both"},
-		{"neither", nil, nil, "neither a response nor an error"},
+		{"base", func(t *testing.T, rt http.RoundTripper, opts ...transport.Option) *transport.Transport {
+			return build(t, rt, append(opts, transport.WithPolicy(transport.Policy{MaxAttempts: 1}))...)
+		}, "the base"},
+		{"call layer", func(t *testing.T, rt http.RoundTripper, opts ...transport.Option) *transport.Transport {
+			return build(t, answering(200), append(opts, transport.WithCallLayer(func(http.RoundTripper) http.RoundTripper { return rt }))...)
+		}, "a call layer"},
 	} {
-		base := transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) { return tt.resp, tt.err })
-		resp, err := build(t, base, transport.WithPolicy(transport.Policy{MaxAttempts: 1})).RoundTrip(get(t, t.Context()))
-		if resp != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: got %v, %v; want only an error with %q", tt.name, resp, err, tt.want)
+		both := errors.New("both")
+		body := &source{Reader: strings.NewReader("x")}
+		for _, tt := range []struct {
+			name string
+			resp *http.Response
+			err  error
+			want string
+		}{
+			{"both", &http.Response{StatusCode: 200, Body: body}, both, "both"},
+			{"neither", nil, nil, breaks.who + " returned neither a response nor an error"},
+		} {
+			var told told
+			broken := transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) { return tt.resp, tt.err })
+			resp, err := breaks.chain(t, broken, told.option()).RoundTrip(get(t, t.Context()))
+			if resp != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s, %s: got %v, %v; want only an error with %q", breaks.name, tt.name, resp, err, tt.want)
+			}
+			if len(told.calls) != 1 || told.calls[0].Err == nil || told.calls[0].Status != 0 {
+				t.Errorf("%s, %s: told %+v, want one call with the error", breaks.name, tt.name, told.calls)
+			}
 		}
-	}
-	if body.closes.Load() != 1 {
-		t.Errorf("the response next to an error was closed %d times, want once", body.closes.Load())
+		if body.closes.Load() != 1 {
+			t.Errorf("%s: the response next to an error was closed %d times, want once", breaks.name, body.closes.Load())
+		}
 	}
 }

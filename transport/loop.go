@@ -179,8 +179,8 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	if err == nil && l.check == nil && resp.StatusCode < 400 {
 		return 0, StopSucceeded
 	}
-	// A breaker's refusal counts as an attempt, or there might be no end. The
-	// guard's do not, once an attempt was sent after them.
+	// A breaker's refusals count as attempts, or there might be no end to them.
+	// The guard's have an end of their own.
 	sent := int(r.sent.Load())
 	waits := max(try-r.held, sent) // that the backoff counts
 	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}

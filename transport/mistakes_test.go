@@ -50,33 +50,8 @@ func TestTransportThatNewDidNotMake(t *testing.T) {
 	}
 }
 
-// A call layer that returns nothing is named, also to what would take a nil
-// response for one.
-func TestCallLayerThatBreaksTheContract(t *testing.T) {
-	both := errors.New("both")
-	body := &source{Reader: strings.NewReader("x")}
-	for _, tt := range []struct {
-		name string
-		resp *http.Response
-		err  error
-		want string
-	}{
-		{"both", &http.Response{StatusCode: 200, Body: body}, both, "both"},
-		{"neither", nil, nil, "transport: a call layer returned neither a response nor an error"},
-	} {
-		var told told
-		rt := build(t, answering(200), told.option(), transport.WithCallLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { return tt.resp, tt.err })))
-		resp, err := rt.RoundTrip(get(t, t.Context()))
-		if resp != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v, %v; want only an error with %q", tt.name, resp, err, tt.want)
-		}
-		if len(told.calls) != 1 || told.calls[0].Err == nil || told.calls[0].Status != 0 {
-			t.Errorf("%s: told %+v, want one call with the error", tt.name, told.calls)
-		}
-	}
-	if body.closes.Load() != 1 {
-		t.Errorf("the response next to an error was closed %d times, want once", body.closes.Load())
-	}
+// A proxy, which would take a nil response for one, gets an error.
+func TestProxyOverABrokenCallLayer(t *testing.T) {
 	rt := build(t, answering(200), transport.WithCallLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { return nil, nil })))
 	proxy := &httputil.ReverseProxy{Transport: rt, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "api.test"}) }}
 	w := httptest.NewRecorder()
