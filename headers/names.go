@@ -10,10 +10,11 @@ import (
 // section 5.1).
 const (
 	// Sent by clients.
-	RetryAttempt     = "Retry-Attempt"      // attempt, maximum and call: see [Attempt]
-	RequestTimeoutMs = "Request-Timeout-Ms" // milliseconds left: see [FormatTimeout]
-	IdempotencyKey   = "Idempotency-Key"    // draft-ietf-httpapi-idempotency-key-header
-	XIdempotencyKey  = "X-Idempotency-Key"  // its older form
+	RetryAttempt            = "Retry-Attempt"              // attempt, maximum and call: see [Attempt]
+	RequestTimeoutMs        = "Request-Timeout-Ms"         // milliseconds left until the caller's deadline: see [FormatTimeout]
+	RequestAttemptTimeoutMs = "Request-Attempt-Timeout-Ms" // milliseconds that this attempt waits for its response header
+	IdempotencyKey          = "Idempotency-Key"            // draft-ietf-httpapi-idempotency-key-header
+	XIdempotencyKey         = "X-Idempotency-Key"          // its older form
 
 	// Sent by servers.
 	RetryAfter          = "Retry-After"            // RFC 9110 section 10.2.3

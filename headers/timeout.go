@@ -67,6 +67,30 @@ func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	return least.d, least.ok
 }
 
+// AttemptTimeoutOf returns how long the client waits for the response header of
+// this attempt, and false if the header does not say. It is the shortest of
+// Request-Attempt-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout
+// and the ttl of Amz-Sdk-Request, whose senders bound each attempt. The result is
+// in [0, MaxDelay]. It does not bound the response body: see [TimeoutOf].
+func AttemptTimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
+	if len(h) == 0 {
+		return 0, false
+	}
+	var least shortest
+	for _, name := range [...]string{RequestAttemptTimeoutMs, envoyExpected} {
+		if v, has := only(h, name); has {
+			least.take(whole(v, time.Millisecond))
+		}
+	}
+	if v, has := only(h, stainlessTimeout); has {
+		least.take(span(v, time.Second))
+	}
+	if v, has := only(h, amzSdkRequest); has {
+		least.take(amzTTL(v, now))
+	}
+	return least.d, least.ok
+}
+
 // shortest is the minimum of the durations it takes.
 type shortest struct {
 	d  time.Duration

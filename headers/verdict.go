@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Verdict is what a server says about sending a request again.
@@ -35,6 +36,17 @@ func VerdictOf(h http.Header) Verdict {
 		}
 	}
 	return max(x, stripe)
+}
+
+// Hinted reports whether a response says when or whether to send the request
+// again: it has a verdict, or a wait that [Delay] reads. A server that sheds load
+// says so; a proxy that has lost its backend does not.
+func Hinted(h http.Header, now time.Time) bool {
+	if VerdictOf(h) != NoVerdict {
+		return true
+	}
+	_, ok := Delay(h, now)
+	return ok
 }
 
 func verdict(h http.Header, name string) Verdict {
