@@ -145,7 +145,8 @@
 // # Placement
 //
 // One Transport serves a program: its budget and its breaker must outlive the
-// call to bound anything. Layers that must see every attempt, such as signing,
+// call to bound anything. Where a library builds a transport of its own for each
+// client, [Transport.Wrap] puts the one chain around it. Layers that must see every attempt, such as signing,
 // are attempt layers. Put nothing that retries above or below it, or attempts
 // multiply.
 package transport

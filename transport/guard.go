@@ -44,14 +44,19 @@ func isGuard(err error) bool {
 type guardLayer struct {
 	next   http.RoundTripper
 	born   time.Time
-	valves perService[valve]
+	valves *perService[valve]
 }
 
 func newGuardLayer(next http.RoundTripper) *guardLayer {
-	l := &guardLayer{next: next, born: time.Now()}
+	l := &guardLayer{next: next, born: time.Now(), valves: new(perService[valve])}
 	l.valves.make = newValve
 	l.valves.idle = func(v *valve) bool { return v.idle(l.clock()) }
 	return l
+}
+
+// over returns the guard over another base, with the same valves.
+func (l *guardLayer) over(next http.RoundTripper) *guardLayer {
+	return &guardLayer{next: next, born: l.born, valves: l.valves}
 }
 
 func (l *guardLayer) clock() time.Duration { return time.Since(l.born) }

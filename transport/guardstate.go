@@ -21,7 +21,7 @@ type GuardState struct {
 // changes nothing. For a service that was never called, and with [Guard].Off,
 // the guard is not engaged.
 func (t *Transport) Guard(service string) GuardState {
-	if t != nil && t.guard != nil {
+	if t.made() && t.guard != nil {
 		if v := t.guard.valves.peek(spelt(service, t.service)); v != nil {
 			return v.state()
 		}

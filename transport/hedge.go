@@ -64,7 +64,7 @@ type hedgeLayer struct {
 	hedge Hedge
 	loop  *loop
 	guard *guardLayer // nil: none
-	known perService[hedged]
+	known *perService[hedged]
 }
 
 // hedged is what is known of a service.
@@ -73,8 +73,8 @@ type hedged struct {
 	spare *budget.Account // what Ratio allows
 }
 
-func newHedgeLayer(next http.RoundTripper, h Hedge, loop *loop, guard *guardLayer) *hedgeLayer {
-	l := &hedgeLayer{next: next, hedge: h.filled(), loop: loop, guard: guard}
+func newHedgeLayer(h Hedge) *hedgeLayer {
+	l := &hedgeLayer{hedge: h.filled(), known: new(perService[hedged])}
 	l.known.make = func(string) *hedged {
 		spare := budget.NewAccount(budget.Policy{Ratio: l.hedge.Ratio}, nil)
 		spare.SetCeiling(hedgeStock)
@@ -83,6 +83,11 @@ func newHedgeLayer(next http.RoundTripper, h Hedge, loop *loop, guard *guardLaye
 	}
 	l.known.idle = func(*hedged) bool { return true } // soon learnt anew
 	return l
+}
+
+// over returns the layer over another base, with what is known of services.
+func (l *hedgeLayer) over(next http.RoundTripper, loop *loop, guard *guardLayer) *hedgeLayer {
+	return &hedgeLayer{next: next, hedge: l.hedge, loop: loop, guard: guard, known: l.known}
 }
 
 func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {

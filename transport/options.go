@@ -53,6 +53,14 @@ type servicePolicy struct {
 
 func defaults() config { return config{guard: true} }
 
+// defaultBase is the base where none is given.
+func (c *config) defaultBase() http.RoundTripper {
+	if c.base != nil {
+		return c.base
+	}
+	return http.DefaultTransport
+}
+
 func (c *config) validate() error {
 	errs := c.errs
 	if err := c.policy.validate(); err != nil {

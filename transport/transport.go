@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
@@ -15,15 +14,10 @@ import (
 // Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
 // [New]; it is safe for concurrent use, and no goroutine outlives a call.
 type Transport struct {
-	base      http.RoundTripper
-	loop      loop
-	entry     http.RoundTripper // the call layers around loop; nil without any
-	service   func(*http.Request) string
-	policies  atomic.Pointer[policies]
-	observers observers
-	keys      bool // WithIdempotencyKeys
-	born      time.Time
-	guard     *guardLayer // nil with Guard.Off
+	base    http.RoundTripper
+	loop    loop
+	entry   http.RoundTripper // the call layers around loop; nil without any
+	*shared                   // with the chains that Wrap returns
 }
 
 // errNotMade is what a Transport answers that is nil, as where the error of New
@@ -48,10 +42,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		return nil, err
 	}
 	if base == nil {
-		base = cfg.base
-	}
-	if base == nil {
-		base = http.DefaultTransport
+		base = cfg.defaultBase()
 	}
 	if cfg.budget == nil && !cfg.noBudget {
 		perService, err := budget.PerService(defaultBudget, defaultServices)
@@ -60,16 +51,22 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		}
 		cfg.budget = perService
 	}
-	t := &Transport{
-		base:      base,
+	s := &shared{
+		cfg:       cfg,
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
 		born:      time.Now(),
 	}
-	t.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
-
-	if err := t.stack(base, &cfg); err != nil {
+	s.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
+	if cfg.guard {
+		s.guard = newGuardLayer(nil)
+	}
+	if cfg.hedge != nil {
+		s.hedge = newHedgeLayer(*cfg.hedge)
+	}
+	t, err := s.over(base)
+	if err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -98,12 +95,12 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	// not cost the caller the answer in hand.
 	t.loop.opener, _ = t.loop.next.(opener)
 	var guard *guardLayer
-	if cfg.guard {
-		guard = newGuardLayer(t.loop.next)
-		t.loop.next, t.guard = guard, guard
+	if t.guard != nil {
+		guard = t.guard.over(t.loop.next)
+		t.loop.next = guard
 	}
-	if cfg.hedge != nil {
-		t.loop.next = newHedgeLayer(t.loop.next, *cfg.hedge, &t.loop, guard)
+	if t.hedge != nil {
+		t.loop.next = t.hedge.over(t.loop.next, &t.loop, guard)
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = around(&t.loop, "WithCallLayer", cfg.callLayers...)
@@ -116,10 +113,10 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.made() {
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, errNotMade
+		return unusable(errNotMade)(req)
+	}
+	if t.nested(req) {
+		return t.base.RoundTrip(req)
 	}
 	r := new(run)
 	r.call = &r.own

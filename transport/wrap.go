@@ -1,0 +1,99 @@
+package transport
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// shared is the state of a chain, and of all that [Transport.Wrap] makes of it.
+type shared struct {
+	cfg       config // what is put around each base
+	service   func(*http.Request) string
+	policies  atomic.Pointer[policies]
+	observers observers
+	keys      bool // WithIdempotencyKeys
+	born      time.Time
+	guard     *guardLayer // over no base; nil with Guard.Off
+	hedge     *hedgeLayer // over no base; nil without WithHedging
+	wrapped   atomic.Bool // there may be one chain inside another
+}
+
+// Wrap returns the chain around another base, with the same state: policies
+// and what [Transport.SetPolicy] makes of them, budgets, guard, circuits and
+// latencies, observers and layers. Calls through either count as calls through
+// one. A nil base is what it is for [New]. It fits wherever a library asks for
+// a func(http.RoundTripper) http.RoundTripper and may call it more than once,
+// such as WrapTransport of a client-go rest.Config: a chain of its own for each
+// would have a budget of its own for each.
+//
+// The middlewares of [WithCallLayer], [WithBreaker] and [WithAttemptLayer] are
+// called for each base. A breaker set keeps its circuits over all of them;
+// another layer shares what it keeps outside of the RoundTripper that it
+// returns. CloseIdleConnections closes those of its own base only.
+//
+// A chain inside of itself counts once: Wrap returns a base as it is that has
+// the same state already, and where other layers lie between the two, the
+// inner one passes the attempts of the outer one on to its base.
+//
+// Wrap of a Transport that New did not make, and one for which a middleware
+// returns nil, gives a RoundTripper that answers every request with an error
+// that says so. It is safe to call at any time.
+func (t *Transport) Wrap(base http.RoundTripper) http.RoundTripper {
+	if !t.made() {
+		return unusable(errNotMade)
+	}
+	if base == nil {
+		base = t.cfg.defaultBase()
+	}
+	if inner, ok := base.(*Transport); ok && inner.made() && inner.shared == t.shared {
+		return inner
+	}
+	t.wrapped.Store(true)
+	w, err := t.shared.over(base)
+	if err != nil {
+		return unusable(err)
+	}
+	return w
+}
+
+// over puts the layers around base.
+func (s *shared) over(base http.RoundTripper) (*Transport, error) {
+	t := &Transport{base: base, shared: s}
+	return t, t.stack(base, &s.cfg)
+}
+
+// nested reports whether a request is an attempt of a chain with the same
+// state, which has done all that this one would do.
+func (t *Transport) nested(req *http.Request) bool {
+	if !t.wrapped.Load() {
+		return false
+	}
+	outer := attemptOf(req)
+	return outer != nil && outer.run.loop.transport.shared == t.shared
+}
+
+// attemptOf returns the attempt of a chain further out that the request is,
+// or nil. Layers make requests of their own with the context of an attempt, such
+// as one for a token, so that the context alone does not tell.
+func attemptOf(req *http.Request) *attemptCtx {
+	outer, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	if !ok || outer.run.req == nil { // nil for Do
+		return nil
+	}
+	// A layer between the two may have chosen another host.
+	if of := outer.run.req; req.URL == nil || methodOf(req) != methodOf(of) || req.URL.Path != of.URL.Path {
+		return nil
+	}
+	return outer
+}
+
+// unusable answers every request with what is wrong with the chain.
+func unusable(err error) RoundTripperFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+}
