@@ -32,14 +32,16 @@ var rules = map[string]allowed{
 
 	"transport":  {ours: []string{"headers", "budget"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers"}, modules: []string{gobreaker}},
-	"middleware": {ours: []string{"headers"}},
+	"middleware": {ours: []string{"headers", "middleware/internal/gcra"}},
+
+	"middleware/internal/gcra": {},
 
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
 
 	"budget/redisbudget":                {ours: []string{"headers", "budget"}, modules: []string{goRedis}},
 	"breaker/redisbreaker":              {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
-	"middleware/redisrate":              {ours: []string{"headers", "middleware"}, modules: []string{goRedis}},
+	"middleware/redisrate":              {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
 	"middleware/idempotency":            {ours: []string{"headers", "middleware"}},
 	"middleware/idempotency/redisstore": {ours: []string{"middleware/idempotency"}, modules: []string{goRedis}},
 	"middleware/prommetrics":            {ours: floors, modules: []string{prometheus, prometheusModel}},

@@ -3,38 +3,38 @@ package middleware
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
-	"sync"
+	"math"
 	"time"
+
+	"github.com/datapunk/evenkeel/middleware/internal/gcra"
 )
 
 const (
 	defaultKeys = 65_536
-	shards      = 16
-	candidates  = 8 // of whom the one that owes least is forgotten
 	maxDebt     = 100 * 365 * 24 * time.Hour
 )
 
 // Local counts the requests of this process by the generic cell rate algorithm
 // of ITU-T I.371: a key is one number, the time at which its quota would be
-// whole again. Make one with [NewLocal]; it is safe for concurrent use and
+// whole again, and at most 65 bytes of name, since longer keys are kept by
+// their SHA-256. Make one with [NewLocal]; it is safe for concurrent use and
 // starts no goroutine.
 type Local struct {
-	quota  Quota
-	epoch  time.Time
-	seed   maphash.Seed
-	shards [shards]shard
+	rate      gcra.Rate
+	unlimited bool
+	epoch     time.Time
+	keys      *gcra.Keys[fullAt]
 }
 
-type shard struct {
-	mu   sync.Mutex // guards full
-	most int
-	full map[string]time.Duration // since the epoch, when the quota of a key is whole again
-}
+// fullAt is when the quota of a key is whole again, since the epoch.
+type fullAt time.Duration
+
+// Full is what the keys are ordered by.
+func (f fullAt) Full() time.Duration { return time.Duration(f) }
 
 // NewLocal returns a [Limiter] that keeps at most maxKeys keys; 0 means
-// 65,536. If there are more, those are forgotten who have used least of their
-// quota.
+// 65,536, and math.MaxInt no limit. If there are more, those are forgotten who
+// have used least of their quota.
 func NewLocal(q Quota, maxKeys int) (*Local, error) {
 	if err := q.validate(); err != nil {
 		return nil, fmt.Errorf("middleware: NewLocal: %w", err)
@@ -45,61 +45,35 @@ func NewLocal(q Quota, maxKeys int) (*Local, error) {
 	if maxKeys == 0 {
 		maxKeys = defaultKeys
 	}
-	return newLocal(q.filled(), maxKeys), nil
+	return newLocal(q, maxKeys), nil
 }
 
 func newLocal(q Quota, maxKeys int) *Local {
-	l := &Local{quota: q, epoch: time.Now(), seed: maphash.MakeSeed()}
-	for i := range l.shards {
-		l.shards[i].most = (maxKeys + shards - 1) / shards
-		l.shards[i].full = make(map[string]time.Duration)
+	l := &Local{unlimited: q.unlimited(), epoch: time.Now(), keys: gcra.NewKeys[fullAt](maxKeys)}
+	if !l.unlimited {
+		l.rate = q.filled().rate()
 	}
 	return l
 }
 
 // Take takes one request from the quota of key.
 func (l *Local) Take(_ context.Context, key string) Grant {
-	s := &l.shards[maphash.String(l.seed, key)%shards]
+	if l.unlimited {
+		return Grant{OK: true, Remaining: math.MaxInt}
+	}
+	name := gcra.Name(key)
+	s := l.keys.Lock(name)
+	defer s.Unlock()
 	now := time.Since(l.epoch)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, known := s.full[key]
-	at, g := l.quota.take(now, at)
-	if g.OK {
-		if !known && len(s.full) >= s.most {
-			s.forget()
-		}
-		s.full[key] = at
+	at, known := s.Get(name)
+	full, ok := l.rate.Take(now, time.Duration(at))
+	if !ok {
+		return Grant{Reset: full - now, RetryIn: l.rate.RetryIn(now, full)}
 	}
-	return g
-}
-
-// forget makes room for a key. The one of a few that owes least loses least,
-// and nothing if its quota is whole by now.
-func (s *shard) forget() {
-	var least string
-	var when time.Duration
-	n := 0
-	for key, at := range s.full { // in random order
-		if n == 0 || at < when {
-			least, when = key, at
-		}
-		if n++; n == candidates {
-			break
-		}
+	if known {
+		s.Set(name, fullAt(full))
+	} else {
+		s.Add(name, fullAt(full))
 	}
-	delete(s.full, least)
-}
-
-// take is the algorithm: full is when the quota is whole again, and what it
-// returns is the same after this request.
-func (q Quota) take(now, full time.Duration) (time.Duration, Grant) {
-	interval := q.interval()
-	burst := interval * time.Duration(q.Burst)
-	full = max(full, now)
-	after := full + interval
-	if after-now > burst {
-		return full, Grant{Reset: full - now, RetryIn: after - now - burst}
-	}
-	return after, Grant{OK: true, Remaining: int((burst - (after - now)) / interval), Reset: after - now}
+	return Grant{OK: true, Remaining: l.rate.Left(now, full), Reset: full - now}
 }

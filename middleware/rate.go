@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/middleware/internal/gcra"
 )
 
 // A Quota is how many requests may be sent in what time. They need not be
-// evenly spread: Burst of them may come at once.
+// evenly spread: Burst of them may come at once. There is no limit if Requests
+// or Burst is math.MaxInt. Otherwise there is at most one request in a
+// nanosecond, and a quota is whole again within 100 years.
 type Quota struct {
 	Requests int           // at least 1
 	Per      time.Duration // at least 1 ms
@@ -52,14 +57,14 @@ type Rate struct {
 	// Name is that of the quota in the RateLimit headers. The default is
 	// "default".
 	Name string
-	// Quota of each key.
+	// Quota of each key. Without a limit nothing is counted, and no header set.
 	Quota Quota
 	// Key returns whose request it is; "" is nobody's, and is not limited. The
 	// default is the address of the connection, of which IPv6 addresses count
 	// by their /64, since a client has all of one.
 	Key func(*http.Request) string
 	// Limiter is where requests are counted, by the same Quota. The default is
-	// a local one of 65,536 keys.
+	// a local one of 65,536 keys. A *Local or the like that is nil is an error.
 	Limiter Limiter
 	// Legacy adds X-RateLimit-Limit, -Remaining and -Reset to each response.
 	// They are no standard, so the unit of the reset has to be said. The
@@ -91,14 +96,26 @@ func (q Quota) validate() error {
 		return fmt.Errorf("quota: Per %v: want at least 1ms", q.Per)
 	case q.Burst < 0:
 		return fmt.Errorf("quota: Burst %d: want at least 1, or 0 for Requests", q.Burst)
-	case q.Per/time.Duration(q.Requests) < 1 || q.interval() > maxDebt/time.Duration(q.filled().Burst):
-		return fmt.Errorf("quota: %d requests per %v with a burst of %d: out of range", q.Requests, q.Per, q.filled().Burst)
+	case q.unlimited():
+		return nil
+	case q.interval() < 1:
+		return fmt.Errorf("quota: %d requests per %v: out of range, want at most one in a nanosecond, or math.MaxInt for no limit", q.Requests, q.Per)
+	case q.interval() > maxDebt/time.Duration(q.filled().Burst):
+		return fmt.Errorf("quota: %d requests per %v with a burst of %d: out of range, want a burst that takes at most 100 years, or math.MaxInt for no limit",
+			q.Requests, q.Per, q.filled().Burst)
 	}
 	return nil
 }
 
+func (q Quota) unlimited() bool { return q.Requests == math.MaxInt || q.Burst == math.MaxInt }
+
 // interval is the time that one request is worth.
 func (q Quota) interval() time.Duration { return q.Per / time.Duration(q.Requests) }
+
+// rate is the quota as it is counted, filled.
+func (q Quota) rate() gcra.Rate {
+	return gcra.Rate{Interval: q.interval(), Burst: q.interval() * time.Duration(q.Burst)}
+}
 
 func (r Rate) validate() (errs []error) {
 	if err := r.Quota.validate(); err != nil {
@@ -106,6 +123,12 @@ func (r Rate) validate() (errs []error) {
 	}
 	if r.Legacy < LegacyNone || r.Legacy > LegacyUnix {
 		errs = append(errs, fmt.Errorf("middleware: WithRate: Legacy %d: want one of the constants", r.Legacy))
+	}
+	switch v := reflect.ValueOf(r.Limiter); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map:
+		if v.IsNil() {
+			errs = append(errs, fmt.Errorf("middleware: WithRate: Limiter: the %T is nil", r.Limiter))
+		}
 	}
 	for i := range len(r.Name) {
 		if r.Name[i] < ' ' || r.Name[i] > '~' {
@@ -145,7 +168,7 @@ func newLimiter(r Rate) limiter {
 // the response. If there is nothing left it returns when to come back.
 func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	key := l.key(r)
-	if key == "" {
+	if key == "" || l.quota.unlimited() {
 		return 0, true
 	}
 	g := l.Take(r.Context(), key).bounded()
