@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -443,70 +442,6 @@ func TestUpgradedBodyStaysWritable(t *testing.T) {
 	if _, ok := resp.Body.(io.ReadWriteCloser); !ok {
 		t.Errorf("%T is not writable", resp.Body)
 	}
-}
-
-// Services for which there is no room share a circuit, and it can be seen.
-func TestSharedCircuitIsSeen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		set := newSet(t, breaker.WithMaxServices(1), breaker.WithTripRatio(0.5, 1))
-		rt := set.Wrap(&backend{})
-		to := func(service string) *http.Request { return request(t, headers.WithService(t.Context(), service)) }
-		send(t, rt, 1) // takes the room, and fails
-		if _, err := rt.RoundTrip(to("second")); err == nil || errors.Is(err, breaker.ErrOpen) {
-			t.Fatalf("the first call of the second service ended with %v, want a failure that is no refusal", err)
-		}
-		if got := set.State("second"); got != breaker.StateOpen {
-			t.Errorf("the state of a service without room is %v, want that of the shared circuit, open", got)
-		}
-		if d := rt.(interface {
-			OpenFor(*http.Request) time.Duration
-		}).OpenFor(to("second")); d != 5*time.Second {
-			t.Errorf("OpenFor = %v, want 5s: a retry would be refused for so long", d)
-		}
-		var seen []string
-		for service, state := range set.All() {
-			seen = append(seen, fmt.Sprint(service, " ", state))
-		}
-		if want := []string{"api.test open", "(other services) open"}; !slices.Equal(seen, want) {
-			t.Errorf("All gives %q, want %q", seen, want)
-		}
-		for range set.All() {
-			break
-		}
-	})
-}
-
-// A flood of names must not wash away a circuit that is open.
-func TestSetIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &backend{}
-		set := newSet(t, breaker.WithMaxServices(50), breaker.WithTripRatio(0.5, 1), breaker.WithOpenFor(time.Hour))
-		rt := set.Wrap(b)
-		send(t, rt, 1)
-		b.set(200)
-		flood := func(prefix string) {
-			for i := range 10_000 {
-				resp, err := rt.RoundTrip(request(t, headers.WithService(t.Context(), fmt.Sprint(prefix, i))))
-				if err != nil {
-					t.Fatal(err)
-				}
-				resp.Body.Close()
-			}
-		}
-		flood("a")
-		time.Sleep(time.Minute)
-		flood("b")
-		n := 0
-		for range set.All() {
-			n++
-		}
-		if n != 51 || set.State("api.test") != breaker.StateOpen {
-			t.Errorf("%d circuits and the first %v, want 50, the shared one, and open", n, set.State("api.test"))
-		}
-		if set.State("b0") != breaker.StateClosed {
-			t.Error("b0 is not closed")
-		}
-	})
 }
 
 // The changes of a service arrive in order and without a gap, however many

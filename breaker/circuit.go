@@ -29,6 +29,15 @@ func (s State) String() string {
 	return "closed"
 }
 
+// A phase is a state and, above its two lowest bits, the number of changes that
+// led to it. It tells a call that began in the present state from one that
+// began before.
+type phase uint64
+
+func (p phase) state() State { return State(p & 3) }
+
+func (p phase) next(s State) phase { return (p>>2+1)<<2 | phase(s) }
+
 // A StateChange says that the circuit of a service went from one state to
 // another.
 type StateChange struct {
@@ -52,9 +61,9 @@ type circuit struct {
 	clock   func() time.Duration // monotonic, since the set was made
 	cb      *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	state     atomic.Int32 // a State, as gobreaker has it
-	openUntil atomic.Int64 // by clock
-	used      atomic.Int64 // by clock, when a call last asked
+	phases    atomic.Uint64 // the phase, as gobreaker has it
+	openUntil atomic.Int64  // by clock
+	used      atomic.Int64  // by clock, when a call last asked
 
 	mu      sync.Mutex // guards what follows; never held around gobreaker or a hook
 	openFor time.Duration
@@ -66,6 +75,7 @@ type circuit struct {
 
 func newCircuit(service string, cfg *config, clock func() time.Duration) *circuit {
 	c := &circuit{service: service, cfg: cfg, clock: clock}
+	c.used.Store(int64(clock()))
 	c.slow.init(cfg)
 	c.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  uint32(cfg.probes),
@@ -107,9 +117,11 @@ func (c *circuit) changed(_ string, from, to gobreaker.State) {
 	}
 	c.probes = nil // of the generation before: their results are dropped
 	c.slow.clear()
-	c.state.Store(int32(change.To))
+	c.phases.Store(uint64(c.phase().next(change.To)))
 	c.changes = append(c.changes, change)
 }
+
+func (c *circuit) phase() phase { return phase(c.phases.Load()) }
 
 func (c *circuit) longest() time.Duration { return max(maxOpenFor, c.cfg.openFor) }
 
@@ -123,6 +135,26 @@ func stateOf(s gobreaker.State) State {
 	return StateClosed
 }
 
+// current returns the state as a caller would find it: half-open once the open
+// time is over, although no probe was sent yet.
+func (c *circuit) current() State {
+	switch state := c.phase().state(); {
+	case time.Duration(c.openUntil.Load()) > c.clock():
+		return StateOpen
+	case state == StateOpen:
+		return StateHalfOpen
+	default:
+		return state
+	}
+}
+
+// idle reports whether the circuit holds nothing that would be missed: nobody
+// asked for a window, and since it would have let a probe through if it opened.
+func (c *circuit) idle() bool {
+	last := max(c.used.Load(), c.openUntil.Load())
+	return c.clock()-time.Duration(last) > c.cfg.window
+}
+
 // refusing returns for how long a call would be refused now, else 0. It changes
 // nothing.
 func (c *circuit) refusing() time.Duration {
@@ -130,7 +162,7 @@ func (c *circuit) refusing() time.Duration {
 	if d := time.Duration(c.openUntil.Load()) - now; d > 0 {
 		return d
 	}
-	if State(c.state.Load()) != StateHalfOpen {
+	if c.phase().state() != StateHalfOpen {
 		return 0
 	}
 	c.mu.Lock()
@@ -152,6 +184,7 @@ func (c *circuit) allow() (*ticket, *OpenError) {
 	if d := time.Duration(c.openUntil.Load()) - now; d > 0 {
 		return nil, &OpenError{Service: c.service, RetryIn: d}
 	}
+	before := c.phase()
 	done, err := c.cb.Allow()
 	if err == gobreaker.ErrTooManyRequests && c.giveUpLost(now) {
 		done, err = c.cb.Allow()
@@ -160,12 +193,12 @@ func (c *circuit) allow() (*ticket, *OpenError) {
 		c.tell()
 		return nil, &OpenError{Service: c.service, RetryIn: c.refusing()}
 	}
-	t := &ticket{circuit: c, done: done, admitted: now}
-	if State(c.state.Load()) == StateHalfOpen {
-		c.mu.Lock()
-		t.probe = true
-		c.probes = append(c.probes, t)
-		c.mu.Unlock()
+	t := &ticket{circuit: c, done: done, admitted: now, phase: before}
+	// Only to half-open does asking change the state. After any other change
+	// meanwhile the call counts as one of before.
+	if after := c.phase(); after.state() == StateHalfOpen {
+		t.phase = after
+		c.addProbe(t)
 	}
 	c.tell()
 	return t, nil
@@ -212,11 +245,13 @@ func (c *circuit) call(change StateChange) {
 	}
 }
 
-// A ticket is the admission of one call. It is settled once.
+// A ticket is the admission of one call. It is settled once. A call that began
+// before the last change of state teaches nothing: what it shows was true then.
 type ticket struct {
 	circuit  *circuit
 	done     func(error)
 	admitted time.Duration
+	phase    phase // in which the call began
 	probe    bool
 	settled  atomic.Bool
 	body     body // of the response, where the call is judged at its end
@@ -231,16 +266,28 @@ func (t *ticket) settle(outcome error, hint time.Duration) {
 	if t.probe {
 		c.removeProbe(t)
 	}
-	// A result of before the trip is late. gobreaker would drop it, but on the
-	// way might take the circuit for half-open before its time is up.
-	if time.Duration(c.openUntil.Load()) > c.clock() {
+	// gobreaker would drop a late result too, but on the way might take the
+	// circuit for half-open before its time is up.
+	if t.late() {
 		return
 	}
 	t.done(outcome)
-	if outcome == errFailed && hint > 0 && State(c.state.Load()) == StateOpen {
+	if outcome == errFailed && hint > 0 && c.phase() == t.phase.next(StateOpen) {
 		c.extend(min(hint, c.longest()))
 	}
 	c.tell()
+}
+
+func (t *ticket) late() bool { return t.phase != t.circuit.phase() }
+
+// addProbe makes the ticket a probe, unless the state has changed again.
+func (c *circuit) addProbe(t *ticket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !t.late() {
+		t.probe = true
+		c.probes = append(c.probes, t)
+	}
 }
 
 func (c *circuit) removeProbe(t *ticket) {

@@ -14,7 +14,10 @@
 //     minute, and for as long as the answer that tripped it asks in Retry-After.
 //   - Hooks run outside its locks, in order, on the goroutine of the caller.
 //   - A probe that never comes back does not keep the circuit half-open for ever.
-//   - The set is bounded. Making room never forgets a circuit that is open.
+//   - A call that began before the circuit last changed state teaches the new
+//     state nothing, whenever and however it ends.
+//   - The set is bounded. Making room never forgets a circuit that is open, and
+//     calls for which there is no circuit pass.
 //
 // # Placement
 //

@@ -120,9 +120,11 @@ func WithFailureIf(failed func(*http.Response, error) bool) Option {
 	return func(c *config) { c.failureIf = failed }
 }
 
-// WithMaxServices bounds the number of circuits. Over it, circuits that are
-// closed and have not been used for a window are dropped; services for which
-// there is still no room share one circuit. The default is 1024, of about 1 KB.
+// WithMaxServices bounds the number of circuits. A new service makes room by
+// dropping the circuits that have not been used for a window, and not since
+// their open time ended. The calls of a service for which there is still no room
+// pass without being judged: one shared circuit would have the dead refuse the
+// calls of the healthy. The default is 1024, of about 1 KB.
 func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }
 }

@@ -42,7 +42,7 @@ func (rt *roundTripper) OpenFor(req *http.Request) time.Duration {
 	if req.URL == nil {
 		return 0
 	}
-	if c := rt.set.look(rt.set.serviceOf(req)); c != nil {
+	if c := rt.set.circuits.Peek(rt.set.serviceOf(req)); c != nil {
 		return c.refusing()
 	}
 	return 0
@@ -52,7 +52,11 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
 		return rt.next.RoundTrip(req) // it has its own words for that
 	}
-	t, refused := rt.set.circuit(rt.set.serviceOf(req)).allow()
+	c := rt.set.circuits.Get(rt.set.serviceOf(req))
+	if c == nil { // no room: nothing is known of the service, so nothing is refused
+		return rt.next.RoundTrip(req)
+	}
+	t, refused := c.allow()
 	if refused != nil {
 		if req.Body != nil {
 			req.Body.Close()

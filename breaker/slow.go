@@ -69,7 +69,7 @@ func (t *ticket) verdictOfSpeed(outcome error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.slow.add(c.cfg, c.clock(), slow) {
+	if !t.late() && c.slow.add(c.cfg, c.clock(), slow) {
 		return errFailed
 	}
 	return outcome
