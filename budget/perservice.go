@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
+
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // PerService returns a func that gives each service a [Local] budget of its
@@ -21,21 +22,22 @@ func PerService(p Policy, maxServices int) (func(service string) Budget, error) 
 // Services holds a [Local] budget for each service. It is safe for concurrent
 // use.
 type Services struct {
-	policy Policy
-	limit  int
-	known  sync.Map // string to *Local
+	known *service.Set[Local]
 
-	mu       sync.Mutex // guards what follows, and additions to known
-	count    int
-	overflow *Local
-	looked   time.Time // when drop last went through all of them
+	rest   Policy // of the services without room
+	mu     sync.Mutex
+	shared *Local // by those; nil until there are any
 }
 
 // NewServices returns an empty set of budgets. It keeps at most maxServices of
-// them; room for a new one is made by dropping budgets that have not been used
-// for a while, never one in use, so that a flood of names cannot wipe out a
-// spent budget. Services for which there is no room share one budget. A budget
-// that was dropped goes on working for who still holds it.
+// them. A new service makes room by dropping budgets that have not been used
+// for a while, never one in use, so a flood of names cannot wipe out a spent
+// budget. A budget that was dropped goes on working for whoever still holds it.
+//
+// Services for which there is no room share one budget. It is shared with those
+// that fail at every call, which would soon leave the others nothing of what
+// one service may spend. So its MinPerSecond is that of maxServices services:
+// all budgets together grant at most twice what the limit allows.
 func NewServices(p Policy, maxServices int) (*Services, error) {
 	var errs []error
 	if err := p.Validate(); err != nil {
@@ -47,73 +49,47 @@ func NewServices(p Policy, maxServices int) (*Services, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Services{policy: p, limit: maxServices}, nil
+	s := &Services{rest: p}
+	s.rest.MinPerSecond = min(p.MinPerSecond*float64(maxServices), maxPerSecond)
+	s.known = service.NewSet(maxServices, func(string) *Local { return local(p) }, (*Local).idle)
+	return s, nil
 }
 
-// lookEvery bounds what a flood of new names costs.
-const lookEvery = time.Second
+// local is NewLocal for a policy that was validated.
+func local(p Policy) *Local {
+	l, _ := NewLocal(p)
+	return l
+}
 
 // Budget returns the budget of a service.
 func (s *Services) Budget(service string) Budget {
-	if l, ok := s.known.Load(service); ok {
-		return l.(*Local)
+	if l := s.known.Get(service); l != nil {
+		return l
 	}
-	return s.add(service)
-}
-
-func (s *Services) add(service string) Budget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, ok := s.known.Load(service); ok {
-		return l.(*Local)
+	if s.shared == nil {
+		s.shared = local(s.rest)
 	}
-	if s.count >= s.limit && !s.drop() {
-		if s.overflow == nil {
-			s.overflow, _ = NewLocal(s.policy)
-		}
-		return s.overflow
-	}
-	l, _ := NewLocal(s.policy) // the policy was validated
-	s.known.Store(service, l)
-	s.count++
-	return l
+	return s.shared
 }
 
 // All returns the services that have budgets, with a look at each. Those that
 // share one come last, as "(other services)".
 func (s *Services) All() iter.Seq2[string, Stats] {
 	return func(yield func(string, Stats) bool) {
-		more := true
-		s.known.Range(func(service, l any) bool {
-			more = yield(service.(string), l.(*Local).Stats())
-			return more
-		})
+		for name, l := range s.known.All() {
+			if !yield(name, l.Stats()) {
+				return
+			}
+		}
 		s.mu.Lock()
-		shared := s.overflow
+		shared := s.shared
 		s.mu.Unlock()
-		if more && shared != nil {
+		if shared != nil {
 			yield("(other services)", shared.Stats())
 		}
 	}
-}
-
-// drop removes the budgets that lie still, if it has not just tried.
-func (s *Services) drop() bool {
-	now := time.Now()
-	if now.Sub(s.looked) < lookEvery {
-		return false
-	}
-	s.looked = now
-	dropped := false
-	s.known.Range(func(service, l any) bool {
-		if l.(*Local).idle() {
-			s.known.Delete(service)
-			s.count--
-			dropped = true
-		}
-		return true
-	})
-	return dropped
 }
 
 // idle reports whether a budget is as if it were new: no timer runs and
