@@ -149,4 +149,14 @@
 // client, [Transport.Wrap] puts the one chain around it. Layers that must see every attempt, such as signing,
 // are attempt layers. Put nothing that retries above or below it, or attempts
 // multiply.
+//
+// # Many services
+//
+// A crawler or a sender of webhooks calls more services than memory should be
+// kept for. The chain knows up to 1024 at a time. A new service takes the place
+// of those that have not been called for a while. One for which there is no
+// room is not judged: the guard lets its calls pass and there are no second
+// copies. Its retries come from a budget for all such services, which allows as
+// many as all known services have together. Names longer than 1024 bytes are
+// treated the same way.
 package transport

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // Guard configures [WithGuard]. The zero value is the guard as it should be:
@@ -44,13 +45,12 @@ func isGuard(err error) bool {
 type guardLayer struct {
 	next   http.RoundTripper
 	born   time.Time
-	valves *perService[valve]
+	valves *service.Set[valve]
 }
 
 func newGuardLayer(next http.RoundTripper) *guardLayer {
-	l := &guardLayer{next: next, born: time.Now(), valves: new(perService[valve])}
-	l.valves.make = newValve
-	l.valves.idle = func(v *valve) bool { return v.idle(l.clock()) }
+	l := &guardLayer{next: next, born: time.Now()}
+	l.valves = service.NewSet(defaultServices, newValve, func(v *valve) bool { return v.idle(l.clock()) })
 	return l
 }
 
@@ -66,7 +66,10 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, c := l.valves.of(ctx.run.call.record.Service), ctx.claim()
+	v, c := l.valves.Get(ctx.run.call.record.Service), ctx.claim()
+	if v == nil { // no room: services that shared a valve would pay for each other
+		return l.next.RoundTrip(req)
+	}
 	ahead := v.inFlight.Add(1)
 	if c == claimFirst && ahead <= v.calm.Load() && v.overlooks() {
 		defer v.inFlight.Add(-1)
@@ -97,8 +100,9 @@ func (a *attemptCtx) claim() claim {
 }
 
 // engaged reports whether calls to the service are held back.
-func (l *guardLayer) engaged(service string) bool {
-	return l.valves.of(service).calm.Load() < 0
+func (l *guardLayer) engaged(name string) bool {
+	v := l.valves.Peek(name)
+	return v != nil && v.calm.Load() < 0
 }
 
 // A sight is what an attempt shows of the load of the service.

@@ -18,11 +18,11 @@ type GuardState struct {
 // Guard returns the state of the guard of a service, which is named as in
 // [WithServicePolicy]. It is meant for metrics and for pages that people look
 // at: a state is out of date as soon as it is returned, and asking for it
-// changes nothing. For a service that was never called, and with [Guard].Off,
-// the guard is not engaged.
+// changes nothing. For a service that was never called, or for which there was
+// no room, and with [Guard].Off, the guard is not engaged.
 func (t *Transport) Guard(service string) GuardState {
 	if t.made() && t.guard != nil {
-		if v := t.guard.valves.peek(spelt(service, t.service)); v != nil {
+		if v := t.guard.valves.Peek(spelt(service, t.service)); v != nil {
 			return v.state()
 		}
 	}
@@ -33,17 +33,4 @@ func (v *valve) state() GuardState {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return GuardState{Engaged: !v.open(), Window: v.window, InFlight: int(v.inFlight.Load())}
-}
-
-// peek returns the state that of would, or nil where of would make one.
-func (s *perService[T]) peek(service string) *T {
-	if v, ok := s.known.Load(service); ok {
-		return v.(*named[T]).state
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.count < defaultServices {
-		return nil
-	}
-	return s.overflow
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // A Hedge says when a second copy of a request is sent to cut the tail of the
@@ -64,24 +66,24 @@ type hedgeLayer struct {
 	hedge Hedge
 	loop  *loop
 	guard *guardLayer // nil: none
-	known *perService[hedged]
+	known *service.Set[hedged]
 }
 
 // hedged is what is known of a service.
 type hedged struct {
 	tail
 	spare *budget.Account // what Ratio allows
+	used  atomic.Bool     // since the set last looked
 }
 
 func newHedgeLayer(h Hedge) *hedgeLayer {
-	l := &hedgeLayer{hedge: h.filled(), known: new(perService[hedged])}
-	l.known.make = func(string) *hedged {
+	l := &hedgeLayer{hedge: h.filled()}
+	l.known = service.NewSet(defaultServices, func(string) *hedged {
 		spare := budget.NewAccount(budget.Policy{Ratio: l.hedge.Ratio}, nil)
 		spare.SetCeiling(hedgeStock)
 		spare.Bring(hedgeStock / 4)
 		return &hedged{spare: spare}
-	}
-	l.known.idle = func(*hedged) bool { return true } // soon learnt anew
+	}, (*hedged).idle)
 	return l
 }
 
@@ -90,12 +92,22 @@ func (l *hedgeLayer) over(next http.RoundTripper, loop *loop, guard *guardLayer)
 	return &hedgeLayer{next: next, hedge: l.hedge, loop: loop, guard: guard, known: l.known}
 }
 
+// idle reports whether nobody has called the service since it was last asked.
+// What was known is soon learnt anew.
+func (h *hedged) idle() bool { return !h.used.Swap(false) }
+
 func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
 	if !ok || ctx.number != 1 || !ctx.run.hedgeable() {
 		return l.next.RoundTrip(req)
 	}
-	known := l.known.of(ctx.run.call.record.Service)
+	known := l.known.Get(ctx.run.call.record.Service)
+	if known == nil {
+		return l.next.RoundTrip(req)
+	}
+	if !known.used.Load() {
+		known.used.Store(true)
+	}
 	if ctx.run.held == 0 { // or it would for each time that it asks
 		known.spare.Deposit()
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -65,6 +66,7 @@ func (l *callLog) window(k kind, now time.Time) *window {
 			return l.kinds[k]
 		}
 	}
+	k.service = strings.Clone(k.service) // it may be part of a URL that is large
 	w := &window{began: now}
 	l.kinds[k] = w
 	return w

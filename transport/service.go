@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/datapunk/evenkeel/headers"
 )
@@ -68,7 +69,8 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 			if next.byName == nil {
 				next.byName = make(map[string]*Policy)
 			}
-			next.byName[spelt(service, t.service)] = p.filled()
+			// A copy: the name may be part of something large.
+			next.byName[strings.Clone(spelt(service, t.service))] = p.filled()
 		}
 		if t.policies.CompareAndSwap(old, next) {
 			return nil

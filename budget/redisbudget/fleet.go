@@ -119,6 +119,7 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 
 // add makes a budget, with the lock held.
 func (f *Fleet) add(name, escaped string, p budget.Policy, owner *services) *Shared {
+	name = strings.Clone(name) // it may be part of a URL that is large
 	key, shard := keyOf(f.prefix, len(f.sync.shards), escaped)
 	b := newShared(name, key, shard, p, f.wake)
 	b.services = owner
