@@ -22,7 +22,7 @@
 //	room             WithShedding, WithConcurrency: into the handler, or into the queue, or 503
 //	queue            the deadline passes: 504; room: into the handler; no room in time: 503
 //	handler          with deadline and Info in the context
-//	response         a 429 or 503 of its own gets a Retry-After if it has none
+//	response         a 429 or 503 of its own gets a Retry-After if it has none, while there is no room for more
 //
 // A request that is refused never reaches the handler.
 //
@@ -78,7 +78,10 @@
 //
 // # The ResponseWriter
 //
-// Handlers get one with the methods of the server's own: Flush, Hijack,
-// ReadFrom and Push where those are there, and everything else through
-// http.ResponseController. Informational responses and trailers pass.
+// Handlers get one with the methods of the one that the middleware got: Flush,
+// Hijack, ReadFrom, Push and CloseNotify are there in every combination where
+// they are there without it, and everything else through
+// http.ResponseController. Informational responses and trailers pass; the
+// fields of WithRate are in the answer, not in an informational response. A
+// second WriteHeader is logged by the server with the line of the handler.
 package middleware

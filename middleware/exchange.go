@@ -2,8 +2,6 @@ package middleware
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -21,6 +19,7 @@ type exchange struct {
 	origin  *http.Request // as it came
 	request *http.Request // as the handler sees it
 	about   *about        // nil if the handler is told nothing
+	limits  http.Header   // fields of WithRate that wait for the answer; nil: none
 	shed    ShedReason
 
 	started   time.Duration // these three since the epoch of the machine
@@ -159,62 +158,4 @@ func (x *exchange) attempt() int {
 		return 0
 	}
 	return x.about.info.Attempt
-}
-
-// begin is called before anything that sends the header.
-func (x *exchange) begin(status int) {
-	if x.status != 0 {
-		return
-	}
-	x.status = int32(status)
-	h := x.Header()
-	if n := x.attempt(); n > 0 {
-		if _, own := h[headers.RetryAttempt]; !own {
-			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
-		}
-	}
-	x.complete(h, status)
-}
-
-// WriteHeader passes on every call, so that net/http logs a superfluous one
-// with the right line. Informational responses are not the answer, but for 101.
-func (x *exchange) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		x.begin(status)
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-func (x *exchange) Write(p []byte) (int, error) {
-	x.begin(http.StatusOK)
-	x.boundWrites(int64(len(p)))
-	n, err := x.ResponseWriter.Write(p)
-	x.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// FlushError is for http.ResponseController too, which finds it before Unwrap.
-func (x *exchange) FlushError() error {
-	before := x.status
-	x.begin(http.StatusOK)
-	x.boundWrites(buffered + 1)
-	err := http.NewResponseController(x.ResponseWriter).Flush()
-	if err == nil {
-		x.leave(true) // the work is done, or goes on for as long as the client likes
-	}
-	if errors.Is(err, http.ErrNotSupported) {
-		x.status = before // nothing was sent
-	}
-	return err
-}
-
-func (x *exchange) writeString(s string) (int, error) {
-	x.begin(http.StatusOK)
-	x.boundWrites(int64(len(s)))
-	n, err := io.WriteString(x.ResponseWriter, s)
-	x.bytes += int64(n)
-	return n, err
 }

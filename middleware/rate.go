@@ -180,6 +180,9 @@ func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	return g.RetryIn + rand.N(max(g.RetryIn/4, l.quota.interval())+1), false
 }
 
+// limitFields are those that write sets.
+var limitFields = [...]string{headers.RateLimit, headers.RateLimitPolicy, "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
+
 func (l *limiter) write(h http.Header, g Grant) {
 	// Retry-After should not be earlier than the reset here
 	// (draft-ietf-httpapi-ratelimit-headers).

@@ -6,75 +6,188 @@ import (
 	"io"
 	"net"
 	"net/http"
-)
 
-// The shapes have the optional methods of the writers they wrap, which are
-// those of net/http's HTTP/1 and HTTP/2 servers, and no more: a handler tells
-// by a type assertion what it can do.
-type (
-	http1Writer   struct{ exchange }
-	http2Writer   struct{ exchange }
-	flusherWriter struct{ exchange }
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // wrap returns the writer for the handler and the exchange inside it.
 func wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	// One assertion for the writer of nearly every request.
-	if _, http1 := w.(interface {
-		http.Flusher
-		http.Hijacker
-		io.ReaderFrom
-	}); http1 {
-		x := &http1Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
+	s := shapes[offers(w)]()
+	x := s.self()
+	x.ResponseWriter = w
+	return s, x
+}
+
+func (x *exchange) self() *exchange { return x }
+
+// begin is called before anything that sends the header.
+func (x *exchange) begin(status int) {
+	if x.status != 0 || x.hijacked {
+		return
 	}
-	_, flusher := w.(http.Flusher)
-	_, pusher := w.(http.Pusher)
+	x.status = int32(status)
+	h := x.Header()
+	if n := x.attempt(); n > 0 {
+		if _, own := h[headers.RetryAttempt]; !own {
+			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
+		}
+	}
+	for name, values := range x.limits {
+		if _, own := h[name]; !own {
+			h[name] = values
+		}
+	}
+	x.complete(h, status)
+}
+
+// wrote counts what was written. A connection that was hijacked on a way that
+// leads past here is noticed by the first write.
+func (x *exchange) wrote(n int64, err error, before int32) {
+	x.bytes += n
+	if err == http.ErrHijacked {
+		x.status = before
+		x.takenOver()
+	}
+}
+
+// takenOver notes that the connection is the handler's.
+func (x *exchange) takenOver() {
+	x.hijacked = true
+	x.leave(false)
+}
+
+// WriteHeader notes the first status that is an answer: informational ones are
+// not, but for 101.
+func (x *exchange) WriteHeader(status int) {
 	switch {
-	case flusher && pusher:
-		x := &http2Writer{exchange{ResponseWriter: w}}
-		return x, &x.exchange
-	case flusher:
-		x := &flusherWriter{exchange{ResponseWriter: w}}
-		return x, &x.exchange
+	case x.status != 0 || x.hijacked:
+		x.writeHeaderAgain(status)
+		return
+	case status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols:
+		x.begin(status)
+	default:
+		x.setLimitsAside()
 	}
-	x := &exchange{ResponseWriter: w}
-	return x, x
+	x.ResponseWriter.WriteHeader(status)
 }
 
-func (w *http1Writer) Flush()                              { w.FlushError() }
-func (w *http1Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *http2Writer) Flush()                              { w.FlushError() }
-func (w *http2Writer) WriteString(s string) (int, error)   { return w.writeString(s) }
-func (w *flusherWriter) Flush()                            { w.FlushError() }
-func (w *flusherWriter) WriteString(s string) (int, error) { return w.writeString(s) }
-
-func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.ResponseWriter.(http.Hijacker).Hijack()
-	if err == nil {
-		w.hijacked = true
-		w.leave(false)
+// setLimitsAside takes what WithRate has written out of the header until the
+// answer: an informational response is not what counts against a quota.
+func (x *exchange) setLimitsAside() {
+	if len(x.machine.limiters) == 0 {
+		return
 	}
-	return conn, rw, err
+	h := x.Header()
+	for _, name := range limitFields {
+		if values, ok := h[name]; ok {
+			if x.limits == nil {
+				x.limits = make(http.Header, len(limitFields))
+			}
+			x.limits[name] = values
+			delete(h, name)
+		}
+	}
 }
 
-// ReadFrom keeps the way to sendfile open.
-func (w *http1Writer) ReadFrom(r io.Reader) (int64, error) {
-	before := w.status
-	w.begin(http.StatusOK)
-	w.boundWrites(buffered + 1)
-	n, err := w.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
-	w.bytes += n
+func (x *exchange) Write(p []byte) (int, error) {
+	before := x.status
+	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(p)))
+	n, err := x.ResponseWriter.Write(p)
+	x.wrote(int64(n), err, before)
+	return n, err
+}
+
+// WriteString is there for every writer: where the one inside has none it
+// costs what Write does.
+func (x *exchange) WriteString(s string) (int, error) {
+	before := x.status
+	x.begin(http.StatusOK)
+	x.boundWrites(int64(len(s)))
+	n, err := io.WriteString(x.ResponseWriter, s)
+	x.wrote(int64(n), err, before)
+	return n, err
+}
+
+// readFrom keeps the way to sendfile open.
+func (x *exchange) readFrom(r io.Reader) (int64, error) {
+	before := x.status
+	x.begin(http.StatusOK)
+	x.boundWrites(buffered + 1)
+	n, err := x.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
+	x.wrote(n, err, before)
 	if n == 0 {
-		w.status = before // the header was not sent, and may yet be another
+		x.status = before // the header was not sent, and may yet be another
 	}
 	return n, err
 }
 
-func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	p, ok := w.ResponseWriter.(http.Pusher)
-	if !ok {
-		return errors.ErrUnsupported
+func (x *exchange) flush() error {
+	before := x.status
+	x.begin(http.StatusOK)
+	x.boundWrites(buffered + 1)
+	err := http.NewResponseController(x.ResponseWriter).Flush()
+	if err == nil {
+		x.leave(true) // the work is done, or goes on for as long as the client likes
 	}
-	return p.Push(target, opts)
+	if errors.Is(err, http.ErrNotSupported) {
+		x.status = before // nothing was sent
+	}
+	return err
 }
+
+func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
+	if err == nil {
+		x.takenOver()
+	}
+	return conn, rw, err
+}
+
+func (x *exchange) push(target string, opts *http.PushOptions) error {
+	return x.ResponseWriter.(http.Pusher).Push(target, opts)
+}
+
+func (x *exchange) closeNotify() <-chan bool {
+	return x.ResponseWriter.(closeNotifier).CloseNotify()
+}
+
+// Unwrap is for [http.ResponseController], and whoever else looks for a method
+// further inside. A Flush or a Hijack that the writer inside has not itself,
+// but one that it wraps, must not get past the exchange: it is met on the way
+// there.
+func (x *exchange) Unwrap() http.ResponseWriter {
+	here := offers(x.ResponseWriter)
+	deep := here
+	for w := x.ResponseWriter; ; {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+		deep |= offers(w)
+	}
+	switch (deep &^ here) & (flushes | hijacks) {
+	case flushes:
+		return insideF{inside{x}}
+	case hijacks:
+		return insideH{inside{x}}
+	case flushes | hijacks:
+		return insideFH{insideF{inside{x}}}
+	}
+	return x.ResponseWriter
+}
+
+// The writer inside, with the methods that one further inside has.
+type (
+	inside   struct{ *exchange }
+	insideF  struct{ inside }
+	insideH  struct{ inside }
+	insideFH struct{ insideF }
+)
+
+func (w inside) Unwrap() http.ResponseWriter                    { return w.ResponseWriter }
+func (w insideF) Flush()                                        { w.flush() }
+func (w insideF) FlushError() error                             { return w.flush() }
+func (w insideH) Hijack() (net.Conn, *bufio.ReadWriter, error)  { return w.hijack() }
+func (w insideFH) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }

@@ -1,0 +1,145 @@
+package middleware
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// What a ResponseWriter may offer besides, one bit each.
+const (
+	flushes = 1 << iota
+	hijacks
+	readsFrom
+	pushes
+	closeNotifies
+	shapeCount = 1 << iota
+)
+
+// closeNotifier is [http.CloseNotifier], which is deprecated but asked for.
+type closeNotifier interface{ CloseNotify() <-chan bool }
+
+// flushErrorer is the other way to flush, by [http.ResponseController].
+type flushErrorer interface{ FlushError() error }
+
+// offers returns what w can do.
+func offers(w http.ResponseWriter) (mask int) {
+	switch w.(type) {
+	case http.Flusher, flushErrorer:
+		mask |= flushes
+	}
+	if _, ok := w.(http.Hijacker); ok {
+		mask |= hijacks
+	}
+	if _, ok := w.(io.ReaderFrom); ok {
+		mask |= readsFrom
+	}
+	if _, ok := w.(http.Pusher); ok {
+		mask |= pushes
+	}
+	if _, ok := w.(closeNotifier); ok {
+		mask |= closeNotifies
+	}
+	return mask
+}
+
+// A shape is an exchange with the methods of the writer that it wraps and no
+// more: handlers tell by type assertions what they can do.
+type shape interface {
+	http.ResponseWriter
+	self() *exchange
+}
+
+// Each shape is one with a method less, and that method. The letters say which
+// it has: Flush, Hijack, ReadFrom, Push, CloseNotify.
+type (
+	shapeF     struct{ exchange }
+	shapeH     struct{ exchange }
+	shapeFH    struct{ shapeF }
+	shapeR     struct{ exchange }
+	shapeFR    struct{ shapeF }
+	shapeHR    struct{ shapeH }
+	shapeFHR   struct{ shapeFH }
+	shapeP     struct{ exchange }
+	shapeFP    struct{ shapeF }
+	shapeHP    struct{ shapeH }
+	shapeFHP   struct{ shapeFH }
+	shapeRP    struct{ shapeR }
+	shapeFRP   struct{ shapeFR }
+	shapeHRP   struct{ shapeHR }
+	shapeFHRP  struct{ shapeFHR }
+	shapeC     struct{ exchange }
+	shapeFC    struct{ shapeF }
+	shapeHC    struct{ shapeH }
+	shapeFHC   struct{ shapeFH }
+	shapeRC    struct{ shapeR }
+	shapeFRC   struct{ shapeFR }
+	shapeHRC   struct{ shapeHR }
+	shapeFHRC  struct{ shapeFHR } // of net/http over HTTP/1
+	shapePC    struct{ shapeP }
+	shapeFPC   struct{ shapeFP } // of net/http over HTTP/2
+	shapeHPC   struct{ shapeHP }
+	shapeFHPC  struct{ shapeFHP }
+	shapeRPC   struct{ shapeRP }
+	shapeFRPC  struct{ shapeFRP }
+	shapeHRPC  struct{ shapeHRP }
+	shapeFHRPC struct{ shapeFHRP }
+)
+
+func (w *shapeF) Flush()            { w.flush() }
+func (w *shapeF) FlushError() error { return w.flush() }
+
+func (w *shapeH) Hijack() (net.Conn, *bufio.ReadWriter, error)  { return w.hijack() }
+func (w *shapeFH) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
+
+func (w *shapeR) ReadFrom(r io.Reader) (int64, error)   { return w.readFrom(r) }
+func (w *shapeFR) ReadFrom(r io.Reader) (int64, error)  { return w.readFrom(r) }
+func (w *shapeHR) ReadFrom(r io.Reader) (int64, error)  { return w.readFrom(r) }
+func (w *shapeFHR) ReadFrom(r io.Reader) (int64, error) { return w.readFrom(r) }
+
+func (w *shapeP) Push(target string, o *http.PushOptions) error    { return w.push(target, o) }
+func (w *shapeFP) Push(target string, o *http.PushOptions) error   { return w.push(target, o) }
+func (w *shapeHP) Push(target string, o *http.PushOptions) error   { return w.push(target, o) }
+func (w *shapeFHP) Push(target string, o *http.PushOptions) error  { return w.push(target, o) }
+func (w *shapeRP) Push(target string, o *http.PushOptions) error   { return w.push(target, o) }
+func (w *shapeFRP) Push(target string, o *http.PushOptions) error  { return w.push(target, o) }
+func (w *shapeHRP) Push(target string, o *http.PushOptions) error  { return w.push(target, o) }
+func (w *shapeFHRP) Push(target string, o *http.PushOptions) error { return w.push(target, o) }
+
+func (w *shapeC) CloseNotify() <-chan bool     { return w.closeNotify() }
+func (w *shapeFC) CloseNotify() <-chan bool    { return w.closeNotify() }
+func (w *shapeHC) CloseNotify() <-chan bool    { return w.closeNotify() }
+func (w *shapeFHC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeRC) CloseNotify() <-chan bool    { return w.closeNotify() }
+func (w *shapeFRC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeHRC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeFHRC) CloseNotify() <-chan bool  { return w.closeNotify() }
+func (w *shapePC) CloseNotify() <-chan bool    { return w.closeNotify() }
+func (w *shapeFPC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeHPC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeFHPC) CloseNotify() <-chan bool  { return w.closeNotify() }
+func (w *shapeRPC) CloseNotify() <-chan bool   { return w.closeNotify() }
+func (w *shapeFRPC) CloseNotify() <-chan bool  { return w.closeNotify() }
+func (w *shapeHRPC) CloseNotify() <-chan bool  { return w.closeNotify() }
+func (w *shapeFHRPC) CloseNotify() <-chan bool { return w.closeNotify() }
+
+// fresh makes a shape, and the exchange inside it, in one allocation.
+func fresh[S any, P interface {
+	*S
+	shape
+}]() shape {
+	return P(new(S))
+}
+
+// shapes by what the wrapped writer offers.
+var shapes = [shapeCount]func() shape{
+	fresh[exchange], fresh[shapeF], fresh[shapeH], fresh[shapeFH],
+	fresh[shapeR], fresh[shapeFR], fresh[shapeHR], fresh[shapeFHR],
+	fresh[shapeP], fresh[shapeFP], fresh[shapeHP], fresh[shapeFHP],
+	fresh[shapeRP], fresh[shapeFRP], fresh[shapeHRP], fresh[shapeFHRP],
+	fresh[shapeC], fresh[shapeFC], fresh[shapeHC], fresh[shapeFHC],
+	fresh[shapeRC], fresh[shapeFRC], fresh[shapeHRC], fresh[shapeFHRC],
+	fresh[shapePC], fresh[shapeFPC], fresh[shapeHPC], fresh[shapeFHPC],
+	fresh[shapeRPC], fresh[shapeFRPC], fresh[shapeHRPC], fresh[shapeFHRPC],
+}
