@@ -24,6 +24,7 @@ type gate struct {
 	probing atomic.Bool
 	overrun atomic.Uint32 // thousandths of the requests that the scheduler guard has refused
 	every   atomic.Int32  // one in so many requests is measured
+	lately  atomic.Int64  // when a request was last refused for want of room; 0: never
 
 	mu       sync.Mutex // guards what follows
 	adaptive adaptive
@@ -36,8 +37,11 @@ func newGate(c *config, epoch time.Time) *gate {
 	g.maxWait = s.MaxWait
 	g.calendar.longest = s.MaxRetryAfter
 	g.adaptive = newAdaptive(float64(s.MinConcurrency), float64(s.MaxConcurrency))
-	if c.limit != nil {
-		g.adaptive.fixed, g.adaptive.limit = true, float64(*c.limit)
+	switch {
+	case c.limit != nil:
+		g.adaptive.fixed, g.adaptive.limit = true, float64(min(*c.limit, unlimited))
+	case s.MinConcurrency == unlimited:
+		g.adaptive.fixed, g.adaptive.limit = true, unlimited
 	}
 	if s.SchedulerLatency > 0 && !g.adaptive.fixed {
 		g.adaptive.guard = newSchedGuard(s.SchedulerLatency)
@@ -174,12 +178,25 @@ func (g *gate) refused(n int, now time.Duration) {
 	if n > 0 {
 		g.adaptive.shed(n)
 		g.queue.refused = now
+		g.lately.Store(int64(now))
 		g.every.Store(1)
 	}
 }
 
+// lull is for how long nobody was refused where there is room again.
+const lull = time.Second
+
+// short reports whether there is no room for more at the moment, beside the
+// request that asks, which may hold a slot.
+func (g *gate) short(now time.Duration, held int) bool {
+	others := taken(g.slots.Load()) - held
+	at := time.Duration(g.lately.Load())
+	return g.waiting.Load() > 0 || others > 0 && others+held >= int(g.limit.Load()) || at > 0 && now-at < lull
+}
+
 // turnAway counts a request refused without a queue.
-func (g *gate) turnAway() {
+func (g *gate) turnAway(now time.Duration) {
+	g.lately.Store(int64(now))
 	g.mu.Lock()
 	g.adaptive.shed(1)
 	g.every.Store(1)

@@ -95,7 +95,7 @@ type completion struct {
 }
 
 func newAdaptive(least, most float64) adaptive {
-	return adaptive{limit: math.Min(startLimit, most), min: least, max: most, window: window{unstarted: true}}
+	return adaptive{limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, window: window{unstarted: true}}
 }
 
 // shed counts requests that were refused for want of room.

@@ -122,7 +122,10 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 		return ShedQueue
 	}
 	before, limit, ok := g.enter()
-	x.before, x.limit = int32(taken(before)), int32(limit)
+	x.before = int32(taken(before))
+	if limit < unlimited {
+		x.limit = int32(limit)
+	}
 	switch {
 	case ok:
 		var now time.Duration
@@ -135,7 +138,7 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 			x.probe = int32(g.tag())
 		}
 	case h.dryRun || !g.queued:
-		g.turnAway()
+		g.turnAway(x.now())
 		if h.dryRun {
 			g.slots.Add(admission)
 			x.hold(x.now(), 1)

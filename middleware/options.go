@@ -52,7 +52,7 @@ func WithShedding(s Shedding) Option {
 // place of what WithShedding would find out. Without WithShedding one more is
 // refused with 503 at once: there is no queue in which it would grow old. A
 // request counts until its handler returns, hijacks its connection or flushes,
-// from when on it is a stream. The default is no limit.
+// from when on it is a stream. The default is no limit, and so is math.MaxInt.
 func WithConcurrency(n int) Option {
 	return func(c *config) { c.limit = &n }
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -111,9 +112,10 @@ func wantsProblem(r *http.Request) bool {
 	return false
 }
 
-// complete finishes the header of the handler's own answer. A refusal gets a
-// Retry-After if it has none and does not say that there is no point in it;
-// whether the work was begun is known to the handler alone, so it gets no
+// complete finishes the header of the handler's own answer. Why it refuses, and
+// for how long, is known to the handler alone. Only while the server has no
+// room for more, a refusal gets a Retry-After, if it has none and does not say
+// that there is no point in it; as its work may have begun, it gets no
 // X-Should-Retry: true. A failure is not to be retried if a server further down
 // said so.
 func (x *exchange) complete(h http.Header, status int) {
@@ -128,7 +130,14 @@ func (x *exchange) complete(h http.Header, status int) {
 	}
 	_, after := h[headers.RetryAfter]
 	_, afterMs := h[headers.RetryAfterMs]
-	if !after && !afterMs && headers.VerdictOf(h) != headers.DoNotRetry {
+	if !after && !afterMs && x.shortOfRoom() && headers.VerdictOf(h) != headers.DoNotRetry {
 		headers.SetRetryAfter(h, spread())
 	}
+}
+
+// shortOfRoom reports whether the server refuses requests at the moment, or
+// would refuse the next.
+func (x *exchange) shortOfRoom() bool {
+	g := x.machine.gate
+	return g != nil && !x.machine.dryRun && g.short(g.now(), int(atomic.LoadUint32(&x.held)))
 }

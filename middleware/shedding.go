@@ -2,14 +2,22 @@ package middleware
 
 import (
 	"fmt"
+	"math"
 	"time"
+)
+
+// What more than that means, which can be counted in 32 bits and added to:
+// no limit.
+const (
+	unlimited = math.MaxInt32
+	forever   = 1 << 61 * time.Nanosecond
 )
 
 // Shedding configures [WithShedding]. The zero value is what nearly every
 // service should use; fields that are zero take their defaults.
 type Shedding struct {
 	// MinConcurrency and MaxConcurrency bound the limit that is found. The
-	// defaults are 2 and 10,000.
+	// defaults are 2 and 10,000; math.MaxInt means no limit.
 	MinConcurrency, MaxConcurrency int
 
 	// MaxWait bounds how long a request waits to be admitted: five times the
@@ -55,6 +63,8 @@ func (s *Shedding) filled() Shedding {
 	if f.SchedulerLatency == 0 {
 		f.SchedulerLatency = 10 * time.Millisecond
 	}
+	f.MinConcurrency, f.MaxConcurrency = min(f.MinConcurrency, unlimited), min(f.MaxConcurrency, unlimited)
+	f.MaxWait, f.MaxRetryAfter = min(f.MaxWait, forever), min(f.MaxRetryAfter, forever)
 	return f
 }
 
