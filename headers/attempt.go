@@ -39,7 +39,10 @@ func (a Attempt) String() string {
 // ParseAttempt reads the value of Retry-Attempt. A number below 1 is no
 // attempt; parameters that are not known, or not of their type, are ignored.
 func ParseAttempt(value string) (a Attempt, ok bool) {
-	s := scanner{text: value}
+	s, ok := scan(value)
+	if !ok {
+		return Attempt{}, false
+	}
 	s.spaces()
 	item, ok := s.item()
 	if !ok || item.kind != kindInteger || item.number < 1 {
@@ -54,11 +57,19 @@ func ParseAttempt(value string) (a Attempt, ok bool) {
 		if !more {
 			break
 		}
-		switch {
-		case key == "max" && v.kind == kindInteger && v.number >= 1:
-			a.Max = int(min(v.number, maxCount))
-		case key == "id" && v.kind == kindString && len(v.text) <= maxID:
-			a.ID = v.unescaped()
+		// The last of several with the same key counts (RFC 9651 section 4.2.3.2),
+		// also if it is not of its type.
+		switch key {
+		case "max":
+			a.Max = 0
+			if v.kind == kindInteger && v.number >= 1 {
+				a.Max = int(min(v.number, maxCount))
+			}
+		case "id":
+			a.ID = ""
+			if v.kind == kindString && len(v.text) <= maxID {
+				a.ID = v.unescaped()
+			}
 		}
 	}
 	s.spaces()
@@ -111,6 +122,9 @@ func count(h http.Header, name string, missing int) int {
 
 // amzAttempt reads "attempt=1; max=3; ttl=..." in any order and spacing.
 func amzAttempt(v string) (n, limit int) {
+	if overlong(v) {
+		return 0, 0
+	}
 	for part := range strings.SplitSeq(v, ";") {
 		key, value, _ := strings.Cut(trim(part), "=")
 		i, ok := digits(value, maxCount)
@@ -127,7 +141,7 @@ func amzAttempt(v string) (n, limit int) {
 // googAttempt reads gccl-attempt-count/<n> out of a list of products.
 func googAttempt(h http.Header) int {
 	v, ok := only(h, googAPIClient)
-	if !ok {
+	if !ok || overlong(v) {
 		return 0
 	}
 	_, v, ok = strings.Cut(v, "gccl-attempt-count/")

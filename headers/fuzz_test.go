@@ -27,7 +27,9 @@ func FuzzParseRetryAfter(f *testing.F) {
 // Every header that Delay reads, with the same value: it stays in its bounds,
 // and what SetRetryAfter writes comes back, rounded up to a millisecond.
 func FuzzDelay(f *testing.F) {
-	for _, s := range []string{"3", "1.5", "1795435205", "1795435205000", "6m0s", "2026-11-23T12:00:05Z", `"a";r=0;t=5`, "-1", "9999-12-31T23:59:59Z", "300h", "0001-01-01T00:00:00Z"} {
+	for _, s := range []string{"3", "1.5", "1795435205", "1795435205000", "6m0s", "2026-11-23T12:00:05Z", `"a";r=0;t=5`, "-1", "9999-12-31T23:59:59Z", "300h", "0001-01-01T00:00:00Z",
+		"limit=10, remaining=0, reset=60", "default;r=0;t=30", `"d";a=0;w=30`, `"d";r=0;t=5;x=@1659578233`, `"d";r=0;t=5;x=%"f%c3%bc"`, "1, 2", "2, Mon, 23 Nov 2026 12:00:05 GMT",
+		"Mon, 23 Nov 2026 12:00:60 GMT", "Monday, 23-Nov-77 12:00:05 GMT", "1.5s, 3"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -50,7 +52,7 @@ func FuzzDelay(f *testing.F) {
 }
 
 func FuzzAttempt(f *testing.F) {
-	for _, s := range []string{`2;max=3;id="k3\"v9"`, "attempt=2; max=3; ttl=20261123T120010Z", "gccl-attempt-count/4", "99999999999999999999", `1;id="\\"`} {
+	for _, s := range []string{`2;max=3;id="k3\"v9"`, "attempt=2; max=3; ttl=20261123T120010Z", "gccl-attempt-count/4", "99999999999999999999", `1;id="\\"`, "2;max=5;max=foo", "2;at=@12;max=3", `2;who=%"f%c3%bc"`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -81,19 +83,59 @@ func FuzzTimeout(f *testing.F) {
 				t.Errorf("%v is read back as %v", d, back)
 			}
 		}
-		for _, name := range []string{"Grpc-Timeout", "Connect-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms", "Amz-Sdk-Request", "X-Stainless-Timeout", "Prefer"} {
-			// Whatever a dialect says, the time of the sender only gets shorter.
-			d, ok := headers.TimeoutOf(of("Request-Timeout-Ms: 1500", name+": "+value), now)
+		for _, name := range []string{"Request-Timeout-Ms", "Grpc-Timeout", "Connect-Timeout-Ms"} {
+			// Whatever a dialect says, the time of the sender only gets shorter, and
+			// the attempt has no say in it.
+			h := of("Request-Timeout-Ms: 1500", name+": "+value)
+			d, ok := headers.TimeoutOf(h, now)
 			bounded(t, name, value, d, ok)
-			if !ok || d > 1500*time.Millisecond {
-				t.Errorf("%s: %q makes %v, %v", name, value, d, ok)
+			if _, attempt := headers.AttemptTimeoutOf(h, now); !ok || d > 1500*time.Millisecond || attempt {
+				t.Errorf("%s: %q makes %v, %v; attempt %v", name, value, d, ok, attempt)
+			}
+		}
+		for _, name := range []string{"Request-Attempt-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms", "Amz-Sdk-Request", "X-Stainless-Timeout"} {
+			h := of("Request-Attempt-Timeout-Ms: 1500", name+": "+value)
+			d, ok := headers.AttemptTimeoutOf(h, now)
+			bounded(t, name, value, d, ok)
+			if _, call := headers.TimeoutOf(h, now); !ok || d > 1500*time.Millisecond || call {
+				t.Errorf("%s: %q makes %v, %v; call %v", name, value, d, ok, call)
+			}
+		}
+		if _, ok := headers.TimeoutOf(of("Prefer: "+value), now); ok {
+			t.Errorf("Prefer: %q is a timeout", value)
+		}
+	})
+}
+
+// A wait that is given beside another never gets shorter, and a verdict never
+// gets kinder.
+func FuzzHinted(f *testing.F) {
+	for _, s := range []string{"1, 2", "3", "soon", "-1", "false", "true", "TRUE ", "Mon, 23 Nov 2026 12:00:05 GMT", "2, Mon, 23 Nov 2026 12:00:05 GMT", "Monday, 23-Nov-26 12:00:60 GMT, 1", "2147483648"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms"} {
+			one := name + ": 1"
+			least, _ := headers.Delay(of(one), now)
+			for _, h := range []http.Header{of(one, name+": "+value), of(name+": "+value, one)} {
+				d, ok := headers.Delay(h, now)
+				bounded(t, name, value, d, ok)
+				refused := name == "Grpc-Retry-Pushback-Ms" && headers.VerdictOf(h) == headers.DoNotRetry
+				if !refused && (!ok || d < least) || !headers.Hinted(h, now) {
+					t.Errorf("%s: %q beside 1 makes %v, %v", name, value, d, ok)
+				}
+			}
+		}
+		for _, name := range []string{"X-Should-Retry", "Stripe-Should-Retry", "Grpc-Retry-Pushback-Ms"} {
+			if v := headers.VerdictOf(of("X-Should-Retry: false", name+": "+value)); name != "X-Should-Retry" && v != headers.DoNotRetry {
+				t.Errorf("%s: %q beside a no makes %v", name, value, v)
 			}
 		}
 	})
 }
 
 func FuzzIdempotencyKey(f *testing.F) {
-	for _, s := range []string{`"8e03"`, "8e03", `"a\"b"`, `"`, `"a";b=1`} {
+	for _, s := range []string{`"8e03"`, "8e03", `"a\"b"`, `"`, `"a";b=1`, `"a";at=@12`, `"a";b=%"f%c3%bc"`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -108,7 +150,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 }
 
 func FuzzRateLimit(f *testing.F) {
-	for _, s := range []string{`"burst";r=50;t=30, "daily";r=999;t=40000`, `"a";r=1;pk=:aGk=:`, `"d";q=100;w=60;qu="content-bytes"`, `"a"`, `"a";r=-1`} {
+	for _, s := range []string{`"burst";r=50;t=30, "daily";r=999;t=40000`, `"a";r=1;pk=:aGk=:`, `"d";q=100;w=60;qu="content-bytes"`, `"a"`, `"a";r=-1`, "limit=10, remaining=0, reset=60", "default;r=0;t=30", `"d";a=0;w=30`, `"a";r=x;r=1`, "10;w=1, 50;w=60", `default;q=10;w=60`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

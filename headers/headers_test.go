@@ -52,7 +52,25 @@ func TestDelay(t *testing.T) {
 		{[]string{"Retry-After: Mon, 23 Nov 2026 13:00:05 GMT", "Date: Mon, 23 Nov 2026 13:00:00 GMT"}, 5 * time.Second},
 		{[]string{"Retry-After: Mon, 23 Nov 2026 12:00:05 GMT", "Date: yesterday"}, 5 * time.Second},
 		{[]string{"Retry-After: 3", "Retry-After: 3"}, 3 * time.Second},
-		{[]string{"Retry-After: 3", "Retry-After: 4"}, never},
+		{[]string{"Retry-After: 3", "Retry-After: 4"}, 4 * time.Second},
+		{[]string{"Retry-After: 4", "Retry-After: 3"}, 4 * time.Second},
+		{[]string{"Retry-After: 1, 2"}, 2 * time.Second},
+		{[]string{"Retry-After: 2,1 ,soon"}, 2 * time.Second},
+		{[]string{"Retry-After: 3, Mon, 23 Nov 2026 12:00:05 GMT"}, 5 * time.Second},
+		{[]string{"Retry-After: Monday, 23-Nov-26 12:00:05 GMT, 7", "Retry-After: 6"}, 7 * time.Second},
+		{[]string{"Retry-After: Mon, 23 Nov 2026 12:00:05 GMT, Mon, 23 Nov 2026 12:00:04 GMT"}, 5 * time.Second},
+		{[]string{"Retry-After: Mon Nov 23 12:00:05 2026, 3"}, 5 * time.Second},
+		{[]string{"Retry-After: soon", "Retry-After: 4"}, 4 * time.Second},
+		{[]string{"Retry-After: Mon, 23 Nov 2026 12:00:60 GMT"}, time.Minute},
+		{[]string{"Retry-After: Saturday, 23-Nov-30 12:00:00 GMT"}, year},
+		{[]string{"Retry-After: Tuesday, 23-Nov-77 12:00:00 GMT"}, 0},
+		{[]string{"Retry-After: 5, "}, 5 * time.Second},
+		{[]string{"Retry-After: ,"}, never},
+		{[]string{"Retry-After-Ms: 250", "Retry-After-Ms: 300"}, 300 * time.Millisecond},
+		{[]string{"X-Ms-Retry-After-Ms: 20, 10"}, 20 * time.Millisecond},
+		{[]string{"X-Amz-Retry-After: 20", "X-Amz-Retry-After: 30"}, 30 * time.Millisecond},
+		{[]string{"Grpc-Retry-Pushback-Ms: 20", "Grpc-Retry-Pushback-Ms: 30"}, 30 * time.Millisecond},
+		{[]string{"Grpc-Retry-Pushback-Ms: 20", "Grpc-Retry-Pushback-Ms: -1"}, never},
 		{[]string{"Retry-After-Ms: 250", "Retry-After: 1"}, 250 * time.Millisecond},
 		{[]string{"Retry-After-Ms: 250.5", "Retry-After: 1"}, 250500 * time.Microsecond},
 		{[]string{"Retry-After-Ms: soon", "Retry-After: 1"}, time.Second},
@@ -65,7 +83,22 @@ func TestDelay(t *testing.T) {
 		{[]string{`RateLimit: "burst";r=0;t=30,`}, never},
 		{[]string{`RateLimit: "burst";r=5;t=30`}, never},
 		{[]string{`RateLimit: "a";r=0;t=1`, `RateLimit: "b";r=0;t=2`}, 2 * time.Second},
+		{[]string{`RateLimit: limit=10, remaining=0, reset=60`}, time.Minute},
+		{[]string{`RateLimit: limit=10, remaining=1, reset=60`}, never},
+		{[]string{`RateLimit: remaining=3, remaining=0;x=1, reset=7, other=(a "b");c`}, 7 * time.Second},
+		{[]string{`RateLimit: remaining=0, reset=soon`}, never},
+		{[]string{`RateLimit: default;r=0;t=30`}, 30 * time.Second},
+		{[]string{`RateLimit: "default";a=0;w=30`}, 30 * time.Second},
+		{[]string{`RateLimit: "default";a=3;w=30`}, never},
+		{[]string{`RateLimit: "default";r=0;t=30;w=3600`}, 30 * time.Second},
+		{[]string{`RateLimit: "default";r=0;w=3600`}, never},
+		{[]string{`RateLimit: "default";r=x;r=0;t=1;t=30`}, 30 * time.Second},
+		{[]string{`RateLimit: "default";r=0;r=x;t=30`}, never},
+		{[]string{`RateLimit: "default";r=0;t=30;x=@1659578233;y=%"f%c3%bc";z=?1;b=:aGk=:`}, 30 * time.Second},
+		{[]string{`RateLimit: "default";r=0;t=30;y=%"f%c3"`}, never},
+		{[]string{`RateLimit: "default";r=0;t=30, (1 2)`}, never},
 		{[]string{"RateLimit-Remaining: 0", "RateLimit-Reset: 9"}, 9 * time.Second},
+		{[]string{"RateLimit-Remaining: 0", "RateLimit-Reset: 9", "RateLimit-Reset: 11"}, 11 * time.Second},
 		{[]string{"RateLimit-Remaining: 1", "RateLimit-Reset: 9"}, never},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 9"}, 9 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1795435205"}, 5 * time.Second},
@@ -76,6 +109,9 @@ func TestDelay(t *testing.T) {
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05Z"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: Mon, 23 Nov 2026 12:00:05 UTC"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: tomorrow at noon, perhaps"}, never},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1.5s, 2ms"}, 1500 * time.Millisecond},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 100000h"}, headers.MaxDelay},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1d"}, never},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 7", "X-RateLimit-Reset-After: 1.5"}, 1500 * time.Millisecond},
 	} {
 		got, ok := headers.Delay(of(tt.lines...), now)
@@ -125,6 +161,23 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestHinted(t *testing.T) {
+	for line, want := range map[string]bool{
+		"Retry-After: 1": true, "Retry-After: 0": true, "Retry-After: Mon, 23 Nov 2026 12:00:05 GMT": true, "Retry-After: 1, 2": true,
+		"Retry-After-Ms: 20": true, "X-Ms-Retry-After-Ms: 20": true, "X-Amz-Retry-After: 20": true, "Grpc-Retry-Pushback-Ms: 20": true,
+		"Grpc-Retry-Pushback-Ms: -1": true, "X-Should-Retry: true": true, "X-Should-Retry: false": true, "Stripe-Should-Retry: true": true,
+		`RateLimit: "a";r=0;t=5`: true, "RateLimit: limit=9, remaining=0, reset=60": true, `RateLimit: "a";r=1;t=5`: false,
+		"Retry-After: soon": false, "Retry-After: ": false, "X-Should-Retry: maybe": false, "X-Envoy-Ratelimited: true": false, "Server: nginx": false,
+	} {
+		if got := headers.Hinted(of(line), now); got != want {
+			t.Errorf("Hinted(%q) = %v, want %v", line, got, want)
+		}
+	}
+	if headers.Hinted(nil, now) {
+		t.Error("Hinted(nil)")
+	}
+}
+
 func TestAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string
@@ -133,6 +186,12 @@ func TestAttempt(t *testing.T) {
 		{nil, headers.Attempt{}},
 		{[]string{`Retry-Attempt: 2;max=3;id="k3\"v9"`}, headers.Attempt{N: 2, Max: 3, ID: `k3"v9`}},
 		{[]string{`Retry-Attempt: 2;max=none;id=token;x=1`}, headers.Attempt{N: 2}},
+		{[]string{`Retry-Attempt: 2;max=5;max=none`}, headers.Attempt{N: 2}},
+		{[]string{`Retry-Attempt: 2;max=none;max=5`}, headers.Attempt{N: 2, Max: 5}},
+		{[]string{`Retry-Attempt: 2;id="a";max=3;id=b`}, headers.Attempt{N: 2, Max: 3}},
+		{[]string{`Retry-Attempt: 2;at=@1659578233;max=3;who=%"f%c3%bc"`}, headers.Attempt{N: 2, Max: 3}},
+		{[]string{`Retry-Attempt: 2;at=@1.5;max=3`}, headers.Attempt{}},
+		{[]string{`Retry-Attempt: 2;max=(1 2)`}, headers.Attempt{}},
 		{[]string{`Retry-Attempt: 0`}, headers.Attempt{}},
 		{[]string{`Retry-Attempt: -1`}, headers.Attempt{}},
 		{[]string{`Retry-Attempt: 2.0`}, headers.Attempt{}},
@@ -173,7 +232,8 @@ func TestTimeout(t *testing.T) {
 		{[]string{"Request-Timeout-Ms: 0"}, 0},
 		{[]string{"Request-Timeout-Ms: -1"}, never},
 		{[]string{"Request-Timeout-Ms: 1.5"}, never},
-		{[]string{"Request-Timeout-Ms: 1", "Request-Timeout-Ms: 2"}, never},
+		{[]string{"Request-Timeout-Ms: 2", "Request-Timeout-Ms: 1"}, time.Millisecond},
+		{[]string{"Request-Timeout-Ms: soon", "Request-Timeout-Ms: 2"}, 2 * time.Millisecond},
 		{[]string{"Request-Timeout-Ms: 99999999999999999999999"}, headers.MaxDelay},
 		{[]string{"Request-Timeout-Ms: 1500", "Grpc-Timeout: 1S"}, time.Second},
 		{[]string{"Grpc-Timeout: 100u"}, 100 * time.Microsecond},
@@ -181,14 +241,12 @@ func TestTimeout(t *testing.T) {
 		{[]string{"Grpc-Timeout: 99999999H"}, headers.MaxDelay},
 		{[]string{"Grpc-Timeout: 1x"}, never},
 		{[]string{"Connect-Timeout-Ms: 70"}, 70 * time.Millisecond},
-		{[]string{"X-Envoy-Expected-Rq-Timeout-Ms: 80"}, 80 * time.Millisecond},
-		{[]string{"X-Stainless-Timeout: 600"}, 10 * time.Minute},
-		{[]string{"Amz-Sdk-Request: attempt=1; max=3; ttl=20261123T120010Z"}, 10 * time.Second},
-		{[]string{"Amz-Sdk-Request: ttl=20261123T115959Z"}, never},
-		{[]string{"Amz-Sdk-Request: ttl=20261123T140000Z"}, never},
-		{[]string{"Prefer: respond-async, wait=10"}, 10 * time.Second},
-		{[]string{`Prefer: Wait="3";x`}, 3 * time.Second},
-		{[]string{"Prefer: wait"}, never},
+		{[]string{"Connect-Timeout-Ms: 70", "Request-Attempt-Timeout-Ms: 20"}, 70 * time.Millisecond},
+		{[]string{"X-Envoy-Expected-Rq-Timeout-Ms: 80"}, never},
+		{[]string{"X-Stainless-Timeout: 600"}, never},
+		{[]string{"Amz-Sdk-Request: attempt=1; max=3; ttl=20261123T120010Z"}, never},
+		{[]string{"Prefer: wait=0"}, never},
+		{[]string{"Prefer: respond-async, wait=10"}, never},
 	} {
 		got, ok := headers.TimeoutOf(of(tt.lines...), now)
 		if !ok {
@@ -207,6 +265,35 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+func TestAttemptTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  time.Duration
+	}{
+		{nil, never},
+		{[]string{"Request-Attempt-Timeout-Ms: 1500"}, 1500 * time.Millisecond},
+		{[]string{"Request-Attempt-Timeout-Ms: 0"}, 0},
+		{[]string{"Request-Attempt-Timeout-Ms: 1.5"}, never},
+		{[]string{"Request-Attempt-Timeout-Ms: 1500", "Request-Attempt-Timeout-Ms: 900"}, 900 * time.Millisecond},
+		{[]string{"Request-Attempt-Timeout-Ms: 1500", "X-Envoy-Expected-Rq-Timeout-Ms: 80"}, 80 * time.Millisecond},
+		{[]string{"X-Stainless-Timeout: 600"}, 10 * time.Minute},
+		{[]string{"X-Stainless-Timeout: 0.5"}, 500 * time.Millisecond},
+		{[]string{"Amz-Sdk-Request: attempt=1; max=3; ttl=20261123T120010Z"}, 10 * time.Second},
+		{[]string{"Amz-Sdk-Request: ttl=20261123T115959Z"}, never},
+		{[]string{"Amz-Sdk-Request: ttl=20261123T140000Z"}, never},
+		{[]string{"Amz-Sdk-Request: ttl=20261123T1200"}, never},
+		{[]string{"Request-Timeout-Ms: 1", "Grpc-Timeout: 1S", "Connect-Timeout-Ms: 1", "Prefer: wait=1"}, never},
+	} {
+		got, ok := headers.AttemptTimeoutOf(of(tt.lines...), now)
+		if !ok {
+			got = never
+		}
+		if got != tt.want {
+			t.Errorf("AttemptTimeoutOf(%q) = %v, want %v", tt.lines, got, tt.want)
+		}
+	}
+}
+
 func TestIdempotencyKey(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string
@@ -215,6 +302,7 @@ func TestIdempotencyKey(t *testing.T) {
 		{nil, ""},
 		{[]string{`Idempotency-Key: "8e03"`}, "8e03"},
 		{[]string{`Idempotency-Key: "8e03";a=1`}, "8e03"},
+		{[]string{`Idempotency-Key: "8e03";at=@12`}, "8e03"},
 		{[]string{`Idempotency-Key: 8e03-aa`}, "8e03-aa"},
 		{[]string{`Idempotency-Key: "a\"b"`}, `a"b`},
 		{[]string{`Idempotency-Key: ""`}, ""},
@@ -249,10 +337,16 @@ func TestParsersDoNotAllocate(t *testing.T) {
 	request := of(`Retry-Attempt: 2;max=3;id="k3v9"`, "Amz-Sdk-Request: attempt=2; max=3; ttl=20261123T120010Z",
 		"Grpc-Timeout: 1S", "Request-Timeout-Ms: 1500", `Idempotency-Key: "8e03"`, "Prefer: respond-async, wait=10")
 	dates := of("Retry-After: Mon, 23 Nov 2026 12:00:05 GMT")
+	list := of("Retry-After: Monday, 23-Nov-26 12:00:05 PST, 3, Mon Nov 23 12:00:05 2026", "Retry-After: 1, soon")
+	reset := of("X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 6m0x, tomorrow", "X-RateLimit-Reset: 1.5s")
 	for name, f := range map[string]func(){
 		"Delay":            func() { headers.Delay(response, now) },
 		"Delay of a date":  func() { headers.Delay(dates, now) },
 		"VerdictOf":        func() { headers.VerdictOf(response) },
+		"Delay of a list":  func() { headers.Delay(list, now) },
+		"Delay of a reset": func() { headers.Delay(reset, now) },
+		"AttemptTimeoutOf": func() { headers.AttemptTimeoutOf(request, now) },
+		"Hinted":           func() { headers.Hinted(response, now) },
 		"AttemptOf":        func() { headers.AttemptOf(request) },
 		"TimeoutOf":        func() { headers.TimeoutOf(request, now) },
 		"IdempotencyKeyOf": func() { headers.IdempotencyKeyOf(request) },

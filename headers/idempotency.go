@@ -20,11 +20,12 @@ func FormatIdempotencyKey(key string) string {
 func ParseIdempotencyKey(value string) (key string, ok bool) {
 	value = trim(value)
 	if len(value) > 0 && value[0] == '"' {
-		s := scanner{text: value}
-		item, ok := s.item()
-		for more := ok; ok && more; {
-			_, _, more, ok = s.param()
+		s, ok := scan(value)
+		if !ok {
+			return "", false
 		}
+		item, ok := s.item()
+		ok = ok && s.params()
 		s.spaces()
 		if !ok || !s.done() || item.kind != kindString {
 			return "", false

@@ -1,10 +1,5 @@
 package headers
 
-import (
-	"net/http"
-	"strings"
-)
-
 // The names are in the canonical form of net/http, so that a lookup by them
 // needs no conversion. Names on the wire are case-insensitive (RFC 9110
 // section 5.1).
@@ -41,7 +36,6 @@ const (
 	envoyAttemptCount   = "X-Envoy-Attempt-Count"
 	envoyExpected       = "X-Envoy-Expected-Rq-Timeout-Ms"
 	connectTimeoutMs    = "Connect-Timeout-Ms"
-	prefer              = "Prefer"
 
 	rateLimitRemaining   = "Ratelimit-Remaining" // drafts up to 06
 	rateLimitReset       = "Ratelimit-Reset"
@@ -49,22 +43,3 @@ const (
 	xRateLimitReset      = "X-Ratelimit-Reset"
 	xRateLimitResetAfter = "X-Ratelimit-Reset-After"
 )
-
-// only returns the value of a header that is given once, or always the same:
-// of values that differ there is no telling which is meant.
-func only(h http.Header, name string) (string, bool) {
-	values := h[name]
-	if len(values) == 0 {
-		return "", false
-	}
-	first := trim(values[0])
-	for _, v := range values[1:] {
-		if trim(v) != first {
-			return "", false
-		}
-	}
-	return first, true
-}
-
-// trim removes optional white space (RFC 9110 section 5.6.3).
-func trim(s string) string { return strings.Trim(s, " \t") }

@@ -11,6 +11,9 @@ const maxCount = 1 << 20
 
 // digits reads a decimal number without sign, saturating at limit.
 func digits(s string, limit int64) (int64, bool) {
+	if overlong(s) {
+		s = s[:maxValue]
+	}
 	if s == "" {
 		return 0, false
 	}
@@ -31,6 +34,7 @@ func digits(s string, limit int64) (int64, bool) {
 // duration saturating at MaxDelay. Digits past the ninth of a fraction are
 // dropped.
 func span(s string, unit time.Duration) (time.Duration, bool) {
+	s = trim(s)
 	whole, fraction := s, ""
 	for i := range len(s) {
 		if s[i] == '.' {

@@ -29,7 +29,10 @@ type QuotaPolicy struct {
 }
 
 // ParseRateLimit appends the items of a RateLimit header to dst. A value that
-// is malformed in any part is ignored whole, as the draft demands.
+// is malformed in any part is ignored whole, as the draft demands. It reads the
+// drafts from 7 on: a dictionary of limit, remaining and reset in 7, names that
+// are tokens in 8, and the parameters a and w, which are to be what r and t are
+// in 11.
 func ParseRateLimit(dst []ServiceLimit, value string) ([]ServiceLimit, bool) {
 	n := len(dst)
 	ok := eachLimit(value, func(l ServiceLimit, pk bareItem) bool {
@@ -48,18 +51,25 @@ func ParseRateLimit(dst []ServiceLimit, value string) ([]ServiceLimit, bool) {
 // It is apart from ParseRateLimit so that a client which only looks for a
 // reset allocates nothing.
 func eachLimit(value string, yield func(l ServiceLimit, pk bareItem) bool) bool {
-	s := scanner{text: value}
+	s, ok := scan(value)
+	if !ok {
+		return false
+	}
 	for first := true; ; first = false {
 		more, ok := s.member(first)
 		if !ok || !more {
 			return ok
 		}
+		if first {
+			if l, ok := oneLimit(s); ok {
+				return yield(l, bareItem{})
+			}
+		}
 		name, ok := s.item()
-		if !ok || name.kind != kindString {
+		if !ok || name.kind != kindString && name.kind != kindToken {
 			return false
 		}
-		l := ServiceLimit{Policy: name.unescaped(), Remaining: -1}
-		var pk bareItem
+		var r, t, a, w, pk bareItem
 		for {
 			key, v, more, ok := s.param()
 			if !ok {
@@ -70,29 +80,57 @@ func eachLimit(value string, yield func(l ServiceLimit, pk bareItem) bool) bool 
 			}
 			switch key {
 			case "r":
-				l.Remaining = v.count()
-				ok = l.Remaining >= 0
+				r = v
 			case "t":
-				l.Reset, l.HasReset = v.seconds(), true
-				ok = v.count() >= 0
+				t = v
+			case "a":
+				a = v
+			case "w":
+				w = v
 			case "pk":
-				pk, ok = v, v.kind == kindBytes
-			}
-			if !ok {
-				return false
+				pk = v
 			}
 		}
-		if l.Remaining < 0 || !yield(l, pk) {
+		if r.kind == kindNone { // w means something else beside r
+			r, t = a, w
+		}
+		l := ServiceLimit{Policy: name.unescaped(), Remaining: r.count(), Reset: t.seconds(), HasReset: t.kind != kindNone}
+		if l.Remaining < 0 || l.HasReset && t.count() < 0 || pk.kind != kindNone && pk.kind != kindBytes || !yield(l, pk) {
 			return false
 		}
 	}
 }
 
+// oneLimit reads the dictionary of draft 7, which has no name for its limit.
+func oneLimit(s scanner) (l ServiceLimit, ok bool) {
+	var remaining, reset bareItem
+	for first := true; ; first = false {
+		more, ok := s.member(first)
+		if !ok || !more {
+			l.Remaining, l.Reset, l.HasReset = remaining.count(), reset.seconds(), reset.kind != kindNone
+			return l, ok && l.Remaining >= 0 && (!l.HasReset || reset.count() >= 0)
+		}
+		key, v, ok := s.pair()
+		switch {
+		case !ok || !s.params():
+			return l, false
+		case key == "remaining":
+			remaining = v
+		case key == "reset":
+			reset = v
+		}
+	}
+}
+
 // ParseRateLimitPolicy appends the items of a RateLimit-Policy header to dst.
-// A value that is malformed in any part is ignored whole.
+// A value that is malformed in any part is ignored whole. In drafts up to 7 a
+// policy has a quota instead of a name.
 func ParseRateLimitPolicy(dst []QuotaPolicy, value string) ([]QuotaPolicy, bool) {
 	n := len(dst)
-	s := scanner{text: value}
+	s, ok := scan(value)
+	if !ok {
+		return dst, false
+	}
 	for first := true; ; first = false {
 		more, ok := s.member(first)
 		if ok && !more {
@@ -110,38 +148,43 @@ func ParseRateLimitPolicy(dst []QuotaPolicy, value string) ([]QuotaPolicy, bool)
 }
 
 func (s *scanner) quotaPolicy() (p QuotaPolicy, ok bool) {
-	name, ok := s.item()
-	if !ok || name.kind != kindString {
+	var name, q, qu, w, pk bareItem
+	name, ok = s.item()
+	switch {
+	case !ok:
+		return p, false
+	case name.kind == kindInteger:
+		q = name
+	case name.kind == kindString || name.kind == kindToken:
+		p.Name = name.unescaped()
+	default:
 		return p, false
 	}
-	p.Name, p.Quota = name.unescaped(), -1
 	for {
 		key, v, more, ok := s.param()
 		if !ok {
 			return p, false
 		}
 		if !more {
-			return p, p.Quota >= 0
+			break
 		}
 		switch key {
 		case "q":
-			p.Quota = v.count()
-			ok = p.Quota >= 0
+			q = v
 		case "qu":
-			p.Unit, ok = v.unescaped(), v.kind == kindString
+			qu = v
 		case "w":
-			p.Window = v.seconds()
-			ok = v.count() > 0
+			w = v
 		case "pk":
-			ok = v.kind == kindBytes
-			if ok {
-				p.PartitionKey, ok = v.decoded()
-			}
-		}
-		if !ok {
-			return p, false
+			pk = v
 		}
 	}
+	p.Quota, p.Unit, p.Window = q.count(), qu.unescaped(), w.seconds()
+	ok = p.Quota >= 0 && (qu.kind == kindNone || qu.kind == kindString) && (w.kind == kindNone || w.count() > 0)
+	if pk.kind == kindBytes && ok {
+		p.PartitionKey, ok = pk.decoded()
+	}
+	return p, ok && (pk.kind == kindNone || pk.kind == kindBytes)
 }
 
 // count is the value of an Integer that is not negative, else -1.

@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,7 +12,9 @@ import (
 // first that is there and well formed wins: Retry-After-Ms,
 // X-Ms-Retry-After-Ms, X-Amz-Retry-After, Grpc-Retry-Pushback-Ms, Retry-After,
 // and then the reset of a rate limit of which nothing is left: RateLimit,
-// RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Reset.
+// RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Reset. Of one that is
+// given more than once, in lines or in a list, the longest wait counts: a proxy
+// may have added its own to that of the server.
 //
 // Points in time count from the Date of the response where it has one, so that
 // a wrong clock here does no harm, else from now. The result is in
@@ -21,34 +24,86 @@ func Delay(h http.Header, now time.Time) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	for _, name := range [...]string{RetryAfterMs, XMsRetryAfterMs, XAmzRetryAfter} {
-		if v, ok := only(h, name); ok {
-			if d, ok := span(v, time.Millisecond); ok {
-				return d, true
-			}
+		if d, ok := longestSpan(h, name, time.Millisecond); ok {
+			return d, true
 		}
 	}
-	if ms, ok := pushback(h); ok {
-		return clamp(time.Duration(ms) * time.Millisecond), true
+	if d, ok := pushback(h); ok {
+		return d, true
 	}
-	if v, ok := only(h, RetryAfter); ok {
-		if d, ok := ParseRetryAfter(v, sent(h, now)); ok {
-			return d, true
+	if len(h[RetryAfter]) > 0 {
+		var most longest
+		now := sent(h, now)
+		for v := range lines(h, RetryAfter) {
+			for part := range waits(v) {
+				most.take(ParseRetryAfter(part, now))
+			}
+		}
+		if most.ok {
+			return most.d, true
 		}
 	}
 	return resetOf(h, now)
 }
 
+// longest is the maximum of the durations it takes.
+type longest struct {
+	d  time.Duration
+	ok bool
+}
+
+func (l *longest) take(d time.Duration, ok bool) {
+	if ok {
+		l.d, l.ok = max(l.d, d), true
+	}
+}
+
+// longestSpan is the longest of the waits of a header that has numbers only.
+func longestSpan(h http.Header, name string, unit time.Duration) (time.Duration, bool) {
+	var most longest
+	for v := range lines(h, name) {
+		for part := range strings.SplitSeq(v, ",") {
+			most.take(span(trim(part), unit))
+		}
+	}
+	return most.d, most.ok
+}
+
+// waits yields the members of a list of waits. The comma behind a day of the
+// week is part of a date.
+func waits(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for more := true; more; {
+			end := strings.IndexByte(list, ',')
+			if end >= 3 && isAlpha(list[end-1]) && isAlpha(list[end-2]) && isAlpha(list[end-3]) {
+				if next := strings.IndexByte(list[end+1:], ','); next >= 0 {
+					end += 1 + next
+				} else {
+					end = -1
+				}
+			}
+			part := list
+			if more = end >= 0; more {
+				part, list = list[:end], list[end+1:]
+			}
+			if !yield(part) {
+				return
+			}
+		}
+	}
+}
+
 // sent returns when the server sent the response, by its own clock.
 func sent(h http.Header, now time.Time) time.Time {
 	if v, ok := only(h, "Date"); ok {
-		if t, err := http.ParseTime(v); err == nil {
+		if t, ok := date(v, now); ok {
 			return t
 		}
 	}
 	return now
 }
 
-// ParseRetryAfter reads the value of a Retry-After header: seconds, also with
+// ParseRetryAfter reads one value of a Retry-After header: seconds, also with
 // a fraction, or a date in one of the three forms of RFC 9110 section 5.6.7,
 // or in the form with "UTC" that some libraries write. A date that has passed
 // is a wait of 0. The result is in [0, MaxDelay].
@@ -57,27 +112,11 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if d, ok := span(value, time.Second); ok {
 		return d, true
 	}
-	t, ok := date(value)
+	t, ok := date(value, now)
 	if !ok {
 		return 0, false
 	}
 	return clamp(t.Sub(now)), true
-}
-
-func date(value string) (time.Time, bool) {
-	// Parsing what cannot be a date would allocate an error for each try.
-	if len(value) < len("Sun Nov  6 08:49:37 1994") || len(value) > len("Wednesday, 06-Nov-94 08:49:37 GMT") {
-		return time.Time{}, false
-	}
-	if t, err := http.ParseTime(value); err == nil {
-		return t, true
-	}
-	if strings.HasSuffix(value, " UTC") {
-		if t, err := time.Parse(time.RFC1123, value); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
 }
 
 // SetRetryAfter asks the client to wait for d: exactly in Retry-After-Ms, and

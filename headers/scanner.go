@@ -1,61 +1,20 @@
 package headers
 
-import (
-	"encoding/base64"
-	"strings"
-)
+import "strings"
 
-// scanner reads Items, and Lists of them, of Structured Field Values
-// (RFC 9651) without allocating. It knows no Inner Lists, Dates and Display
-// Strings: no header here has them, so that they are malformed.
+// scanner reads Items, Lists and Dictionaries of Structured Field Values
+// (RFC 9651) without allocating. What no header here has a use for, such as an
+// Inner List or a Date, is read too: parameters that are not known may be of any
+// type, and are to be ignored.
 type scanner struct {
 	text string
 	at   int
 }
 
-type kind int8
-
-const (
-	kindInteger kind = iota
-	kindDecimal
-	kindString
-	kindToken
-	kindBytes
-	kindBoolean
-)
-
-// bareItem is a value without its parameters.
-type bareItem struct {
-	kind    kind
-	number  int64  // Integer, Boolean (0 or 1); a Decimal in thousandths
-	text    string // String without quotes, Token, Byte Sequence without colons
-	escaped bool   // text has escapes
-}
-
-// unescaped is the value of a String. It allocates only if there is something
-// to remove.
-func (b bareItem) unescaped() string {
-	if !b.escaped {
-		return b.text
-	}
-	out := make([]byte, 0, len(b.text))
-	for i := 0; i < len(b.text); i++ {
-		if b.text[i] == '\\' {
-			i++
-		}
-		out = append(out, b.text[i])
-	}
-	return string(out)
-}
-
-// decoded is the value of a Byte Sequence. Padding may be missing
-// (RFC 9651 section 4.2.7).
-func (b bareItem) decoded() ([]byte, bool) {
-	if b.text == "" {
-		return nil, true
-	}
-	v, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(b.text, "="))
-	return v, err == nil
+// scan begins to read a value. Part of one that is too long would be another
+// value, so it is malformed.
+func scan(text string) (s scanner, ok bool) {
+	return scanner{text: text}, !overlong(text)
 }
 
 func (s *scanner) done() bool { return s.at >= len(s.text) }
@@ -99,105 +58,60 @@ func (s *scanner) member(first bool) (more, ok bool) {
 	return true, !s.done() // a trailing comma is malformed
 }
 
-// item reads a bare item (RFC 9651 section 4.2.3.1).
-func (s *scanner) item() (b bareItem, ok bool) {
-	switch c := s.peek(); {
-	case c == '-' || isDigit(c):
-		return s.numeric()
-	case c == '"':
-		return s.str()
-	case c == '*' || isAlpha(c):
-		from := s.at
-		for c := s.peek(); isTokenChar(c) || c == ':' || c == '/'; c = s.peek() {
-			s.at++
-		}
-		return bareItem{kind: kindToken, text: s.text[from:s.at]}, true
-	case c == ':':
-		return s.bytes()
-	case c == '?':
-		s.at++
-		v := s.peek()
-		s.at++
-		return bareItem{kind: kindBoolean, number: int64(v) - '0'}, v == '0' || v == '1'
-	}
-	return bareItem{}, false
-}
-
-// numeric reads an Integer of up to 15 digits, or a Decimal of up to 12 and 3.
-func (s *scanner) numeric() (b bareItem, ok bool) {
-	sign := int64(1)
-	if s.peek() == '-' {
-		sign = -1
-		s.at++
-	}
-	before, after := 0, -1
+// inner reads an Inner List, of which nothing is kept.
+func (s *scanner) inner() bool {
+	s.at++
 	for {
-		switch c := s.peek(); {
-		case isDigit(c) && after < 0:
-			before++
-		case isDigit(c):
-			after++
-		case c == '.' && after < 0 && before > 0 && before <= 12:
-			after = 0
-			b.kind = kindDecimal
+		s.spaces()
+		if s.peek() == ')' {
 			s.at++
-			continue
-		default:
-			return b.scaled(sign, after), before > 0 && after != 0
+			return s.params()
 		}
-		if before > 15 || after > 3 {
-			return bareItem{}, false
+		if _, ok := s.item(); !ok || !s.params() {
+			return false
 		}
-		b.number = b.number*10 + int64(s.peek()-'0')
+		if c := s.peek(); c != ' ' && c != ')' {
+			return false
+		}
+	}
+}
+
+// params reads all parameters, of which nothing is kept.
+func (s *scanner) params() bool {
+	for {
+		if _, _, more, ok := s.param(); !ok || !more {
+			return ok
+		}
+	}
+}
+
+// pair reads a member of a Dictionary without its parameters. An Inner List has
+// kindNone.
+func (s *scanner) pair() (key string, v bareItem, ok bool) {
+	if key, ok = s.key(); !ok {
+		return "", v, false
+	}
+	if s.peek() != '=' {
+		return key, bareItem{kind: kindBoolean, number: 1}, true
+	}
+	s.at++
+	if s.peek() == '(' {
+		return key, v, s.inner()
+	}
+	v, ok = s.item()
+	return key, v, ok
+}
+
+// key reads the name of a parameter, or of a member of a Dictionary.
+func (s *scanner) key() (string, bool) {
+	from := s.at
+	if c := s.peek(); c != '*' && !isLower(c) {
+		return "", false
+	}
+	for c := s.peek(); isLower(c) || isDigit(c) || c == '_' || c == '-' || c == '.' || c == '*'; c = s.peek() {
 		s.at++
 	}
-}
-
-// scaled brings a Decimal with the given number of digits to thousandths.
-func (b bareItem) scaled(sign int64, after int) bareItem {
-	for ; b.kind == kindDecimal && after < 3; after++ {
-		b.number *= 10
-	}
-	b.number *= sign
-	return b
-}
-
-func (s *scanner) str() (b bareItem, ok bool) {
-	b.kind = kindString
-	s.at++
-	from := s.at
-	for ; !s.done(); s.at++ {
-		switch c := s.text[s.at]; {
-		case c == '"':
-			b.text = s.text[from:s.at]
-			s.at++
-			return b, true
-		case c == '\\':
-			b.escaped = true
-			s.at++
-			if e := s.peek(); e != '"' && e != '\\' {
-				return b, false
-			}
-		case c < ' ' || c > '~':
-			return b, false
-		}
-	}
-	return b, false
-}
-
-func (s *scanner) bytes() (b bareItem, ok bool) {
-	b.kind = kindBytes
-	s.at++
-	from := s.at
-	for c := s.peek(); isAlpha(c) || isDigit(c) || c == '+' || c == '/' || c == '='; c = s.peek() {
-		s.at++
-	}
-	b.text = s.text[from:s.at]
-	if s.peek() != ':' {
-		return b, false
-	}
-	s.at++
-	return b, true
+	return s.text[from:s.at], true
 }
 
 // param reads the next parameter of an item; more is false if there is none.
@@ -208,14 +122,9 @@ func (s *scanner) param() (key string, v bareItem, more, ok bool) {
 	}
 	s.at++
 	s.spaces()
-	from := s.at
-	if c := s.peek(); c != '*' && !isLower(c) {
+	if key, ok = s.key(); !ok {
 		return "", bareItem{}, false, false
 	}
-	for c := s.peek(); isLower(c) || isDigit(c) || c == '_' || c == '-' || c == '.' || c == '*'; c = s.peek() {
-		s.at++
-	}
-	key = s.text[from:s.at]
 	if s.peek() != '=' {
 		return key, bareItem{kind: kindBoolean, number: 1}, true, true
 	}

@@ -34,35 +34,22 @@ func whole(s string, unit time.Duration) (time.Duration, bool) {
 	return time.Duration(n) * unit, ok
 }
 
-// TimeoutOf returns how long the client waits for an answer, and false if the
-// header does not say. It is the shortest that any of the dialects gives:
-// Request-Timeout-Ms, Grpc-Timeout, Connect-Timeout-Ms,
-// X-Envoy-Expected-Rq-Timeout-Ms, the ttl of Amz-Sdk-Request,
-// X-Stainless-Timeout and Prefer: wait (RFC 7240). The ttl is a point in time:
-// one that lies in the past or more than an hour ahead of now says more about
-// the clocks than about the client and is ignored. The result is in
-// [0, MaxDelay]; 0 is a request that has expired.
+// TimeoutOf returns how long the caller waits for the whole answer, its body
+// included, and false if the header does not say. It is the shortest that any of
+// the dialects gives, in any of their lines: Request-Timeout-Ms, Grpc-Timeout and
+// Connect-Timeout-Ms. None of them is a point in time, so now does not matter;
+// compare [AttemptTimeoutOf]. Prefer: wait (RFC 7240) is no timeout: it asks for
+// an answer within some time, and for none less. The result is in [0, MaxDelay];
+// 0 is a request that has expired.
 func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
 	}
 	var least shortest
-	for _, name := range [...]string{RequestTimeoutMs, connectTimeoutMs, envoyExpected} {
-		if v, has := only(h, name); has {
-			least.take(whole(v, time.Millisecond))
-		}
-	}
-	if v, has := only(h, grpcTimeout); has {
+	least.milliseconds(h, RequestTimeoutMs)
+	least.milliseconds(h, connectTimeoutMs)
+	for v := range lines(h, grpcTimeout) {
 		least.take(parseGrpcTimeout(v))
-	}
-	if v, has := only(h, stainlessTimeout); has {
-		least.take(span(v, time.Second))
-	}
-	if v, has := only(h, amzSdkRequest); has {
-		least.take(amzTTL(v, now))
-	}
-	for _, v := range h[prefer] {
-		least.take(preferWait(v))
 	}
 	return least.d, least.ok
 }
@@ -70,22 +57,22 @@ func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 // AttemptTimeoutOf returns how long the client waits for the response header of
 // this attempt, and false if the header does not say. It is the shortest of
 // Request-Attempt-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout
-// and the ttl of Amz-Sdk-Request, whose senders bound each attempt. The result is
-// in [0, MaxDelay]. It does not bound the response body: see [TimeoutOf].
+// and the ttl of Amz-Sdk-Request, whose senders bound each attempt and may send
+// another after it. The ttl is a point in time: one that lies in the past or more
+// than an hour ahead of now says more about the clocks than about the client and
+// is ignored. The result is in [0, MaxDelay]. It says nothing of the time that the
+// response body may take: see [TimeoutOf].
 func AttemptTimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
 	}
 	var least shortest
-	for _, name := range [...]string{RequestAttemptTimeoutMs, envoyExpected} {
-		if v, has := only(h, name); has {
-			least.take(whole(v, time.Millisecond))
-		}
-	}
-	if v, has := only(h, stainlessTimeout); has {
+	least.milliseconds(h, RequestAttemptTimeoutMs)
+	least.milliseconds(h, envoyExpected)
+	for v := range lines(h, stainlessTimeout) {
 		least.take(span(v, time.Second))
 	}
-	if v, has := only(h, amzSdkRequest); has {
+	for v := range lines(h, amzSdkRequest) {
 		least.take(amzTTL(v, now))
 	}
 	return least.d, least.ok
@@ -100,6 +87,12 @@ type shortest struct {
 func (s *shortest) take(d time.Duration, ok bool) {
 	if ok && (!s.ok || d < s.d) {
 		s.d, s.ok = d, true
+	}
+}
+
+func (s *shortest) milliseconds(h http.Header, name string) {
+	for v := range lines(h, name) {
+		s.take(whole(v, time.Millisecond))
 	}
 }
 
@@ -128,31 +121,26 @@ func parseGrpcTimeout(v string) (time.Duration, bool) {
 	return whole(v[:len(v)-1], unit)
 }
 
+// amzTTL reads "ttl=20061122T150405Z" out of Amz-Sdk-Request.
 func amzTTL(v string, now time.Time) (time.Duration, bool) {
-	const layout = "20060102T150405Z"
+	if overlong(v) {
+		return 0, false
+	}
 	for part := range strings.SplitSeq(v, ";") {
 		value, found := strings.CutPrefix(trim(part), "ttl=")
-		if !found || len(value) != len(layout) {
+		if !found {
 			continue
 		}
-		t, err := time.Parse(layout, value)
-		if err != nil {
+		c := cursor{text: value, ok: true}
+		year, month, day := c.number(4), c.number(2), c.number(2)
+		c.expect("T")
+		hour, minute, second := c.number(2), c.number(2), c.number(2)
+		c.expect("Z")
+		if !c.ok || c.text != "" {
 			return 0, false
 		}
-		left := t.Sub(now)
+		left := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC).Sub(now)
 		return left, left > 0 && left <= maxSkew
-	}
-	return 0, false
-}
-
-// preferWait reads wait=N out of a list of preferences.
-func preferWait(v string) (time.Duration, bool) {
-	for part := range strings.SplitSeq(v, ",") {
-		part, _, _ = strings.Cut(part, ";")
-		key, value, _ := strings.Cut(part, "=")
-		if strings.EqualFold(trim(key), "wait") {
-			return whole(strings.Trim(trim(value), `"`), time.Second)
-		}
 	}
 	return 0, false
 }

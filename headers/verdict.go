@@ -39,8 +39,8 @@ func VerdictOf(h http.Header) Verdict {
 }
 
 // Hinted reports whether a response says when or whether to send the request
-// again: it has a verdict, or a wait that [Delay] reads. A server that sheds load
-// says so; a proxy that has lost its backend does not.
+// again, in any of the dialects: it has a verdict, or a wait that [Delay] reads.
+// A server that sheds load says so; a proxy that has lost its backend does not.
 func Hinted(h http.Header, now time.Time) bool {
 	if VerdictOf(h) != NoVerdict {
 		return true
@@ -62,15 +62,21 @@ func verdict(h http.Header, name string) Verdict {
 	return NoVerdict
 }
 
-// pushback reads a gRPC pushback that allows a retry: a signed 32-bit number
-// of milliseconds that is not negative.
-func pushback(h http.Header) (int64, bool) {
-	v, ok := only(h, GrpcRetryPushbackMs)
-	if !ok {
-		return 0, false
+// pushback reads the gRPC pushbacks that allow a retry, signed 32-bit numbers of
+// milliseconds that are not negative, and returns the longest. One that does not
+// allow it is final.
+func pushback(h http.Header) (time.Duration, bool) {
+	var most longest
+	for v := range lines(h, GrpcRetryPushbackMs) {
+		for part := range strings.SplitSeq(v, ",") {
+			ms, ok := digits(trim(part), 1<<31)
+			if !ok || ms == 1<<31 {
+				return 0, false
+			}
+			most.take(clamp(time.Duration(ms)*time.Millisecond), true)
+		}
 	}
-	ms, ok := digits(v, 1<<31)
-	return ms, ok && ms < 1<<31
+	return most.d, most.ok
 }
 
 // SetVerdict writes the verdict of a server: X-Should-Retry and, with
