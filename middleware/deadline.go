@@ -2,14 +2,18 @@ package middleware
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// Deadlines bounds how long requests may take.
+// Deadlines bounds how long requests may take, from their arrival to the end of
+// the response.
 type Deadlines struct {
 	// Max is the most that any request may take; a client can only ask for
-	// less. The default 0 means no bound.
+	// less. A download, a stream of events or a WebSocket is a request too. The
+	// default 0 means no bound.
 	Max time.Duration
 	// Default is what a request gets that does not say. The default 0 means
 	// Max.
@@ -45,21 +49,58 @@ func (d *Deadlines) bound(left time.Duration, said bool) (time.Duration, bool) {
 // that writing it waits for no client.
 const buffered = 2 << 10
 
+// passed is a deadline that has.
+var passed = time.Unix(1, 0)
+
+// A bound ends what a request waits for its client with, once its deadline has
+// passed: reads of its body and writes of its response. It sets a deadline of the
+// connection only then, and only one that has passed, so that it cannot lengthen
+// one that the server or somebody around this has set, and has nothing to put back
+// if the request ends in time. The handler may take over with deadlines of its own.
+type bound struct {
+	mu     sync.Mutex // guards what follows
+	timer  *time.Timer
+	reads  bool // of a body that is not at its end
+	writes bool // of more than fits into buffers
+	own    bool // writes are the handler's
+	cut    bool // writes were, by us
+}
+
+// arm starts the timer, once. The caller holds the lock.
+func (x *exchange) arm() {
+	if b := &x.about.bound; b.timer == nil {
+		b.timer = time.AfterFunc(x.expires-x.machine.now(), x.pass)
+	}
+}
+
 // boundBody lets reads of the request's body fail once the deadline has passed,
-// so that a client that sends slowly holds no slot for longer. Once the body is
-// read to its end, net/http lifts the bound.
+// so that a client that sends slowly holds no slot for longer. That ends with the
+// body: the read that net/http has under way after it is how it learns that the
+// client is gone.
 func (x *exchange) boundBody() {
-	if x.expires == 0 || x.request.ContentLength == 0 {
+	r := x.request
+	if x.expires == 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	at := x.machine.epoch.Add(x.expires)
-	if srv := x.server(); srv != nil && srv.ReadTimeout > 0 {
-		if own := time.Now().Add(srv.ReadTimeout); own.Before(at) {
-			at = own
-		}
+	b := &x.about.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x.arm()
+	b.reads = true
+	r.Body = &boundBody{r.Body, b}
+}
+
+type boundBody struct {
+	io.ReadCloser
+	bound *bound
+}
+
+func (b *boundBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.bound.releaseReads()
 	}
-	// A writer that cannot is none of a network connection.
-	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(at)
+	return n, err
 }
 
 // boundWrites lets writes fail once the deadline has passed, so that a client
@@ -70,25 +111,76 @@ func (x *exchange) boundWrites(n int64) {
 		return
 	}
 	x.bounded = true
-	at := x.machine.epoch.Add(x.expires)
-	if srv := x.server(); srv != nil && srv.WriteTimeout > 0 {
-		if own := time.Now().Add(srv.WriteTimeout); own.Before(at) {
-			at = own
-		}
+	b := &x.about.bound
+	b.mu.Lock()
+	b.writes = !b.own
+	x.arm()
+	b.mu.Unlock()
+	if x.machine.now() >= x.expires {
+		x.pass() // the timer may have before there was anything to write
 	}
-	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(at)
 }
 
-// unboundWrites makes the connection good for the next request.
-func (x *exchange) unboundWrites() {
-	if !x.bounded || x.hijacked {
+// pass is called when the deadline has passed.
+func (x *exchange) pass() {
+	b := &x.about.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// A writer that cannot is none of a network connection.
+	if b.reads {
+		b.reads = false
+		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(passed)
+	}
+	if b.writes {
+		b.writes, b.cut = false, true
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(passed)
+	}
+}
+
+func (b *bound) releaseReads() {
+	b.mu.Lock()
+	b.reads = false
+	b.mu.Unlock()
+}
+
+// unbound leaves the connection as it was. The timer does not touch it any more.
+func (x *exchange) unbound() {
+	if x.about == nil {
 		return
 	}
-	var at time.Time
-	if srv := x.server(); srv != nil && srv.WriteTimeout > 0 {
-		at = time.Now().Add(srv.WriteTimeout)
+	b := &x.about.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.timer != nil {
+		b.timer.Stop()
 	}
-	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(at)
+	cut := b.cut
+	b.reads, b.writes, b.cut = false, false, false
+	// With a WriteTimeout net/http sets the next deadline itself, and until then
+	// what was cut stays so.
+	if srv := x.server(); cut && !x.hijacked && (srv == nil || srv.WriteTimeout <= 0) {
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Time{})
+	}
+}
+
+// SetReadDeadline is for http.ResponseController, which finds it before Unwrap.
+// From then on the handler decides how long it reads.
+func (x *exchange) SetReadDeadline(at time.Time) error {
+	if x.about != nil {
+		x.about.bound.releaseReads()
+	}
+	return http.NewResponseController(x.ResponseWriter).SetReadDeadline(at)
+}
+
+// SetWriteDeadline is that for writes.
+func (x *exchange) SetWriteDeadline(at time.Time) error {
+	if x.about != nil {
+		b := &x.about.bound
+		b.mu.Lock()
+		b.own, b.writes, b.cut = true, false, false
+		b.mu.Unlock()
+	}
+	return http.NewResponseController(x.ResponseWriter).SetWriteDeadline(at)
 }
 
 func (x *exchange) server() *http.Server {

@@ -20,9 +20,9 @@
 //	deadline         WithDeadlines: 504 if it has passed
 //	rate             WithRate: 429 if its client sends more than its quota
 //	room             WithShedding, WithConcurrency: into the handler, or into the queue, or 503
-//	queue            the deadline passes: 504; room: into the handler; no room in time: 503
+//	queue            the deadline passes: 504; room: into the handler; the attempt's time is over, or no room in time: 503
 //	handler          with deadline and Info in the context
-//	response         a 429 or 503 of its own gets a Retry-After if it has none, while there is no room for more
+//	response         a 429 or 503 of its own that says nothing of when to come back gets a Retry-After, while there is no room for more
 //
 // A request that is refused never reaches the handler.
 //
@@ -37,8 +37,9 @@
 // that hangs. A second signal is how long goroutines wait for a processor: where
 // requests only compute, that is where they queue, before any handler begins.
 //
-// What finds no room waits in a queue, for as long as a burst may take but no
-// longer than its own deadline allows. Once the queue stands, which is to say
+// What finds no room waits in a queue: as long as its client says that it waits
+// for this attempt and for the call, less what the work takes, or for as long as a
+// burst may take where it does not say. Once the queue stands, which is to say
 // that its wait is no burst any more, the newest is served first and the others
 // are refused soon: their clients would have gone by the time that it was their
 // turn. Refused are, in this order, requests that have expired, retries, those
@@ -75,6 +76,19 @@
 // WithTrust restricts that, for an edge whose logs should not show the fancies
 // of strangers. The one that can raise a rank, [HeaderPriority], has to be
 // asked for.
+//
+// # Two facts about time
+//
+// What is left of the caller's deadline (Request-Timeout-Ms, Grpc-Timeout,
+// Connect-Timeout-Ms) is about the whole call: it becomes the deadline of the
+// context, of the body's reads and of the response's writes. How long this attempt
+// waits for its response header (Request-Attempt-Timeout-Ms,
+// X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout, the ttl of AWS SDKs) bounds
+// only the wait for room: a response that has begun takes the time it takes, and
+// one that has not may still be of use to whoever asked for it. A deadline of the
+// connection is only ever brought forward: that of the http.Server comes first where
+// it is the earlier one, and a handler that sets its own through
+// http.ResponseController, or lifts it, is left alone.
 //
 // # The ResponseWriter
 //

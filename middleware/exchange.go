@@ -35,7 +35,7 @@ type exchange struct {
 
 	held     uint32 // 1: it has a slot; atomic once the handler has it
 	weight   uint8  // how many requests it is measured for; 0: it is not
-	bounded  bool   // writes have a deadline
+	bounded  bool   // boundWrites has nothing left to do
 	hijacked bool
 	done     bool // the handler returned instead of panicking
 }
@@ -44,8 +44,9 @@ type exchange struct {
 // is.
 type about struct {
 	context.Context
-	info Info
-	hop  headers.Hop
+	info  Info
+	hop   headers.Hop
+	bound bound
 }
 
 // Value implements [context.Context].
@@ -130,7 +131,7 @@ func (x *exchange) leave(counted bool) {
 func (x *exchange) end() {
 	// How soon a bug strikes says nothing about load.
 	x.leave(x.done)
-	x.unboundWrites()
+	x.unbound()
 	// Whoever is around this asks the request as it came which pattern matched,
 	// and net/http removes the files of its form.
 	x.origin.Pattern, x.origin.MultipartForm = x.request.Pattern, x.request.MultipartForm

@@ -35,7 +35,7 @@ func FuzzHeaders(f *testing.F) {
 		left = time.Until(d)
 	}))
 	names := []string{"Retry-Attempt", "Amz-Sdk-Request", "X-Stainless-Retry-Count", "Grpc-Previous-Rpc-Attempts", "X-Goog-Api-Client", "X-Envoy-Attempt-Count",
-		"Request-Timeout-Ms", "Grpc-Timeout", "Connect-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms", "X-Stainless-Timeout", "Prefer", "X-Failsafe-Priority", "X-Failsafe-Level", "Accept"}
+		"Request-Timeout-Ms", "Grpc-Timeout", "Connect-Timeout-Ms", "Request-Attempt-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms", "X-Stainless-Timeout", "Prefer", "X-Failsafe-Priority", "X-Failsafe-Level", "Accept"}
 	f.Fuzz(func(t *testing.T, one, two string) {
 		for _, name := range names {
 			r := httptest.NewRequest("GET", "/", nil)

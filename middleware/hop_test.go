@@ -3,7 +3,6 @@ package middleware_test
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/middleware"
@@ -48,36 +47,4 @@ func TestHop(t *testing.T) {
 			t.Errorf("%s: Retry-After %s beside a no", tt.name, after)
 		}
 	}
-}
-
-// A write deadline is set once a response is too large for the buffers, and
-// lifted for the next request on the connection.
-func TestWriteDeadline(t *testing.T) {
-	w := &deadlineWriter{fakeWriter: fakeWriter{header: http.Header{}}}
-	for _, tt := range []struct {
-		size int
-		want int // calls
-	}{{100, 0}, {2000, 0}, {3000, 2}, {1 << 20, 2}} {
-		w.at = nil
-		h := build(t, func(w http.ResponseWriter, r *http.Request) {
-			for left := tt.size; left > 0; left -= 100 {
-				w.Write(make([]byte, min(left, 100)))
-			}
-		}, middleware.WithDeadlines(middleware.Deadlines{Max: time.Minute}))
-		r, _ := http.NewRequest("GET", "/", nil)
-		h.ServeHTTP(w, r)
-		if len(w.at) != tt.want || tt.want > 0 && (w.at[0].IsZero() || !w.at[1].IsZero()) {
-			t.Errorf("%d bytes: write deadlines %v, want %d, the last of them none", tt.size, w.at, tt.want)
-		}
-	}
-}
-
-type deadlineWriter struct {
-	fakeWriter
-	at []time.Time
-}
-
-func (w *deadlineWriter) SetWriteDeadline(at time.Time) error {
-	w.at = append(w.at, at)
-	return nil
 }

@@ -92,13 +92,15 @@ func WithAttempts() Option {
 	return func(c *config) { c.attempts = true }
 }
 
-// WithDeadlines gives the context of each request the deadline that its client
-// sent, in the dialects of headers.TimeoutOf, or those of d. A request whose
-// deadline has passed on arrival gets 504 without reaching the handler, and so
-// does one whose deadline passes in the queue or whose handler returned after
+// WithDeadlines gives the context of each request what its client sent of the
+// caller's deadline, in the dialects of headers.TimeoutOf, or those of d. A request
+// whose deadline has passed on arrival gets 504 without reaching the handler, and
+// so does one whose deadline passes in the queue or whose handler returned after
 // it without an answer. The body of a request is read, and a large response is
-// written, no longer than until then. The calls that package transport makes
-// with the context announce what is left. The default is off.
+// written, no longer than until then, unless the handler sets deadlines of its own
+// through http.ResponseController. How long a client waits for the header of an
+// attempt (headers.AttemptTimeoutOf) bounds nothing of that. The calls that package
+// transport makes with the context announce what is left. The default is off.
 func WithDeadlines(d Deadlines) Option {
 	return func(c *config) { c.deadlines = &d }
 }

@@ -53,6 +53,7 @@ func (x *exchange) wrote(n int64, err error, before int32) {
 // takenOver notes that the connection is the handler's.
 func (x *exchange) takenOver() {
 	x.hijacked = true
+	x.unbound()
 	x.leave(false)
 }
 
