@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // gate admits requests to the handler. One that finds room pays for two atomic
@@ -16,6 +18,7 @@ type gate struct {
 	queued   bool // requests may wait
 	ranked   bool // they have ranks
 	maxWait  time.Duration
+	mostWait time.Duration // also of those that say how long they wait
 	calendar calendar
 
 	limit   atomic.Int64
@@ -34,7 +37,10 @@ type gate struct {
 func newGate(c *config, epoch time.Time) *gate {
 	g := &gate{epoch: epoch, queued: c.shedding != nil, ranked: c.priority != nil}
 	s := c.shedding.filled()
-	g.maxWait = s.MaxWait
+	g.maxWait, g.mostWait = s.MaxWait, headers.MaxDelay
+	if c.shedding != nil && c.shedding.MaxWait > 0 {
+		g.mostWait = c.shedding.MaxWait
+	}
 	g.calendar.longest = s.MaxRetryAfter
 	g.adaptive = newAdaptive(float64(s.MinConcurrency), float64(s.MaxConcurrency))
 	switch {
@@ -103,15 +109,17 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 			return ShedNone, 0
 		}
 	}
-	patience := q.patience()
+	work := time.Duration(g.adaptive.base)
+	w.waits = min(w.waits-work, g.mostWait)
+	patience := q.patience(w)
 	if w.expires > 0 {
-		w.expires = max(1, w.expires-time.Duration(g.adaptive.base))
+		w.expires = max(1, w.expires-work)
 		patience = min(patience, w.expires-now)
 	}
 	switch {
 	case patience <= 0:
 		g.refused(1, now)
-		return ShedExpired, 0
+		return w.reason(now), 0
 	case retry && q.standing:
 		g.refused(1, now)
 		return ShedRetry, 0

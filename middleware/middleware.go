@@ -166,6 +166,7 @@ func (h *handler) cameBack(x *exchange, r *http.Request) bool {
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	g, now := h.gate, x.now()
 	w := &waiter{at: now, rank: h.rank(r), expires: x.expires, done: make(chan outcome, 1)}
+	w.waits, w.said = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); w.expires == 0 || at < w.expires {
 			w.expires = max(1, at)
@@ -186,6 +187,20 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 		g.calendar.cameBack(reason == ShedNone)
 	}
 	return reason
+}
+
+// patience returns how long the client waits for this attempt, if it says so. It is
+// read for requests that find no room, which are few.
+func (h *handler) patience(r *http.Request) (d time.Duration, said bool) {
+	if h.trust != nil && !h.trust(r) {
+		return 0, false
+	}
+	now := time.Now()
+	d, said = headers.AttemptTimeoutOf(r.Header, now)
+	if call, ok := headers.TimeoutOf(r.Header, now); ok && (!said || call < d) {
+		d, said = call, true
+	}
+	return d, said
 }
 
 // attemptOf returns which attempt the request is, also where handlers are not

@@ -39,6 +39,8 @@ type waiter struct {
 	rank         int
 	outranked    bool          // one of a higher rank was let past
 	at           time.Duration // of its arrival
+	waits        time.Duration // how long it may, if it is said
+	said         bool
 	expires      time.Duration // when its deadline leaves no time for the work; 0 if it has none
 	done         chan outcome  // has room for it
 	probe        int
@@ -65,8 +67,12 @@ func (q *queue) watch(now time.Duration) {
 	}
 }
 
-// patience is how long a request that arrives now may wait.
-func (q *queue) patience() time.Duration {
+// patience is how long a request may wait: as long as its client does, less what
+// the work takes, or for as long as is of use to one that does not say.
+func (q *queue) patience(w *waiter) time.Duration {
+	if w.said {
+		return w.waits
+	}
 	if q.standing {
 		return q.short
 	}
@@ -108,8 +114,7 @@ func (q *queue) resolve(w *waiter, now time.Duration, reason ShedReason) {
 // prune refuses those that have waited for as long as is of use.
 func (q *queue) prune(now time.Duration) (refused int) {
 	q.watch(now)
-	patience := q.patience()
-	for q.oldest != nil && now-q.oldest.at > patience {
+	for q.oldest != nil && now-q.oldest.at > q.patience(q.oldest) {
 		q.resolve(q.oldest, now, q.oldest.reason(now))
 		refused++
 	}

@@ -98,13 +98,23 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	}
 }
 
+// maxAccept is how much of the Accept lines of a request is read, each of which
+// counts for some more than its length.
+const maxAccept, acceptLine = 8 << 10, 32
+
 // wantsProblem reports whether the client asks for JSON (RFC 9457).
 func wantsProblem(r *http.Request) bool {
+	left := maxAccept
 	for _, accept := range r.Header["Accept"] {
+		if left <= 0 {
+			break
+		}
+		accept = accept[:min(len(accept), left)]
+		left -= len(accept) + acceptLine
 		for item := range strings.SplitSeq(accept, ",") {
 			media, params, _ := strings.Cut(item, ";")
-			switch strings.ToLower(strings.TrimSpace(media)) {
-			case "application/json", "application/problem+json":
+			media = strings.TrimSpace(media)
+			if strings.EqualFold(media, "application/json") || strings.EqualFold(media, "application/problem+json") {
 				return strings.ReplaceAll(params, " ", "") != "q=0"
 			}
 		}
@@ -114,8 +124,8 @@ func wantsProblem(r *http.Request) bool {
 
 // complete finishes the header of the handler's own answer. Why it refuses, and
 // for how long, is known to the handler alone. Only while the server has no
-// room for more, a refusal gets a Retry-After, if it has none and does not say
-// that there is no point in it; as its work may have begun, it gets no
+// room for more, a refusal gets a Retry-After, if it does not say when or whether
+// to come back, in any dialect; as its work may have begun, it gets no
 // X-Should-Retry: true. A failure is not to be retried if a server further down
 // said so.
 func (x *exchange) complete(h http.Header, status int) {
@@ -128,9 +138,8 @@ func (x *exchange) complete(h http.Header, status int) {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return
 	}
-	_, after := h[headers.RetryAfter]
-	_, afterMs := h[headers.RetryAfterMs]
-	if !after && !afterMs && x.shortOfRoom() && headers.VerdictOf(h) != headers.DoNotRetry {
+	// A Retry-After that nobody understands is the handler's own affair, too.
+	if _, own := h[headers.RetryAfter]; !own && x.shortOfRoom() && !headers.Hinted(h, time.Now()) {
 		headers.SetRetryAfter(h, spread())
 	}
 }

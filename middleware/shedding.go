@@ -20,9 +20,12 @@ type Shedding struct {
 	// defaults are 2 and 10,000; math.MaxInt means no limit.
 	MinConcurrency, MaxConcurrency int
 
-	// MaxWait bounds how long a request waits to be admitted: five times the
-	// latency of the handler without load, but at least 200 ms, and 50 ms as
-	// long as the queue stands. The default is 1 s.
+	// MaxWait bounds how long a request waits to be admitted: for as long as its
+	// client waits, less what the work takes, by the headers that
+	// headers.TimeoutOf and headers.AttemptTimeoutOf read. Of one that does not say
+	// it is five times the latency of the handler without load, but at least
+	// 200 ms, and 50 ms as long as the queue stands. The default is 1 s for those,
+	// and no bound for the others.
 	MaxWait time.Duration
 
 	// MaxRetryAfter is the longest that a client is told to wait. One that
