@@ -9,7 +9,8 @@ const (
 	// no telling that the service can bear more of them.
 	Wasted Outcome = iota
 	// Admitted is a retry that succeeded soon where the server had refused
-	// the attempt before it, with a 429 or 503.
+	// the attempt before it, with a 429, or a 503 that said when or whether to
+	// come back.
 	Admitted
 	// Helped is a retry that succeeded soon after an error or a timeout.
 	Helped

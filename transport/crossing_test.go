@@ -38,8 +38,13 @@ func TestHeldBackRetryStillFollowsTheRefusal(t *testing.T) {
 		refuse map[int]time.Duration
 		want   budget.Outcome
 	}{
-		{"shed, then sent", answer{status: 503}, nil, budget.Admitted},
-		{"shed, then held back", answer{status: 503}, map[int]time.Duration{2: 1}, budget.Admitted},
+		{"shed, then sent", answer{status: 503, header: head("Retry-After", "1")}, nil, budget.Admitted},
+		{"shed, then held back", answer{status: 503, header: head("Retry-After", "1")}, map[int]time.Duration{2: 1}, budget.Admitted},
+		{"shed in another dialect", answer{status: 503, header: head("X-Ms-Retry-After-Ms", "20")}, nil, budget.Admitted},
+		{"shed by a verdict", answer{status: 503, header: head("X-Should-Retry", "true")}, nil, budget.Admitted},
+		{"throttled", answer{status: 429}, nil, budget.Admitted},
+		{"a 503 that says nothing, then sent", answer{status: 503}, nil, budget.Helped},
+		{"a 503 that says nothing, then held back", answer{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
 		{"an error, then sent", answer{err: io.ErrUnexpectedEOF}, nil, budget.Helped},
 		{"an error, then held back", answer{err: io.ErrUnexpectedEOF}, map[int]time.Duration{2: 1}, budget.Helped},
 	} {

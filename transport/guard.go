@@ -124,16 +124,10 @@ func sightOf(ctx context.Context, resp *http.Response, err error) sight {
 		return sightNothing
 	case resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
 		return sightSuccess
-	case resp.StatusCode == http.StatusServiceUnavailable && hinted(resp.Header):
+	case resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()):
 		return sightShed
 	}
 	return sightAnswer
-}
-
-// hinted reports whether a refusal is that of a server which looks after
-// itself, and not that of a proxy which has lost it.
-func hinted(h http.Header) bool {
-	return h.Get("Retry-After") != "" || headers.VerdictOf(h) != headers.NoVerdict
 }
 
 func isTimeout(err error) bool {
