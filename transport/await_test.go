@@ -269,10 +269,14 @@ func TestCancelledAtEachPoint(t *testing.T) {
 				req := put(t, nil).WithContext(ctx)
 				body := &source{Reader: strings.NewReader("hello")}
 				req.Body = body
-				resp, err := build(t, base, p.option(), steady(time.Second)).RoundTrip(req)
-				var e *transport.Error
-				if resp != nil || !errors.As(err, &e) || !errors.Is(err, cause) || e.Stop != tt.stop || e.Attempts != tt.sent || sent != tt.sent {
+				var told told
+				resp, err := build(t, base, p.option(), told.option(), steady(time.Second)).RoundTrip(req)
+				if c := told.calls[0]; resp != nil || !errors.Is(err, cause) || c.Stop != tt.stop || c.Attempts != tt.sent || sent != tt.sent {
 					t.Errorf("%v, %v after %d attempts; want %s after %d, for the cause", resp, err, sent, tt.stop, tt.sent)
+				}
+				passedOn := tt.at < time.Second
+				if e := new(transport.Error); errors.As(err, &e) == passedOn || passedOn && err != cause {
+					t.Errorf("%#v; want the error of the base itself %v, else an *Error", err, passedOn)
 				}
 				if waiting := strings.Contains(tt.name, "wait"); waiting && (!errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "user left while waiting after: last answer 503")) {
 					t.Errorf("%v does not say what it waited for", err)
@@ -458,10 +462,10 @@ func TestRequestCancel(t *testing.T) {
 		}
 		close(cancel)
 	}()
-	_, err := build(t, base, unlimited()).RoundTrip(req)
-	var e *transport.Error
-	if !errors.As(err, &e) || e.Attempts != 1 || e.Stop != transport.StopNotRetryable {
-		t.Errorf("%v, want one attempt", err)
+	var told told
+	_, err := build(t, base, unlimited(), told.option()).RoundTrip(req)
+	if c := told.calls[0]; err == nil || c.Attempts != 1 || c.Stop != transport.StopNotRetryable {
+		t.Errorf("%v after %+v, want one attempt", err, c)
 	}
 }
 

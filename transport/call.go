@@ -52,6 +52,20 @@ func CallOf(resp *http.Response) (Call, bool) {
 	return a.run.call.snapshot(), true
 }
 
+// CallIn returns what has happened so far in the call that ctx belongs to, which
+// is the context of a request within a chain. A call layer learns from it, once
+// the layers below have returned, what the chain did about an error. It reports
+// false outside a chain.
+func CallIn(ctx context.Context) (Call, bool) {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.snapshot(), true
+	}
+	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
+		return a.run.call.snapshot(), true
+	}
+	return Call{}, false
+}
+
 // call is the state of one RoundTrip. A call layer may run the loop more than
 // once, even at the same time, so that what the runs report is guarded.
 type call struct {

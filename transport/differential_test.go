@@ -142,13 +142,6 @@ func (tr trial) play(t *testing.T, over func(base http.RoundTripper) func(*http.
 			out.err = errors.Join(out.err, fmt.Errorf("the last response holds %q, %v", text, err))
 		}
 		resp.Body.Close()
-		if call, ok := transport.CallOf(resp); ok {
-			out.stop = call.Stop
-		}
-	}
-	var e *transport.Error
-	if errors.As(err, &e) {
-		out.stop = e.Stop
 	}
 	return out
 }
@@ -182,13 +175,16 @@ func (tr trial) oracle(t *testing.T, check retryablehttp.CheckRetry) outcome {
 }
 
 func (tr trial) ours(t *testing.T, check retryablehttp.CheckRetry, more ...transport.Option) outcome {
-	return tr.play(t, func(base http.RoundTripper) func(*http.Request) (*http.Response, error) {
+	var told told
+	out := tr.play(t, func(base http.RoundTripper) func(*http.Request) (*http.Response, error) {
 		opts, err := transport.FromClient(tr.client(base, check))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return build(t, nil, append(append(opts, unlimited()), more...)...).RoundTrip
+		return build(t, nil, append(append(opts, unlimited(), told.option()), more...)...).RoundTrip
 	})
+	out.stop = told.calls[0].Stop
+	return out
 }
 
 // differs says in which way the two outcomes differ without a reason of ours,

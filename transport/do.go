@@ -20,7 +20,8 @@ type DoOption = Option
 //
 // An error marked by [Permanent] ends the call, one marked by [RetryAfter] says
 // how long to wait. Every other error is worth another attempt, unless ctx is
-// done. Errors come back as [*Error] around the last one.
+// done. An error after one attempt, with no other worth making, is that of op
+// itself; one after a retry, a wait or a refusal is an [*Error] around the last.
 //
 // Unlike a chain, Do has no budget of its own: a budget must outlive the call,
 // so give one that does by [WithBudget]. The service it is asked for, and that
@@ -131,6 +132,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
 		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
 		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
+		r.once, r.ended = n == 1 && !isCut(err), f.ended != ""
 		if f.open() {
 			f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
 		}

@@ -35,6 +35,7 @@ func TestDo(t *testing.T) {
 		attempts int
 		waited   time.Duration
 		stop     transport.StopReason
+		own      bool // the error is that of the operation itself
 	}{
 		{name: "at once", op: func(context.Context, int) error { return nil }, attempts: 1, stop: transport.StopSucceeded},
 		{name: "in the end", op: func(_ context.Context, n int) error {
@@ -45,11 +46,11 @@ func TestDo(t *testing.T) {
 		}, attempts: 3, waited: 2 * time.Second, stop: transport.StopSucceeded},
 		{name: "never", op: func(context.Context, int) error { return errBusy }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
 		{name: "four attempts", policy: transport.Policy{MaxAttempts: 4}, op: func(context.Context, int) error { return errBusy }, attempts: 4, waited: 3 * time.Second, stop: transport.StopAttempts},
-		{name: "retries off", policy: transport.Policy{MaxAttempts: 1}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled},
-		{name: "permanent", op: func(context.Context, int) error { return fmt.Errorf("op: %w", transport.Permanent(errBusy)) }, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "retries off", policy: transport.Policy{MaxAttempts: 1}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled, own: true},
+		{name: "permanent", op: func(context.Context, int) error { return fmt.Errorf("op: %w", transport.Permanent(errBusy)) }, attempts: 1, stop: transport.StopNotRetryable, own: true},
 		{name: "permanent under a wait", op: func(context.Context, int) error {
 			return transport.RetryAfter(transport.Permanent(errBusy), time.Second)
-		}, attempts: 1, stop: transport.StopNotRetryable},
+		}, attempts: 1, stop: transport.StopNotRetryable, own: true},
 		{name: "a wait at the limit", policy: transport.Policy{MaxRetryAfter: late, BaseDelay: 1}, op: func(_ context.Context, n int) error {
 			if n == 1 {
 				return transport.RetryAfter(errBusy, late)
@@ -61,13 +62,13 @@ func TestDo(t *testing.T) {
 		{name: "a backoff past the deadline", deadline: 1500 * time.Millisecond, op: func(context.Context, int) error { return errBusy }, attempts: 2, waited: time.Second, stop: transport.StopDeadline},
 		{name: "no budget", opts: []transport.DoOption{transport.WithBudget(func(string) budget.Budget { return &denied{} })}, op: func(context.Context, int) error { return errBusy }, attempts: 1, waited: time.Second, stop: transport.StopBudget},
 		{name: "a nil budget", opts: []transport.DoOption{transport.WithBudget(func(string) budget.Budget { return nil })}, op: func(context.Context, int) error { return errBusy }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
-		{name: "a dry run", opts: []transport.DoOption{transport.WithDryRun()}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled},
+		{name: "a dry run", opts: []transport.DoOption{transport.WithDryRun()}, op: func(context.Context, int) error { return errBusy }, attempts: 1, stop: transport.StopDisabled, own: true},
 		{name: "attempts that time out", policy: transport.Policy{AttemptTimeout: time.Second}, op: func(ctx context.Context, _ int) error { <-ctx.Done(); return errors.Join(errBusy, ctx.Err()) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
 		{name: "permanent, and timed out", policy: transport.Policy{AttemptTimeout: time.Second}, op: func(ctx context.Context, _ int) error {
 			<-ctx.Done()
 			return transport.Permanent(errors.Join(errBusy, ctx.Err()))
 		}, attempts: 1, stop: transport.StopNotRetryable},
-		{name: "a cancellation of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.Canceled) }, attempts: 1, stop: transport.StopNotRetryable},
+		{name: "a cancellation of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.Canceled) }, attempts: 1, stop: transport.StopNotRetryable, own: true},
 		{name: "a timeout of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.DeadlineExceeded) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -94,8 +95,8 @@ func TestDo(t *testing.T) {
 						t.Errorf("got %q, %v; want the value", v, err)
 					}
 				} else {
-					var e *transport.Error
-					if v != "" || !errors.As(err, &e) || !errors.Is(err, errBusy) || e.Attempts != tt.attempts || e.Stop != tt.stop {
+					e := new(transport.Error)
+					if errors.As(err, &e) == tt.own || v != "" || !errors.Is(err, errBusy) || !tt.own && (e.Attempts != tt.attempts || e.Stop != tt.stop) {
 						t.Errorf("got %q, %v; want no value, busy, %d attempts and %s", v, err, tt.attempts, tt.stop)
 					}
 				}
@@ -141,6 +142,7 @@ func TestDoCancelledAtEachPoint(t *testing.T) {
 				defer timer.Stop()
 				purse := &purse{refuse: refuse}
 				attempts := 0
+				var told told
 				_, err := transport.Do(ctx, transport.Policy{MaxAttempts: 10}, func(ctx context.Context) (int, error) {
 					attempts++
 					select { // each takes a second
@@ -149,11 +151,8 @@ func TestDoCancelledAtEachPoint(t *testing.T) {
 					case <-ctx.Done():
 						return 0, ctx.Err()
 					}
-				}, steady(time.Second), transport.WithBudget(func(string) budget.Budget { return purse }))
-				var e *transport.Error
-				if !errors.As(err, &e) {
-					t.Fatalf("at %v: %v", at, err)
-				}
+				}, steady(time.Second), told.option(), transport.WithBudget(func(string) budget.Budget { return purse }))
+				e := told.calls[0]
 				want := transport.StopCancelled
 				if refuse && at > 2*time.Second {
 					want = transport.StopBudget

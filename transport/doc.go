@@ -49,7 +49,8 @@
 //     for as long as the attempts that are left could have taken: guard.
 //  8. The budget refuses, before the wait and once more after it: budget.
 //
-// [CallOf] tells it of a response, [Error] of an error, [Observer] of both.
+// [CallOf] tells it of a response, [Error] of an error that is not the base's
+// own, [Observer] of every call.
 //
 // # States
 //
@@ -126,10 +127,13 @@
 //
 // # What the caller gets
 //
-// The last real response, whatever its status, with its body unread; an
-// [*Error] around the last error if there was no response. A status is never
-// turned into an error, so that code written for a bare transport goes on
-// working. The caller's request is never changed and its body is closed on
+// The last real response, whatever its status, with its body unread. If there
+// was no response, the error: where a call was sent once and the chain did no
+// more than pass it on, that of the base itself, the same value; an [*Error]
+// around the last one where the chain retried, waited, cut the attempt or refused
+// another. A status is never turned into an error, so that code written for a
+// bare transport goes on working. An [Observer] is told the [StopReason] of every
+// call, also of one whose error is passed on. The caller's request is never changed and its body is closed on
 // every path. GetBody replays the body where there is one; another body is kept
 // while it streams, up to MaxReplayBytes, and nothing is read ahead.
 //

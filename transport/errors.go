@@ -9,9 +9,18 @@ import (
 	"time"
 )
 
-// An Error is returned when a call ends without a response. It wraps the last
-// error of the transport, so that errors.Is and errors.As find the cause, and
-// it is a timeout if and only if that is one.
+// An Error is returned when a call ends without a response and the chain did
+// more than pass it on: it sent the request again, waited, cut an attempt at
+// AttemptTimeout, or refused an attempt for lack of budget, of time, or of a
+// service that is well. It wraps the last error, so that errors.Is and errors.As
+// find the cause, and it is a timeout if and only if that is one.
+//
+// A call that was sent once, at once, and is not to be repeated by its nature or
+// by its policy (not_retryable, method, body, disabled, server_said_no) or that
+// its caller gave up (cancelled, deadline) returns the error of the base itself,
+// the same value as without a chain. The reason is in [Call].Stop, which an
+// [Observer] gets for every call. So does a call that ends with [io.EOF], however
+// often it was sent: callers compare that by ==.
 type Error struct {
 	Attempts int           // how many attempts were sent; 0 if none was
 	Stop     StopReason    // why there was no further one
@@ -19,12 +28,8 @@ type Error struct {
 	Waited   time.Duration // the time spent waiting between attempts
 }
 
-// Error gives the cause, and what the chain did about it where it did more
-// than pass it on.
+// Error gives the cause, and what the chain did about it.
 func (e *Error) Error() string {
-	if e.Attempts == 1 && e.Stop == StopNotRetryable {
-		return e.Err.Error()
-	}
 	attempts := "attempts"
 	if e.Attempts == 1 {
 		attempts = "attempt"
@@ -46,6 +51,26 @@ func (e *Error) Timeout() bool {
 func (e *Error) Temporary() bool {
 	var t interface{ Temporary() bool }
 	return errors.As(e.Err, &t) && t.Temporary()
+}
+
+// passedOn reports whether the chain did no more with a call that it ends for
+// this reason than to send it once. What ends a call for what it is, or for what
+// its caller did, is not the doing of the chain; what the chain knows of other
+// calls, or of the time to come, is.
+func (r *run) passedOn(stop StopReason) bool {
+	if r.loop.dryRun {
+		return true
+	}
+	if !r.once || r.sent.Load() > 1 || r.waited > 0 || r.interrupted {
+		return false
+	}
+	switch stop {
+	case StopNotRetryable, StopMethod, StopBody, StopDisabled, StopServerSaidNo, StopCancelled:
+		return true
+	case StopDeadline:
+		return r.ended // else the wait for another attempt would not fit
+	}
+	return false
 }
 
 // explained does what http.Client does with a RecordHeaderError, which it
@@ -79,6 +104,12 @@ func (e *timeoutError) Is(target error) bool { return target == context.Deadline
 func (e *timeoutError) Unwrap() error        { return e.err }
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Temporary() bool      { return true }
+
+// isCut reports whether it was AttemptTimeout that ended the attempt.
+func isCut(err error) bool {
+	_, ok := err.(*timeoutError) // not errors.As: the base may be a chain too
+	return ok
+}
 
 // endedError is a call whose context ended while it waited for the next
 // attempt. The cause comes first; the last answer says what it waited for.

@@ -271,7 +271,7 @@ func ExampleDo_incorrect() {
 	})
 	fmt.Println(attempts, err)
 	// Output:
-	// 1 context deadline exceeded (1 attempt, stopped by deadline)
+	// 1 context deadline exceeded
 	// 2 transport: no result within AttemptTimeout 1ms (2 attempts, stopped by attempts)
 }
 

@@ -228,11 +228,11 @@ func TestHostileServers(t *testing.T) {
 				status = resp.StatusCode
 				resp.Body.Close()
 			}
-			var e *transport.Error
-			if status != tt.status || err != nil && !errors.As(err, &e) {
-				t.Errorf("got %d, %v; want status %d", status, err, tt.status)
+			c := told.calls[0]
+			if e := new(transport.Error); status != tt.status || err != nil && errors.As(err, &e) != (c.Attempts > 1 && err != io.EOF) {
+				t.Errorf("got %d, %#v; want status %d, and an *Error only after more than one attempt", status, err, tt.status)
 			}
-			if c := told.calls[0]; c.Attempts != tt.attempts || c.Stop != tt.stop || ctx.Err() != nil {
+			if c.Attempts != tt.attempts || c.Stop != tt.stop || ctx.Err() != nil {
 				t.Errorf("%+v (%v), want %d attempts stopped by %s", c, err, tt.attempts, tt.stop)
 			}
 			limit := uint64(8 << 20)

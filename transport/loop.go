@@ -84,6 +84,8 @@ type run struct {
 
 	entered     bool // the body of the request is no longer RoundTrip's to close
 	interrupted bool // the context ended during a wait
+	once        bool // the error is of the first attempt, and not of the chain
+	ended       bool // the context was done when the newest attempt ended
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
 
@@ -213,6 +215,7 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
+	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""
 	f.safe, f.replayable = isSafe(r.req), r.replayable()
 	if l.backoff != nil {
 		waits = min(waits, max(p.MaxAttempts-1, 1)) // it may be a table
@@ -245,6 +248,10 @@ func (r *run) fail(err error, stop StopReason) error {
 	r.over = true
 	if r.req != nil { // nil for Do
 		r.passUp(nil, stop)
+	}
+	if err == io.EOF || r.passedOn(stop) {
+		r.call.report(r, stop, 0, err)
+		return err
 	}
 	err = explained(err)
 	r.call.report(r, stop, 0, err)

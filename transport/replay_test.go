@@ -205,9 +205,9 @@ func TestBrokenSourceIsNotReplayed(t *testing.T) {
 		return nil, err
 	})
 	body := &source{Reader: io.MultiReader(strings.NewReader("he"), &failing{broken})}
-	_, err := build(t, base, unlimited()).RoundTrip(put(t, body))
-	var e *transport.Error
-	if !errors.As(err, &e) || e.Stop != transport.StopBody || !errors.Is(err, broken) || body.closes.Load() != 1 {
+	var told told
+	_, err := build(t, base, unlimited(), told.option()).RoundTrip(put(t, body))
+	if told.calls[0].Stop != transport.StopBody || err != broken || body.closes.Load() != 1 {
 		t.Errorf("err = %v with %d closes, want body, the cause, and one close", err, body.closes.Load())
 	}
 }

@@ -96,7 +96,11 @@ func TestStopReasons(t *testing.T) {
 					if call, _ := transport.CallOf(resp); call != calls[0] {
 						t.Errorf("CallOf = %+v, OnCall saw %+v", call, calls[0])
 					}
-				} else if e := new(transport.Error); !errors.As(err, &e) || e.Attempts != tt.attempts || e.Stop != tt.stop {
+				} else if e := new(transport.Error); err == tt.answers[0].err {
+					if tt.attempts != 1 {
+						t.Errorf("err = %#v after %d attempts, want an *Error", err, tt.attempts)
+					}
+				} else if !errors.As(err, &e) || e.Attempts != tt.attempts || e.Stop != tt.stop {
 					t.Errorf("err = %#v, want *Error with %d attempts and %q", err, tt.attempts, tt.stop)
 				}
 				if len(calls) != 1 || calls[0].Attempts != tt.attempts || calls[0].Stop != tt.stop || len(base.seen) != tt.attempts {

@@ -127,10 +127,10 @@ func TestDeadlineBeforeTheAttemptTimeout(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := build(t, base, bounded(time.Minute)...).RoundTrip(get(t, ctx))
-		var e *transport.Error
-		if !errors.As(err, &e) || e.Attempts != 1 || e.Stop != transport.StopDeadline || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("err = %#v, want one attempt, stopped by deadline", err)
+		var told told
+		_, err := build(t, base, append(bounded(time.Minute), told.option())...).RoundTrip(get(t, ctx))
+		if c := told.calls[0]; c.Attempts != 1 || c.Stop != transport.StopDeadline || err != context.DeadlineExceeded {
+			t.Errorf("err = %#v after %+v, want the deadline itself after one attempt", err, c)
 		}
 	})
 }

@@ -109,7 +109,8 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 }
 
 // RoundTrip sends the request, again if the policy, the server, the budget
-// and the deadline all allow it, and returns the last real response or an
+// and the deadline all allow it, and returns the last real response or an error:
+// that of the base itself where the chain only passed the call on, else an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.made() {

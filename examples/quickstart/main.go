@@ -57,7 +57,7 @@ func get(client *http.Client, url string) error {
 	// README: call
 	resp, err := client.Get(url)
 	if err != nil {
-		return err // in it a *transport.Error: how many attempts, and why no more
+		return err // wraps a *transport.Error where the chain retried, waited or refused
 	}
 	defer resp.Body.Close()
 	if call, ok := transport.CallOf(resp); ok {

@@ -2,7 +2,6 @@ package oteltrace
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -70,7 +69,7 @@ func (l *callLayer) roundTrip(req *http.Request, span trace.Span) (*http.Respons
 	}()
 	resp, err := l.next.RoundTrip(req)
 	returned = true
-	if call, ok := callOf(resp, err); ok {
+	if call, ok := callOf(req.Context(), resp, err); ok {
 		span.SetAttributes(
 			attrAttempts.Int(call.Attempts),
 			attrWaited.Float64(call.Waited.Seconds()),
@@ -94,15 +93,12 @@ func spoil(span trace.Span, word string) {
 
 // callOf is what the chain did. It is not known where a layer further in
 // answered in its place.
-func callOf(resp *http.Response, err error) (transport.Call, bool) {
+func callOf(ctx context.Context, resp *http.Response, err error) (transport.Call, bool) {
 	if err == nil {
 		return transport.CallOf(resp)
 	}
-	var failed *transport.Error
-	if !errors.As(err, &failed) {
-		return transport.Call{}, false
-	}
-	return transport.Call{Attempts: failed.Attempts, Waited: failed.Waited, Stop: failed.Stop}, true
+	call, ok := transport.CallIn(ctx)
+	return call, ok && call.Stop != ""
 }
 
 // badly reports whether a call with a response ended as its caller would not
