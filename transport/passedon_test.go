@@ -82,6 +82,7 @@ func TestErrorOfACallThatWasPassedOn(t *testing.T) {
 		{name: "cut by AttemptTimeout, MaxAttempts 1", during: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 			opts: opts(transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second})), stop: transport.StopDisabled, sent: 1},
 		{name: "no budget", err: broken, opts: opts((&purse{refuse: true}).option()), stop: transport.StopBudget, sent: 1},
+		{name: "no budget for a wait that is not worth it", err: transport.RetryAfter(broken, 10*time.Second), opts: opts((&purse{refuse: true}).option()), stop: transport.StopBudget, sent: 1},
 		{name: "no time for the wait", err: broken, opts: opts(steady(2 * time.Second)), ctx: within(time.Second), stop: transport.StopDeadline, sent: 1},
 		{name: "asked to wait for too long", err: transport.RetryAfter(broken, time.Hour), stop: transport.StopRetryAfter, sent: 1},
 		{name: "the circuit opens", err: broken, opts: opts(transport.WithBreaker((&refuser{openFor: time.Hour}).wrap)), stop: transport.StopBreakerOpen, sent: 1},
