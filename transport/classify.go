@@ -96,6 +96,17 @@ func isSafe(req *http.Request) bool {
 	return key || xkey
 }
 
+// safe is isSafe, or what the func of WithRepeatable says, which is asked once.
+func (r *run) safe() bool {
+	if isSafe(r.req) {
+		return true
+	}
+	if !r.asked && r.loop.may != nil {
+		r.repeatable, r.asked = r.loop.may(r.req), true
+	}
+	return r.repeatable
+}
+
 // streamError has the shape of net/http's HTTP/2 stream error, which lets
 // itself be copied by errors.As into a struct of the same fields.
 type streamError struct {

@@ -211,6 +211,7 @@ func (c *config) unfitForDo() error {
 		{"WithServicePolicy", len(c.services) > 0},
 		{"WithServiceName", c.service != nil},
 		{"WithCheckRetry", c.check != nil},
+		{"WithRepeatable", c.repeatable != nil},
 		{"WithBreaker", c.breaker != nil},
 		{"WithGuard", c.guardSet},
 		{"WithHedging", c.hedge != nil},

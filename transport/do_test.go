@@ -231,6 +231,7 @@ func TestDoRefusesWhatDoesNotFit(t *testing.T) {
 		transport.WithServicePolicy("a", transport.Policy{}),
 		transport.WithServiceName(func(*http.Request) string { return "" }),
 		transport.WithCheckRetry(func(context.Context, *http.Response, error) (bool, error) { return false, nil }),
+		transport.WithRepeatable(func(*http.Request) bool { return true }),
 		transport.WithBreaker(pass),
 		transport.WithIdempotencyKeys(),
 		transport.WithCallLayer(pass),
@@ -241,7 +242,7 @@ func TestDoRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	for _, want := range []string{
 		"transport: Do: ", "Policy.MaxAttempts -1", "Policy.BaseDelay -1ns", "WithPolicy applies", "WithServicePolicy applies",
-		"WithServiceName applies", "WithCheckRetry applies", "WithBreaker applies", "WithIdempotencyKeys applies",
+		"WithServiceName applies", "WithCheckRetry applies", "WithRepeatable applies", "WithBreaker applies", "WithIdempotencyKeys applies",
 		"WithCallLayer applies", "WithAttemptLayer applies",
 	} {
 		if !strings.Contains(err.Error(), want) {

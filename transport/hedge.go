@@ -129,6 +129,6 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // hedgeable reports whether the request may be under way twice.
 func (r *run) hedgeable() bool {
-	return r.call.policy.MaxAttempts > 1 && !r.loop.dryRun && isSafe(r.req) &&
-		(r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil)
+	return r.call.policy.MaxAttempts > 1 && !r.loop.dryRun &&
+		(r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil) && r.safe()
 }

@@ -18,6 +18,7 @@ type loop struct {
 	next      http.RoundTripper // guard, breaker, attempt
 	opener    opener            // the breaker, if it can be asked
 	check     retryablehttp.CheckRetry
+	may       func(*http.Request) bool // WithRepeatable
 	backoff   retryablehttp.Backoff
 	budget    func(service string) budget.Budget // nil: none
 	dryRun    bool
@@ -88,6 +89,8 @@ type run struct {
 	ended       bool // the context was done when the newest attempt ended
 	wouldRetry  bool // but for the dry run
 	over        bool // finish or fail was reached
+	asked       bool // the func of WithRepeatable
+	repeatable  bool // what it said
 
 	// The first attempt and, without call layers, the call: most runs need no
 	// more than these, and so no more than this one allocation.
@@ -194,11 +197,16 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 				r.held++
 				// There may be room after any wait, and asking again costs the
 				// service nothing. So it may go on for as long as the attempts
-				// would have taken that are held back.
+				// would have taken that are held back; with the waits between,
+				// where those are the caller's own, which may be far longer.
 				f.refused, f.openFor = StopGuard, max(min(f.openFor, p.MaxDelay), time.Millisecond)
 				f.hint, f.maxHint = f.openFor, f.openFor // MaxRetryAfter is for servers
 				waits, f.attempt = try, try
-				if left := p.MaxAttempts - max(sent, 1); left > 0 && r.heldFor/time.Duration(left) < held.scale {
+				between := time.Duration(0)
+				if l.backoff != nil {
+					between = p.backoffs(sent)
+				}
+				if left := p.MaxAttempts - max(sent, 1); left > 0 && (r.heldFor-between)/time.Duration(left) < held.scale {
 					f.attempt = sent
 				}
 			}
@@ -216,11 +224,12 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	}
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
 	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""
-	f.safe, f.replayable = isSafe(r.req), r.replayable()
+	f.replayable = r.replayable()
 	if l.backoff != nil {
 		waits = min(waits, max(p.MaxAttempts-1, 1)) // it may be a table
 	}
 	if f.open() {
+		f.safe = r.safe()
 		f.wait = p.delay(waits, f.hint, l.backoff, resp)
 	}
 	if t, ok := ctx.Deadline(); ok {

@@ -34,6 +34,8 @@ type config struct {
 	backoff       retryablehttp.Backoff
 	budget        func(service string) budget.Budget
 	noBudget      bool
+	ownBudget     budget.Policy // where budget is nil and noBudget is not set
+	repeatable    func(*http.Request) bool
 	breaker       Middleware
 	guard         bool
 	guardSet      bool
@@ -51,7 +53,7 @@ type servicePolicy struct {
 	policy Policy
 }
 
-func defaults() config { return config{guard: true} }
+func defaults() config { return config{guard: true, ownBudget: defaultBudget} }
 
 // defaultBase is the base where none is given.
 func (c *config) defaultBase() http.RoundTripper {
@@ -131,6 +133,26 @@ func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 	return func(c *config) { c.check = check }
 }
 
+// WithRepeatable sets which requests may be sent again though their method is
+// not idempotent: a search that is a POST, a token that is fetched by one, an
+// operation that does the same however often it is asked for. The func is asked
+// at most once for each call, and only about methods other than GET, HEAD,
+// OPTIONS, TRACE, PUT and DELETE without an idempotency key. It gets the request
+// as the call layers passed it on, and must neither change it nor read its body.
+// What it allows is repeated and hedged like a GET, within the policy, the
+// budget and what is kept of the body. The default, also for nil, is none.
+//
+// One request can be marked without an option, as in net/http: with an entry
+// for the key that has no value,
+//
+//	req.Header["Idempotency-Key"] = nil
+//
+// it may be sent again, and no key is sent. [http.Transport] then repeats it,
+// too, on a connection that was kept alive and turns out to be closed.
+func WithRepeatable(may func(*http.Request) bool) Option {
+	return func(c *config) { c.repeatable = may }
+}
+
 // WithBackoff sets how long to wait before an attempt, in the terms of
 // go-retryablehttp. It is called where another attempt may follow, with
 // BaseDelay, MaxDelay, the number of the attempt that failed counted from 0, up
@@ -176,7 +198,8 @@ func WithBreaker(mw Middleware) Option {
 // that is held back asks again after the usual wait, at least MaxAttempts times in
 // all, and for as long as the attempts that it has left could take: of a call of
 // which nothing was sent, (MaxAttempts-1) times AttemptTimeout, or the latency
-// that stands for it. It ends with a [*GuardError], or with the last real
+// that stands for it, and with [WithBackoff] BaseDelay, doubled from attempt to
+// attempt, as well. It ends with a [*GuardError], or with the last real
 // response. New calls come before those that have waited. The default is
 // Guard{}; Guard{Off: true} leaves it out.
 func WithGuard(g Guard) Option {

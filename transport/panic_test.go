@@ -19,6 +19,7 @@ import (
 func TestPanicsLeakNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
+		method   string // PUT if ""
 		opts     []transport.Option
 		base     http.RoundTripper
 		answered int
@@ -28,6 +29,9 @@ func TestPanicsLeakNothing(t *testing.T) {
 		{name: "the budget's func", opts: []transport.Option{transport.WithBudget(func(string) budget.Budget { panic("boom") })}},
 		{name: "a withdrawal", opts: []transport.Option{(&purse{onWithdraw: func() { panic("boom") }}).option()}, answered: 1},
 		{name: "CheckRetry", opts: []transport.Option{transport.WithCheckRetry(func(context.Context, *http.Response, error) (bool, error) { panic("boom") })}, answered: 1},
+		{name: "WithRepeatable", method: "POST", opts: []transport.Option{transport.WithRepeatable(func(*http.Request) bool { panic("boom") })}, answered: 1},
+		{name: "WithRepeatable, hedged", method: "POST", opts: []transport.Option{transport.WithHedging(transport.Hedge{Delay: time.Second}), transport.WithRepeatable(func(*http.Request) bool { panic("boom") })},
+			base: transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) { panic("boom") })},
 		{name: "the backoff", opts: []transport.Option{transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { panic("boom") })}, answered: 1},
 		{name: "OnAttempt", opts: []transport.Option{transport.WithObserver(transport.Observer{OnAttempt: func(context.Context, transport.AttemptEvent) { panic("boom") }})}, answered: 1},
 		{name: "an attempt layer", opts: []transport.Option{transport.WithAttemptLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("boom") }))}},
@@ -54,6 +58,9 @@ func TestPanicsLeakNothing(t *testing.T) {
 					}
 					var made []*source
 					req := put(t, nil)
+					if tt.method != "" {
+						req.Method = tt.method
+					}
 					fresh := func() (io.ReadCloser, error) {
 						made = append(made, &source{Reader: strings.NewReader("hello")})
 						return made[len(made)-1], nil

@@ -45,7 +45,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		base = cfg.defaultBase()
 	}
 	if cfg.budget == nil && !cfg.noBudget {
-		perService, err := budget.PerService(defaultBudget, defaultServices)
+		perService, err := budget.PerService(cfg.ownBudget, defaultServices)
 		if err != nil {
 			return nil, fmt.Errorf("transport: default budget: %w", err)
 		}
@@ -87,6 +87,7 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 		next:      around(send, "WithBreaker", cfg.breaker),
 		transport: t,
 		check:     cfg.check,
+		may:       cfg.repeatable,
 		backoff:   cfg.backoff,
 		budget:    cfg.budget,
 		dryRun:    cfg.dryRun,

@@ -39,6 +39,15 @@ func (p *Policy) ceiling(attempt int) time.Duration {
 	return min(ceiling, p.MaxDelay)
 }
 
+// backoffs is the most that the backoff comes to from the given attempt to the
+// last one.
+func (p *Policy) backoffs(attempt int) (sum time.Duration) {
+	for n := max(attempt, 1); n < p.MaxAttempts; n++ {
+		sum += min(p.ceiling(n), math.MaxInt64-sum)
+	}
+	return sum
+}
+
 // upTo returns a random duration in [0, d].
 func upTo(d time.Duration) time.Duration {
 	if d <= 0 {
