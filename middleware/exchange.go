@@ -26,6 +26,7 @@ type exchange struct {
 	entered   time.Duration // the handler
 	expires   time.Duration // its deadline; 0: none
 	queueWait time.Duration
+	left      time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
 	bytes     int64
 
 	status int32 // 0 until the header is written
@@ -37,6 +38,9 @@ type exchange struct {
 	weight   uint8  // how many requests it is measured for; 0: it is not
 	bounded  bool   // boundWrites has nothing left to do
 	hijacked bool
+	late     bool // the deadline passed, and the handler had not answered
+	broken   bool // a write failed, since the client has left
+	cut      bool // one did, since it took too long
 	done     bool // the handler returned instead of panicking
 }
 
@@ -82,6 +86,7 @@ func (x *exchange) returned(w http.ResponseWriter) {
 		return
 	}
 	if x.request.Context().Err() == context.DeadlineExceeded {
+		x.late = true
 		// Left alone, net/http would answer 200 for work that was given up.
 		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "The deadline of the request has passed.", http.StatusGatewayTimeout)
@@ -99,6 +104,12 @@ func (x *exchange) now() time.Duration {
 	return x.started
 }
 
+// count notes that the request is in the handler, where no gate does.
+func (x *exchange) count() {
+	x.before = int32(x.machine.busy.Add(1) - 1)
+	x.held = 1
+}
+
 // hold notes that the request has a slot.
 func (x *exchange) hold(since time.Duration, weight uint8) {
 	x.entered, x.weight = since, weight
@@ -108,10 +119,17 @@ func (x *exchange) hold(since time.Duration, weight uint8) {
 // leave gives the slot back, once, whoever comes first: the end of the handler,
 // a flush or a hijack.
 func (x *exchange) leave(counted bool) {
+	if x.left == 0 && len(x.machine.observers) > 0 {
+		x.left = x.machine.now()
+	}
 	if atomic.LoadUint32(&x.held) == 0 || !atomic.CompareAndSwapUint32(&x.held, 1, 0) {
 		return
 	}
 	g := x.machine.gate
+	if g == nil {
+		x.machine.busy.Add(-1)
+		return
+	}
 	before := g.leave()
 	if x.weight == 0 {
 		return
@@ -129,6 +147,7 @@ func (x *exchange) leave(counted bool) {
 // end gives the slot back and tells the observers, also of a handler that
 // panicked.
 func (x *exchange) end() {
+	streamed := x.left > 0
 	// How soon a bug strikes says nothing about load.
 	x.leave(x.done)
 	x.unbound()
@@ -138,17 +157,28 @@ func (x *exchange) end() {
 	if len(x.machine.observers) == 0 {
 		return
 	}
-	panicked := !x.done && (x.shed == ShedNone || x.machine.dryRun)
+	over := x.left
+	if streamed {
+		over = x.machine.now()
+	}
 	e := Event{
 		Method: x.request.Method, Pattern: x.request.Pattern, Status: int(x.status), Bytes: x.bytes,
-		Duration: x.machine.now() - x.started, QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
-		Attempt: x.attempt(), Shed: x.shed,
-		DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked, Panicked: panicked,
+		Duration: over - x.started, Streamed: over - x.left,
+		QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
+		Attempt: x.attempt(), Shed: x.shed, DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
+	var panicked any
+	if !x.done {
+		panicked = recover()
+	}
+	x.ended(&e, over, streamed, panicked)
 	for _, o := range x.machine.observers {
 		if o.OnRequest != nil {
 			o.OnRequest(x.request.Context(), e)
 		}
+	}
+	if panicked != nil {
+		panic(panicked)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // What the refusals for one reason may take up.
@@ -25,7 +27,8 @@ const (
 // says how many were suppressed. Debug is not thinned out.
 //
 // A line has no URL, which may hold secrets. The reasons are the words of
-// [ShedReason]. A nil logger means silence.
+// [ShedReason], the results those of [Result]; a method that HTTP does not know
+// is _OTHER. A nil logger means silence.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
@@ -60,8 +63,9 @@ func (l *requestLog) request(ctx context.Context, e Event) {
 			return
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 8),
-		slog.String("method", e.Method),
+	attrs := append(make([]slog.Attr, 0, 9),
+		slog.String("method", headers.MethodLabel(e.Method)),
+		slog.String("result", string(e.Result())),
 		slog.Int("status", e.Status),
 		slog.Int("attempt", e.Attempt),
 		slog.Duration("queue_wait", e.QueueWait),

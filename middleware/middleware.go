@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -30,6 +31,12 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 		m.limiters = append(m.limiters, newLimiter(r))
 	}
 	m.timed = len(m.observers) > 0 || m.deadlines != nil
+	for _, o := range m.observers {
+		if o.OnNew != nil {
+			m.counted = m.gate == nil
+			o.OnNew(m.load)
+		}
+	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("middleware: nil handler")
@@ -43,12 +50,26 @@ type machine struct {
 	config
 	epoch    time.Time
 	timed    bool
-	gate     *gate // nil: nothing is limited
+	counted  bool         // requests in the handler, by busy
+	busy     atomic.Int64 // how many there are; the gate knows it where there is one
+	gate     *gate        // nil: nothing is limited
 	limiters []limiter
 }
 
 // now is the time since the epoch: reading it costs half of what time.Now does.
 func (m *machine) now() time.Duration { return time.Since(m.epoch) }
+
+// load is how busy the handlers are.
+func (m *machine) load() Load {
+	if m.gate == nil {
+		return Load{InFlight: int(m.busy.Load())}
+	}
+	l := Load{InFlight: taken(m.gate.slots.Load()), Limit: int(m.gate.limit.Load())}
+	if l.Limit >= unlimited {
+		l.Limit = 0
+	}
+	return l
+}
 
 type handler struct {
 	*machine
@@ -106,6 +127,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if reason := h.admit(x, r); reason != ShedNone && h.shed(x, wrapped, reason, 0) {
 			return
 		}
+	}
+	if h.counted {
+		x.count()
 	}
 	if x.about != nil {
 		defer x.tell()()

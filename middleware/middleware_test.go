@@ -318,7 +318,7 @@ func TestSlotsAndEventsUnderChaos(t *testing.T) {
 	wrap, err := middleware.New(middleware.WithConcurrency(limit), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{Max: time.Minute}),
 		middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) {
 			events.Add(1)
-			if e.Panicked {
+			if e.Panicked || e.Aborted {
 				panicked.Add(1)
 			}
 			if e.Shed != middleware.ShedNone {

@@ -44,6 +44,7 @@ func (x *exchange) begin(status int) {
 // leads past here is noticed by the first write.
 func (x *exchange) wrote(n int64, err error, before int32) {
 	x.bytes += n
+	x.brokeOff(err)
 	if err == http.ErrHijacked {
 		x.status = before
 		x.takenOver()
@@ -128,6 +129,7 @@ func (x *exchange) flush() error {
 	x.begin(http.StatusOK)
 	x.boundWrites(buffered + 1)
 	err := http.NewResponseController(x.ResponseWriter).Flush()
+	x.brokeOff(err)
 	if err == nil {
 		x.leave(true) // the work is done, or goes on for as long as the client likes
 	}

@@ -168,7 +168,7 @@ func TestLogLevels(t *testing.T) {
 func TestLogAttemptsAtDebug(t *testing.T) {
 	event := transport.AttemptEvent{Service: "users", Method: "GET", Attempt: 2, Waited: time.Second, Duration: time.Millisecond, Status: 503}
 	got := lines(t, slog.LevelDebug, func(log transport.Observer) { log.OnAttempt(t.Context(), event) })
-	want := `level=DEBUG msg="evenkeel: attempt" service=users method=GET attempt=2 waited=1s duration=1ms status=503`
+	want := `level=DEBUG msg="evenkeel: attempt" service=users method=GET attempt=2 result=unavailable waited=1s duration=1ms status=503`
 	if got[0] != want {
 		t.Errorf("line %s\nwant %s", got[0], want)
 	}

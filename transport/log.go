@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
+
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // Log returns an observer that writes lines to logger:
@@ -21,7 +23,9 @@ import (
 // the same kind says how many were suppressed. Debug is not thinned out.
 //
 // A line names service and method but no URL, which may hold secrets. The stop
-// reasons are the words of [StopReason]. A nil logger means silence.
+// reasons are the words of [StopReason], the results of attempts those of
+// [Result]. Texts from outside are cut at 1,024 bytes of UTF-8, and a method that
+// HTTP does not know is _OTHER. A nil logger means silence.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
@@ -34,10 +38,11 @@ func (l *callLog) attempt(ctx context.Context, e AttemptEvent) {
 	if !l.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 7),
-		slog.String("service", e.Service),
-		slog.String("method", e.Method),
+	attrs := append(make([]slog.Attr, 0, 8),
+		slog.String("service", headers.Label(e.Service)),
+		slog.String("method", headers.MethodLabel(e.Method)),
 		slog.Int("attempt", e.Attempt),
+		slog.String("result", string(ResultOf(ctx, e.Status, e.Err))),
 		slog.Duration("waited", e.Waited),
 		slog.Duration("duration", e.Duration),
 	)
@@ -57,8 +62,8 @@ func (l *callLog) call(ctx context.Context, c Call) {
 		}
 	}
 	attrs := append(make([]slog.Attr, 0, 9),
-		slog.String("service", c.Service),
-		slog.String("method", c.Method),
+		slog.String("service", headers.Label(c.Service)),
+		slog.String("method", headers.MethodLabel(c.Method)),
 		slog.Int("attempts", c.Attempts),
 		slog.String("stop", string(c.Stop)),
 		slog.Duration("waited", c.Waited),
@@ -77,7 +82,7 @@ func outcome(attrs []slog.Attr, status int, err error) []slog.Attr {
 		attrs = append(attrs, slog.Int("status", status))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", withoutURL(err)))
+		attrs = append(attrs, slog.String("error", headers.Label(withoutURL(err))))
 	}
 	return attrs
 }

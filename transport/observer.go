@@ -20,7 +20,8 @@ type Observer struct {
 	OnCall func(context.Context, Call)
 }
 
-// An AttemptEvent says how an attempt went, up to the response header.
+// An AttemptEvent says how an attempt went, up to the response header. In one
+// word it is ResultOf(ctx, e.Status, e.Err), with the context of the event.
 type AttemptEvent struct {
 	Service  string
 	Method   string        // "" for Do

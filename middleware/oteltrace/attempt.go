@@ -22,7 +22,7 @@ func (t *Tracing) Attempt(next http.RoundTripper) http.RoundTripper {
 	}
 	return &attemptLayer{
 		next:        next,
-		traced:      otelhttp.NewTransport(&inside{next}, t.http...),
+		traced:      otelhttp.NewTransport(&inside{next}, append([]otelhttp.Option{otelhttp.WithSpanNameFormatter(attemptName)}, t.http...)...),
 		propagators: t.cfg.propagators,
 		off:         t.off,
 	}
@@ -98,7 +98,7 @@ func (l *inside) RoundTrip(req *http.Request) (*http.Response, error) {
 	returned := false
 	defer func() {
 		if !returned { // otelhttp would leave the span open
-			spoil(span, "panic")
+			spoil(span, string(transport.ResultPanicked))
 			span.End()
 		}
 	}()
@@ -109,6 +109,9 @@ func (l *inside) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := l.next.RoundTrip(req)
 	returned = true
+	if s := spanOf(req.Context()); s != nil && err != nil {
+		s.attempt = transport.ResultOf(req.Context(), 0, err)
+	}
 	if o != nil && err == nil && resp != nil && resp.StatusCode == http.StatusSwitchingProtocols {
 		o.conn = resp.Body
 	}

@@ -1,6 +1,7 @@
 package oteltrace
 
 import (
+	"context"
 	"io"
 	"sync/atomic"
 
@@ -9,11 +10,11 @@ import (
 
 // untilClosed ends the span when the body is read to its end or closed, after
 // the span of the attempt. The body of an upgraded connection stays writable.
-func untilClosed(body io.ReadCloser, span trace.Span) io.ReadCloser {
+func untilClosed(ctx context.Context, body io.ReadCloser, span trace.Span) io.ReadCloser {
 	if rw, ok := body.(io.ReadWriteCloser); ok {
 		return &upgraded{ReadWriteCloser: rw, ending: ending{span: span}}
 	}
-	return &spanned{ReadCloser: body, ending: ending{span: span}}
+	return &spanned{ReadCloser: body, ctx: ctx, ending: ending{span: span}}
 }
 
 // ending ends a span once.
@@ -30,6 +31,7 @@ func (e *ending) end() {
 
 type spanned struct {
 	io.ReadCloser
+	ctx context.Context // of the call
 	ending
 }
 
@@ -40,7 +42,9 @@ func (b *spanned) Read(p []byte) (int, error) {
 	case io.EOF:
 		b.end()
 	default:
-		spoil(b.span, "body")
+		if word, failed := bodyWord(b.ctx); failed {
+			spoil(b.span, word)
+		}
 	}
 	return n, err
 }

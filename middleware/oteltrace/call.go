@@ -43,7 +43,7 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !span.IsRecording() {
 		return l.next.RoundTrip(req)
 	}
-	span.SetAttributes(attrService.String(headers.Service(ctx)))
+	span.SetAttributes(attrService.String(headers.Label(headers.Service(ctx))))
 	held := false
 	defer func() {
 		if !held {
@@ -55,7 +55,7 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	held = true
-	resp.Body = untilClosed(resp.Body, span)
+	resp.Body = untilClosed(ctx, resp.Body, span)
 	return resp, nil
 }
 
@@ -64,7 +64,7 @@ func (l *callLayer) roundTrip(req *http.Request, span trace.Span) (*http.Respons
 	returned := false
 	defer func() {
 		if !returned {
-			spoil(span, "panic")
+			spoil(span, string(transport.ResultPanicked))
 		}
 	}()
 	resp, err := l.next.RoundTrip(req)
@@ -75,11 +75,11 @@ func (l *callLayer) roundTrip(req *http.Request, span trace.Span) (*http.Respons
 			attrWaited.Float64(call.Waited.Seconds()),
 			attrStop.String(string(call.Stop)),
 		)
-		if err != nil || badly(call) {
+		if call.Stop != transport.StopCancelled && (err != nil || badly(call)) {
 			spoil(span, string(call.Stop))
 		}
-	} else if err != nil {
-		spoil(span, "error")
+	} else if r := transport.ResultOf(req.Context(), 0, err); r.Failed() {
+		spoil(span, string(r))
 	}
 	return resp, err
 }

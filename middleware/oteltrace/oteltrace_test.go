@@ -295,8 +295,8 @@ func TestSpansEndWhenTheBasePanics(t *testing.T) {
 		t.Fatalf("%d spans, want call and attempt", len(spans))
 	}
 	for _, s := range spans {
-		if s.Status().Code != codes.Error || s.Status().Description != "panic" {
-			t.Errorf("%s has status %+v, want panic", s.Name(), s.Status())
+		if s.Status().Code != codes.Error || s.Status().Description != "panicked" {
+			t.Errorf("%s has status %+v, want panicked", s.Name(), s.Status())
 		}
 	}
 }
@@ -376,7 +376,7 @@ func TestShedRequestsAreMarked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := tracing.Server(wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })))
+	h := tracing.Server(wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("bug") })))
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Request-Timeout-Ms", "0")
 	r.Header.Set("Retry-Attempt", "2")
@@ -392,8 +392,8 @@ func TestShedRequestsAreMarked(t *testing.T) {
 	if shed, attempt := attr(spans[0], "evenkeel.shed"), attr(spans[0], "evenkeel.attempt"); shed != "expired" || attempt != "2" {
 		t.Errorf("shed %q, attempt %q; want expired, 2", shed, attempt)
 	}
-	if shed, status := attr(spans[1], "evenkeel.shed"), spans[1].Status(); shed != "" || status.Description != "panic" {
-		t.Errorf("shed %q, status %+v; want none, panic", shed, status)
+	if shed, status := attr(spans[1], "evenkeel.shed"), spans[1].Status(); shed != "" || status.Description != "panicked" {
+		t.Errorf("shed %q, status %+v; want none, panicked", shed, status)
 	}
 }
 

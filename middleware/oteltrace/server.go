@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -25,8 +26,9 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 }
 
 // ServerObserver returns the observer that marks server spans: those of requests
-// that were shed with the reason, and all with attempt and queue wait as far as
-// they are known. It is for middleware.WithObserver.
+// that were shed with the reason, those that ended in a way that their status
+// does not tell with a [middleware.Result], and all with attempt and queue wait
+// as far as they are known. It is for middleware.WithObserver.
 func (t *Tracing) ServerObserver() middleware.Observer {
 	return middleware.Observer{OnRequest: func(ctx context.Context, e middleware.Event) {
 		span := trace.SpanFromContext(ctx)
@@ -43,9 +45,27 @@ func (t *Tracing) ServerObserver() middleware.Observer {
 		if e.QueueWait > 0 {
 			attrs = append(attrs, attrQueueWait.Float64(e.QueueWait.Seconds()))
 		}
+		result := e.Result()
+		switch result {
+		case middleware.ResultTimeout, middleware.ResultCancelled, middleware.ResultAborted, middleware.ResultPanicked, middleware.ResultHijacked:
+			attrs = append(attrs, attrResult.String(string(result)))
+		}
+		if (e.Panicked || e.Aborted) && e.Status != 0 { // otelhttp says nothing more
+			attrs = append(attrs, semconv.HTTPResponseStatusCode(e.Status))
+		}
 		span.SetAttributes(attrs...)
-		if e.Panicked { // otelhttp ends the span without a word
-			spoil(span, "panic")
+		own := spanOf(ctx)
+		if own != nil {
+			own.request = result
+			if e.Shed == middleware.ShedGone {
+				own.request = middleware.ResultCancelled
+			}
+		}
+		if e.Panicked || e.Aborted && e.Expired {
+			spoil(span, string(result))
+		}
+		if e.Aborted && own != nil {
+			own.End() // here, or the SDK makes an exception of it
 		}
 	}}
 }

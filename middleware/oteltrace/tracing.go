@@ -22,6 +22,7 @@ const (
 	attrWaited    = attribute.Key("evenkeel.waited")
 	attrStop      = attribute.Key("evenkeel.stop")
 	attrAfter     = attribute.Key("evenkeel.after")
+	attrResult    = attribute.Key("evenkeel.result")
 	attrShed      = attribute.Key("evenkeel.shed")
 	attrDryRun    = attribute.Key("evenkeel.dry_run")
 	attrQueueWait = attribute.Key("evenkeel.queue_wait")
@@ -53,7 +54,7 @@ func New(opts ...Option) (*Tracing, error) {
 		cfg:    cfg,
 		tracer: cfg.tracers.Tracer(scope),
 		http: append([]otelhttp.Option{
-			otelhttp.WithTracerProvider(cfg.tracers),
+			otelhttp.WithTracerProvider(provider{cfg.tracers}),
 			otelhttp.WithMeterProvider(cfg.meters),
 			otelhttp.WithPropagators(cfg.propagators),
 		}, cfg.http...),

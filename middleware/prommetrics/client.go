@@ -51,15 +51,6 @@ var stops = [...]transport.StopReason{
 	transport.StopDisabled, other,
 }
 
-func stopIndex(stop transport.StopReason) int {
-	for i, s := range stops {
-		if s == stop {
-			return i
-		}
-	}
-	return len(stops) - 1
-}
-
 // heldBack reports whether a call ended because the chain refused it, or a
 // further attempt of it.
 func heldBack(stop transport.StopReason) bool {
@@ -75,18 +66,26 @@ var attemptWords = [...]string{"1", "2", "3", "4+"}
 
 // A retry is the consequence of a result, or of one of these.
 const (
-	afterRefusal = result(results) + iota // breaker or guard held the attempt before back
-	hedged                                // the attempt before has not ended
-	reasons      = results + iota
+	afterRefusal = len(results) + iota // breaker or guard refused the attempt before
+	hedged                             // the attempt before has not ended
+	reasons
 )
 
-var reasonWords = append(resultWords[:], "refused", "hedge")
+func reasonWord(reason int) string {
+	switch reason {
+	case afterRefusal:
+		return "refused"
+	case hedged:
+		return "hedge"
+	}
+	return string(results[reason])
+}
 
 // clientSeries is what a service has of the metrics. All of it is made at once:
 // a ratio of which one side is not there yet is no ratio.
 type clientSeries struct {
 	calls    [len(stops)]tracked
-	attempts [len(attemptWords)][results]prometheus.Counter
+	attempts [len(attemptWords)][len(results)]prometheus.Counter
 	retries  [reasons]prometheus.Counter
 	would    prometheus.Counter
 
@@ -111,12 +110,12 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 		c.calls[i].Counter = v.calls.WithLabelValues(s.label, string(stop))
 	}
 	for n, attempt := range attemptWords {
-		for came, result := range resultWords {
-			c.attempts[n][came] = v.attempts.WithLabelValues(s.label, attempt, result)
+		for came, result := range results {
+			c.attempts[n][came] = v.attempts.WithLabelValues(s.label, attempt, string(result))
 		}
 	}
-	for why, reason := range reasonWords {
-		c.retries[why] = v.retries.WithLabelValues(s.label, reason)
+	for why := range reasons {
+		c.retries[why] = v.retries.WithLabelValues(s.label, reasonWord(why))
 	}
 	s.client.CompareAndSwap(nil, c)
 	return s.client.Load()
@@ -129,10 +128,10 @@ func (m *Metrics) Client() transport.Observer {
 	return transport.Observer{OnAttempt: m.onAttempt, OnCall: m.onCall}
 }
 
-func (m *Metrics) onAttempt(_ context.Context, e transport.AttemptEvent) {
+func (m *Metrics) onAttempt(ctx context.Context, e transport.AttemptEvent) {
 	c := m.clientSeries(m.services.of(e.Service))
 	n := min(max(e.Attempt, 1), len(attemptWords)) - 1
-	c.attempts[n][resultOf(e.Status, e.Err)].Inc()
+	c.attempts[n][index(results[:], transport.ResultOf(ctx, e.Status, e.Err))].Inc()
 	c.attempt.Observe(e.Duration.Seconds())
 	if e.Attempt > 1 {
 		c.retries[reasonOf(e)].Inc()
@@ -140,7 +139,7 @@ func (m *Metrics) onAttempt(_ context.Context, e transport.AttemptEvent) {
 	}
 }
 
-func reasonOf(e transport.AttemptEvent) result {
+func reasonOf(e transport.AttemptEvent) int {
 	if e.Hedge {
 		return hedged
 	}
@@ -148,7 +147,9 @@ func reasonOf(e transport.AttemptEvent) result {
 	if errors.As(e.AfterErr, &refused) {
 		return afterRefusal
 	}
-	return resultOf(e.AfterStatus, e.AfterErr)
+	// The attempt before did not fail because its context had ended, or there
+	// would be no further one.
+	return index(results[:], transport.ResultOf(context.Background(), e.AfterStatus, e.AfterErr))
 }
 
 func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
@@ -158,5 +159,5 @@ func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
 		c.would.Inc()
 	}
 	m.observe(ctx, &c.duration, call.Elapsed)
-	m.count(ctx, &c.calls[stopIndex(call.Stop)], heldBack(call.Stop))
+	m.count(ctx, &c.calls[index(stops[:], call.Stop)], heldBack(call.Stop))
 }

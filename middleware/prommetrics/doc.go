@@ -30,14 +30,7 @@
 //
 // The label stop is a [transport.StopReason], the label reason of
 // evenkeel_server_shed_total a [middleware.ShedReason]. What an attempt or a
-// request came to, and what made a retry necessary, is one of
-//
-//	success        a status below 400
-//	client_error   a status from 400, but for 429
-//	throttled      429
-//	unavailable    503
-//	server_error   any other status from 500
-//	timeout        an error that is a timeout
-//	cancelled      the caller gave up
-//	error          any other error
+// request came to is a [transport.Result] or a [middleware.Result], and what made
+// a retry necessary is a result, or refused after breaker or guard had refused
+// the attempt before, or hedge.
 package prommetrics

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -27,6 +28,7 @@ type Metrics struct {
 	breakers []*breakers
 	budgets  []*budgets
 	fleets   []*fleets
+	loads    []func() middleware.Load
 
 	scraping sync.Mutex // guards the ledgers
 	local    ledger[budget.Stats]
@@ -95,6 +97,8 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 		v.Describe(ch)
 	}
 	ch <- breakerState
+	ch <- inFlightRequests
+	ch <- limitRequests
 	for _, f := range budgetFigures {
 		ch <- f.desc
 	}
@@ -107,6 +111,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectBreakers(ch)
 	m.collectBudgets(ch)
+	m.collectLoads(ch)
 	for _, v := range m.vecs { // to which the others may have added
 		v.Collect(ch)
 	}
@@ -118,12 +123,6 @@ func (m *Metrics) counters(name, help string, labels ...string) *prometheus.Coun
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.vecs = append(m.vecs, v)
 	return v
-}
-
-func (m *Metrics) gauge(name, help string) prometheus.Gauge {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
-	m.vecs = append(m.vecs, g)
-	return g
 }
 
 // durations returns a histogram of seconds.

@@ -47,7 +47,7 @@ func (c *config) validate() error {
 }
 
 // WithMaxServices bounds how many services have series of their own. The first
-// to be seen get them; the others are counted as "other". A service has 109
+// to be seen get them; the others are counted as "other". A service has 119
 // series, a third of them buckets. The default is 100.
 func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }

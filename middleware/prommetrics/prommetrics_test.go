@@ -182,12 +182,21 @@ func TestServer(t *testing.T) {
 		{Status: 503, Shed: middleware.ShedConcurrency, Attempt: 3, QueueWait: time.Second},
 		{Status: 504, Shed: middleware.ShedExpired},
 		{Status: 200, Shed: middleware.ShedExpired, DryRun: true},
-		{Status: 503, Shed: "a reason to come", InFlight: 7, Limit: 8},
+		{Status: 503, Shed: "a reason to come"},
+		{Status: 200, Duration: 4 * time.Second, Streamed: 3 * time.Second},
+		{Status: 200, Gone: true},
+		{Status: 200, Aborted: true},
+		{Status: 504, Expired: true},
 	} {
 		m.Server().OnRequest(t.Context(), e)
 	}
+	m.Server().OnNew(func() middleware.Load { return middleware.Load{InFlight: 3, Limit: 8} })
+	m.Server().OnNew(func() middleware.Load { return middleware.Load{InFlight: 4} })
 	check(t, reg, map[string]float64{
-		"server_requests_total{success}":        3,
+		"server_requests_total{success}":        4,
+		"server_requests_total{cancelled}":      1,
+		"server_requests_total{aborted}":        1,
+		"server_requests_total{timeout}":        1,
 		"server_requests_total{client_error}":   1,
 		"server_requests_total{unavailable}":    1,
 		"server_requests_total{panicked}":       1,
@@ -199,9 +208,9 @@ func TestServer(t *testing.T) {
 		"server_would_shed_total{expired}":      1,
 		"server_retries_total{admitted}":        1,
 		"server_retries_total{shed}":            1,
-		"server_request_duration_seconds count": 7,
-		"server_request_duration_seconds sum":   3,
-		"server_queue_wait_seconds count":       10,
+		"server_request_duration_seconds count": 11,
+		"server_request_duration_seconds sum":   4,
+		"server_queue_wait_seconds count":       14,
 		"server_queue_wait_seconds sum":         2,
 		"server_in_flight_requests":             7,
 		"server_limit_requests":                 8,
@@ -272,8 +281,8 @@ func TestBudgets(t *testing.T) {
 		"budget_withdrawals_total{granted,users}": 3,
 		"budget_withdrawals_total{refused,users}": 1,
 		"budget_refunds_total{users}":             1,
-		"budget_balance_tokens{other}":            4,
-		"budget_ceiling_tokens{other}":            6,
+		"budget_balance_tokens{other}":            7,
+		"budget_ceiling_tokens{other}":            9, // those without room have the floor of two
 		"budget_withdrawals_total{granted,other}": 2,
 	}, "")
 }

@@ -121,6 +121,22 @@ func TestEveryShedReasonIsThere(t *testing.T) {
 	}
 }
 
+// So has every result, at either end.
+func TestEveryResultIsThere(t *testing.T) {
+	_, reg := build(t, prommetrics.WithServices("users"))
+	got := samples(t, reg)
+	for _, result := range constants(t, "../../transport/result.go", "Result") {
+		if _, ok := got["client_attempts_total{1,"+result+",users}"]; !ok {
+			t.Errorf("no series for attempts that came to %s", result)
+		}
+	}
+	for _, result := range constants(t, "../../middleware/result.go", "Result") {
+		if _, ok := got["server_requests_total{"+result+"}"]; !ok {
+			t.Errorf("no series for requests that came to %s", result)
+		}
+	}
+}
+
 // However many names there are, the series do not grow past the limit, and what
 // is over it allocates nothing.
 func TestManyHosts(t *testing.T) {
@@ -188,8 +204,8 @@ func TestSeriesOfAService(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 109 {
-		t.Errorf("%d series, want 109", lines)
+	if lines != 119 {
+		t.Errorf("%d series, want 119", lines)
 	}
 }
 

@@ -1,54 +1,32 @@
 package prommetrics
 
 import (
-	"context"
-	"errors"
-	"net/http"
+	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/transport"
 )
 
-// result is what an attempt, or a request, came to.
-type result int8
-
-const (
-	success result = iota
-	clientError
-	throttled
-	unavailable
-	serverError
-	timedOut
-	cancelled
-	failed
-	results int = iota
-)
-
-var resultWords = [results]string{
-	success: "success", clientError: "client_error", throttled: "throttled", unavailable: "unavailable",
-	serverError: "server_error", timedOut: "timeout", cancelled: "cancelled", failed: "error",
+// results are what an attempt can come to. The last is for words that are not
+// among them.
+var results = [...]transport.Result{
+	transport.ResultSuccess, transport.ResultClientError, transport.ResultThrottled, transport.ResultUnavailable,
+	transport.ResultServerError, transport.ResultTimeout, transport.ResultCancelled, transport.ResultOutrun,
+	transport.ResultPanicked, transport.ResultError,
 }
 
-func resultOf(status int, err error) result {
-	switch {
-	case err != nil:
-		return resultOfError(err)
-	case status < 400: // 0 is an operation of transport.Do
-		return success
-	case status == http.StatusTooManyRequests:
-		return throttled
-	case status == http.StatusServiceUnavailable:
-		return unavailable
-	case status < 500:
-		return clientError
-	}
-	return serverError
+// verdicts are what a request can. The last is again for the others.
+var verdicts = [...]middleware.Result{
+	middleware.ResultSuccess, middleware.ResultClientError, middleware.ResultThrottled, middleware.ResultUnavailable,
+	middleware.ResultShed, middleware.ResultTimeout, middleware.ResultCancelled, middleware.ResultAborted,
+	middleware.ResultPanicked, middleware.ResultHijacked, middleware.ResultServerError,
 }
 
-func resultOfError(err error) result {
-	var t interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &t) && t.Timeout():
-		return timedOut
-	case errors.Is(err, context.Canceled):
-		return cancelled
+// index returns the place of a word, which is the last for one that is not
+// there.
+func index[T ~string](words []T, word T) int {
+	for i, w := range words {
+		if w == word {
+			return i
+		}
 	}
-	return failed
+	return len(words) - 1
 }

@@ -7,16 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// What a request can come to besides a result.
-const (
-	shed = result(results) + iota
-	panicked
-	hijacked
-	verdicts = results + iota
-)
-
-var verdictWords = append(append([]string(nil), resultWords[:]...), "shed", "panicked", "hijacked")
-
 // shedReasons have their series from the start.
 var shedReasons = [...]middleware.ShedReason{
 	middleware.ShedExpired, middleware.ShedConcurrency, middleware.ShedQueue, middleware.ShedRetry,
@@ -28,12 +18,11 @@ var shedReasons = [...]middleware.ShedReason{
 const maxReasons = 32
 
 type serverSeries struct {
-	verdicts        [verdicts]prometheus.Counter
+	verdicts        [len(verdicts)]prometheus.Counter
 	reasons         bounded[reason]
 	admitted, again prometheus.Counter // of the retries
 	duration        trackedDuration
 	queueWait       prometheus.Observer
-	inFlight, limit prometheus.Gauge
 }
 
 // reason is a value of the label of that name.
@@ -52,16 +41,12 @@ func (m *Metrics) newServerSeries() *serverSeries {
 		admitted: retries.WithLabelValues("admitted"),
 		again:    retries.WithLabelValues("shed"),
 		duration: trackedDuration{Observer: m.durations("server_request_duration_seconds",
-			"Time of requests that reached the handler, from their arrival.").WithLabelValues()},
+			"Time of requests that reached the handler, from their arrival until they were answered, flushed or hijacked.").WithLabelValues()},
 		queueWait: m.durations("server_queue_wait_seconds",
 			"Time of requests from their arrival until they were admitted or refused.").WithLabelValues(),
-		inFlight: m.gauge("server_in_flight_requests",
-			"Requests in the handler when the latest one to end had arrived."),
-		limit: m.gauge("server_limit_requests",
-			"Requests for which there was room in the handler then; 0 if nothing limits them."),
 	}
-	for v, word := range verdictWords {
-		s.verdicts[v] = requests.WithLabelValues(word)
+	for v, word := range verdicts {
+		s.verdicts[v] = requests.WithLabelValues(string(word))
 	}
 	s.reasons.limit = maxReasons
 	s.reasons.make = func(label string) *reason {
@@ -73,18 +58,19 @@ func (m *Metrics) newServerSeries() *serverSeries {
 	return s
 }
 
-// Server returns the observer for middleware.WithObserver.
+// Server returns the observer for middleware.WithObserver. One is enough for
+// any number of middlewares, which are added up.
 func (m *Metrics) Server() middleware.Observer {
-	return middleware.Observer{OnRequest: m.onRequest}
+	return middleware.Observer{OnRequest: m.onRequest, OnNew: m.onNew}
 }
 
 func (m *Metrics) onRequest(ctx context.Context, e middleware.Event) {
 	s := m.server
-	v := verdictOf(e)
-	s.verdicts[v].Inc()
+	v := e.Result()
+	s.verdicts[index(verdicts[:], v)].Inc()
 	retries := s.again
-	if v != shed {
-		m.observe(ctx, &s.duration, e.Duration)
+	if v != middleware.ResultShed {
+		m.observe(ctx, &s.duration, e.Duration-e.Streamed)
 		retries = s.admitted
 	}
 	if e.Attempt > 1 {
@@ -98,18 +84,33 @@ func (m *Metrics) onRequest(ctx context.Context, e middleware.Event) {
 		m.count(ctx, &s.reasons.of(string(e.Shed)).shed, true)
 	}
 	s.queueWait.Observe(e.QueueWait.Seconds())
-	s.inFlight.Set(float64(e.InFlight))
-	s.limit.Set(float64(e.Limit))
 }
 
-func verdictOf(e middleware.Event) result {
-	switch {
-	case e.Shed != middleware.ShedNone && !e.DryRun:
-		return shed
-	case e.Panicked:
-		return panicked
-	case e.Hijacked:
-		return hijacked
+// How busy servers are is read when Prometheus scrapes: what the latest request
+// to end has seen is no news once it has.
+var (
+	inFlightRequests = prometheus.NewDesc("evenkeel_server_in_flight_requests",
+		"Requests in the handler, streams and hijacked connections not counted.", nil, nil)
+	limitRequests = prometheus.NewDesc("evenkeel_server_limit_requests",
+		"Requests for which there is room in the handler; 0 if nothing limits them.", nil, nil)
+)
+
+func (m *Metrics) onNew(load func() middleware.Load) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loads = append(m.loads, load)
+}
+
+func (m *Metrics) collectLoads(ch chan<- prometheus.Metric) {
+	m.mu.Lock()
+	loads := m.loads
+	m.mu.Unlock()
+	var sum middleware.Load
+	for _, load := range loads {
+		l := load()
+		sum.InFlight += l.InFlight
+		sum.Limit += l.Limit
 	}
-	return resultOf(e.Status, nil)
+	ch <- prometheus.MustNewConstMetric(inFlightRequests, prometheus.GaugeValue, float64(sum.InFlight))
+	ch <- prometheus.MustNewConstMetric(limitRequests, prometheus.GaugeValue, float64(sum.Limit))
 }

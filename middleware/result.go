@@ -1,0 +1,112 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A Result says in one word what became of a request. The list is closed: the
+// same words are the metric label, the attribute and the status of the span, and
+// the log field.
+type Result string
+
+const (
+	ResultSuccess     Result = "success"      // the handler answered with a status below 400
+	ResultClientError Result = "client_error" // with one from 400 to 499, except 429
+	ResultThrottled   Result = "throttled"    // with 429
+	ResultUnavailable Result = "unavailable"  // with 503
+	ResultServerError Result = "server_error" // with any other from 500
+	ResultTimeout     Result = "timeout"      // its deadline passed before the handler had answered
+	ResultCancelled   Result = "cancelled"    // its client went away before it had the answer
+	ResultAborted     Result = "aborted"      // the handler broke the response off, by http.ErrAbortHandler
+	ResultPanicked    Result = "panicked"     // the handler panicked otherwise
+	ResultHijacked    Result = "hijacked"     // the handler took the connection
+	ResultShed        Result = "shed"         // it was refused: see ShedReason
+)
+
+// Result returns what became of the request. A stream whose client has left by
+// the time that its handler returns is a success, since that is how streams
+// end. In a dry run it is what the handler made of it.
+func (e Event) Result() Result {
+	switch {
+	case e.Shed != ShedNone && !e.DryRun:
+		return ResultShed
+	case e.Panicked:
+		return ResultPanicked
+	case e.Hijacked:
+		return ResultHijacked
+	case e.Expired:
+		return ResultTimeout
+	case e.Gone:
+		return ResultCancelled
+	case e.Aborted:
+		return ResultAborted
+	case e.Status < 400:
+		return ResultSuccess
+	case e.Status == http.StatusTooManyRequests:
+		return ResultThrottled
+	case e.Status == http.StatusServiceUnavailable:
+		return ResultUnavailable
+	case e.Status < 500:
+		return ResultClientError
+	}
+	return ResultServerError
+}
+
+// ended says in the event how the handler ended.
+func (x *exchange) ended(e *Event, over time.Duration, streamed bool, panicked any) {
+	if e.Shed != ShedNone && !e.DryRun {
+		return
+	}
+	// The way to break off a response that is begun, which is no fault of the
+	// program: httputil.ReverseProxy does it when either end is lost.
+	e.Aborted = panicked == http.ErrAbortHandler
+	e.Panicked = !x.done && !e.Aborted
+	left := x.broken || x.cut || x.origin.Context().Err() != nil
+	cut := e.Aborted || x.done && left && !streamed && !x.delivered()
+	e.Expired = x.late || cut && x.expired(over)
+	e.Gone = cut && left && !e.Expired
+}
+
+// brokeOff notes that a write failed for want of a client. Its context may say
+// so later.
+func (x *exchange) brokeOff(err error) {
+	var op *net.OpError
+	switch {
+	case err == nil:
+	case errors.As(err, &op) && op.Op == "read": // of what ReadFrom reads
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		x.cut = true
+	case !isMisuse(err):
+		x.broken = true
+	}
+}
+
+// isMisuse reports whether an error of writing tells of the handler alone.
+func isMisuse(err error) bool {
+	for _, own := range []error{http.ErrHijacked, http.ErrBodyNotAllowed, http.ErrContentLength, http.ErrNotSupported, http.ErrHandlerTimeout} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// expired reports whether the deadline of the request has passed. It may have
+// cut a write off, by which net/http takes the client for gone, before the
+// context knows.
+func (x *exchange) expired(now time.Duration) bool {
+	return x.cut || x.request.Context().Err() == context.DeadlineExceeded || x.expires > 0 && now >= x.expires
+}
+
+// delivered reports whether all of the response is written that was announced.
+// A client that has it may leave before the handler returns.
+func (x *exchange) delivered() bool {
+	length, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)
+	return err == nil && x.status != 0 && x.bytes >= length
+}
