@@ -16,7 +16,6 @@ import (
 type gate struct {
 	epoch    time.Time
 	queued   bool // requests may wait
-	ranked   bool // they have ranks
 	maxWait  time.Duration
 	mostWait time.Duration // also of those that say how long they wait
 	calendar calendar
@@ -35,7 +34,10 @@ type gate struct {
 }
 
 func newGate(c *config, epoch time.Time) *gate {
-	g := &gate{epoch: epoch, queued: c.shedding != nil, ranked: c.priority != nil}
+	g := &gate{epoch: epoch, queued: c.shedding != nil}
+	if c.priority != nil {
+		g.queue.ranks = new(ranks)
+	}
 	s := c.shedding.filled()
 	g.maxWait, g.mostWait = s.MaxWait, headers.MaxDelay
 	if c.shedding != nil && c.shedding.MaxWait > 0 {
@@ -99,9 +101,9 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 	q := &g.queue
 	g.refused(q.prune(now), now)
 	// Whoever leaves the handler from here on sees that somebody waits.
-	g.waiting.Store(int64(q.length) + 1)
-	defer func() { g.waiting.Store(int64(q.length)) }()
-	if q.length == 0 {
+	g.waiting.Store(int64(q.all.length) + 1)
+	defer func() { g.waiting.Store(int64(q.all.length)) }()
+	if q.all.length == 0 {
 		if before, ok := g.slots.take(int(g.limit.Load())); ok {
 			w.done <- outcome{at: now}
 			w.weight = g.weight(before)
@@ -119,13 +121,13 @@ func (g *gate) join(now time.Duration, w *waiter, retry bool) (ShedReason, time.
 	switch {
 	case patience <= 0:
 		g.refused(1, now)
-		return w.reason(now), 0
+		return q.reason(w, now), 0
 	case retry && q.standing:
 		g.refused(1, now)
 		return ShedRetry, 0
-	case q.length >= g.room():
+	case q.all.length >= g.room():
 		g.refused(1, now)
-		loser, reason := q.loser(w.rank, g.ranked)
+		loser, reason := q.loser(w.rank)
 		if loser == nil {
 			return ShedQueue, 0
 		}
@@ -173,9 +175,9 @@ func (g *gate) wait(ctx context.Context, w *waiter, patience time.Duration) outc
 		return <-w.done
 	}
 	g.queue.remove(w)
-	g.waiting.Store(int64(g.queue.length))
+	g.waiting.Store(int64(g.queue.all.length))
 	if reason == ShedNone {
-		reason = w.reason(now)
+		reason = g.queue.reason(w, now)
 		g.refused(1, now)
 	}
 	return outcome{reason: reason, at: now}
@@ -259,17 +261,17 @@ func (g *gate) weight(before uint64) uint8 {
 func (g *gate) dispatch(now time.Duration) {
 	q := &g.queue
 	g.refused(q.prune(now), now)
-	for q.length > 0 {
+	for q.all.length > 0 {
 		before, ok := g.slots.take(int(g.limit.Load()))
 		if !ok {
 			break
 		}
-		w := q.pick(g.ranked)
+		w := q.pick()
 		w.weight = g.weight(before)
 		w.probe = g.adaptive.admitted()
 		q.resolve(w, now, ShedNone)
 	}
-	g.waiting.Store(int64(q.length))
+	g.waiting.Store(int64(q.all.length))
 }
 
 // overruns reports whether a request is refused because the processors are

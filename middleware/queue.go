@@ -23,28 +23,28 @@ const (
 //
 // It is not safe for concurrent use.
 type queue struct {
-	oldest, newest *waiter
-	length         int
-	since          time.Duration // when the oldest had last not waited for long
-	interval       time.Duration // after which it stands
-	short          time.Duration // wait in a queue that stands
-	standing       bool          // until nobody was refused for an interval
-	refused        time.Duration // when somebody last was
+	all      line          // in order of arrival
+	ranks    *ranks        // the same by rank; nil: they have none
+	since    time.Duration // when the oldest had last not waited for long
+	interval time.Duration // after which it stands
+	short    time.Duration // wait in a queue that stands
+	standing bool          // until nobody was refused for an interval
+	refused  time.Duration // when somebody last was
 }
 
 // A waiter is a request that waits. What it came to is sent once.
 type waiter struct {
-	next, before *waiter // newer, older
-	queued       bool
-	rank         int
-	outranked    bool          // one of a higher rank was let past
-	at           time.Duration // of its arrival
-	waits        time.Duration // how long it may, if it is said
-	said         bool
-	expires      time.Duration // when its deadline leaves no time for the work; 0 if it has none
-	done         chan outcome  // has room for it
-	probe        int
-	weight       uint8
+	links   [2]link // in all and in the line of its rank
+	queued  bool
+	rank    int
+	arrived uint64        // after so many were let past others
+	at      time.Duration // of its arrival
+	waits   time.Duration // how long it may, if it is said
+	said    bool
+	expires time.Duration // when its deadline leaves no time for the work; 0 if it has none
+	done    chan outcome  // has room for it
+	probe   int
+	weight  uint8
 }
 
 type outcome struct {
@@ -60,7 +60,7 @@ func (q *queue) watch(now time.Duration) {
 		if now-q.refused >= q.interval {
 			q.standing, q.since = false, now
 		}
-	case q.length == 0 || now-q.oldest.at <= q.short:
+	case q.all.length == 0 || now-q.all.oldest.at <= q.short:
 		q.since = now
 	case now-q.since >= q.interval:
 		q.standing, q.refused = true, now
@@ -80,29 +80,19 @@ func (q *queue) patience(w *waiter) time.Duration {
 }
 
 func (q *queue) push(w *waiter) {
-	if q.length == 0 {
-		q.oldest = w
-	} else {
-		q.newest.next, w.before = w, q.newest
+	q.all.push(w, inAll)
+	if q.ranks != nil {
+		q.ranks.push(w)
 	}
-	q.newest = w
-	q.length++
 	w.queued = true
 }
 
 func (q *queue) remove(w *waiter) {
-	if w.before != nil {
-		w.before.next = w.next
-	} else {
-		q.oldest = w.next
+	q.all.remove(w, inAll)
+	if q.ranks != nil {
+		q.ranks.remove(w)
 	}
-	if w.next != nil {
-		w.next.before = w.before
-	} else {
-		q.newest = w.before
-	}
-	w.next, w.before, w.queued = nil, nil, false
-	q.length--
+	w.queued = false
 }
 
 // resolve takes w out and tells it what it came to.
@@ -114,19 +104,19 @@ func (q *queue) resolve(w *waiter, now time.Duration, reason ShedReason) {
 // prune refuses those that have waited for as long as is of use.
 func (q *queue) prune(now time.Duration) (refused int) {
 	q.watch(now)
-	for q.oldest != nil && now-q.oldest.at > q.patience(q.oldest) {
-		q.resolve(q.oldest, now, q.oldest.reason(now))
+	for w := q.all.oldest; w != nil && now-w.at > q.patience(w); w = q.all.oldest {
+		q.resolve(w, now, q.reason(w, now))
 		refused++
 	}
 	return refused
 }
 
 // reason is why w is refused.
-func (w *waiter) reason(now time.Duration) ShedReason {
+func (q *queue) reason(w *waiter, now time.Duration) ShedReason {
 	switch {
 	case w.expires > 0 && now >= w.expires:
 		return ShedExpired
-	case w.outranked:
+	case q.ranks != nil && q.ranks.outranked(w):
 		return ShedPriority
 	}
 	return ShedQueue
@@ -134,42 +124,29 @@ func (w *waiter) reason(now time.Duration) ShedReason {
 
 // pick returns the next to be admitted: the highest rank, and of that the
 // newest if the queue stands, else the oldest.
-func (q *queue) pick(ranked bool) *waiter {
-	if !ranked {
-		if q.standing {
-			return q.newest
-		}
-		return q.oldest
+func (q *queue) pick() *waiter {
+	from := &q.all
+	if q.ranks != nil {
+		from = q.ranks.pass()
 	}
-	best := q.oldest
-	for w := q.oldest; w != nil; w = w.next {
-		if w.rank > best.rank || q.standing && w.rank == best.rank {
-			best = w
-		}
+	if q.standing {
+		return from.newest
 	}
-	for w := q.oldest; w != nil; w = w.next {
-		w.outranked = w.outranked || w.rank < best.rank
-	}
-	return best
+	return from.oldest
 }
 
 // loser returns who makes room in a full queue for a request of the given
-// rank: the newest of a lower rank or, in a queue that stands, the one who has
-// waited for longest. It is nil if that is the request itself.
-func (q *queue) loser(rank int, ranked bool) (*waiter, ShedReason) {
-	var least *waiter
-	if ranked {
-		for w := q.oldest; w != nil; w = w.next {
-			if w.rank < rank && (least == nil || w.rank <= least.rank) {
-				least = w
-			}
+// rank: the newest of the lowest rank, if that is lower or, in a queue that
+// stands, the one who has waited for longest. It is nil if that is the request
+// itself.
+func (q *queue) loser(rank int) (*waiter, ShedReason) {
+	if q.ranks != nil {
+		if least := q.ranks.lowest().newest; least.rank < rank {
+			return least, ShedPriority
 		}
 	}
-	switch {
-	case least != nil:
-		return least, ShedPriority
-	case q.standing && q.oldest.rank <= rank:
-		return q.oldest, ShedQueue
+	if q.standing && q.all.oldest.rank <= rank {
+		return q.all.oldest, ShedQueue
 	}
 	return nil, ShedQueue
 }
