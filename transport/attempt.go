@@ -71,7 +71,7 @@ func (r *run) sending() {
 // stay.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 	left := timeLeft(req.Context(), ctx.run.call.policy.AttemptTimeout)
-	if ctx.number == 1 && left == 0 {
+	if ctx.number == 1 && left == 0 || req.Header == nil {
 		return req
 	}
 	_, ownAttempt := req.Header[headers.RetryAttempt]

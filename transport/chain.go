@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 )
 
@@ -26,16 +28,17 @@ func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections reaches the base, or the outermost layer that has the
 // method: middlewares that are funcs need not have it.
 func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
-	rt, err := chained(base, mw)
-	if err != nil {
-		panic("transport: Chain: " + err.Error())
+	rt, errs := chained(base, mw)
+	if len(errs) > 0 {
+		panic("transport: Chain: " + errors.Join(errs...).Error())
 	}
 	return rt
 }
 
-// chained is Chain with an error, next to which it returns the layers that are
-// further in.
-func chained(base http.RoundTripper, mw []Middleware) (http.RoundTripper, error) {
+// chained is Chain with errors, next to which it returns the layers that are
+// right.
+func chained(base http.RoundTripper, mw []Middleware) (http.RoundTripper, []error) {
+	var errs []error
 	if base == nil {
 		base = http.DefaultTransport
 	}
@@ -45,8 +48,9 @@ func chained(base http.RoundTripper, mw []Middleware) (http.RoundTripper, error)
 			continue
 		}
 		next := wrap(base)
-		if next == nil {
-			return base, fmt.Errorf("middleware %d of %d returned nil, want a RoundTripper", i+1, len(mw))
+		if isNil(next) {
+			errs = slices.Insert(errs, 0, fmt.Errorf("middleware %d of %d returned nil, want a RoundTripper", i+1, len(mw)))
+			continue
 		}
 		base = next
 		var own idleCloser
@@ -55,9 +59,21 @@ func chained(base http.RoundTripper, mw []Middleware) (http.RoundTripper, error)
 		}
 	}
 	if has || idle == nil {
-		return base, nil
+		return base, errs
 	}
-	return &chain{RoundTripper: base, idleCloser: idle}, nil
+	return &chain{RoundTripper: base, idleCloser: idle}, errs
+}
+
+// isNil reports whether v is nil, or a pointer or func in an interface that is:
+// what a constructor returns whose error was ignored.
+func isNil(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map:
+		return r.IsNil()
+	}
+	return false
 }
 
 // idleCloser is what http.Client looks for.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -15,6 +16,23 @@ type credit struct {
 	owed   bool          // the budget wants to know what came of the attempt under way
 	shed   bool          // the server refused the newest attempt that was sent
 	after  bool          // and the one before it
+}
+
+// open finds the budget of the call.
+func (r *run) open() error {
+	if r.loop.budget == nil {
+		return nil
+	}
+	service := r.call.record.Service
+	b := r.loop.budget(service)
+	if b == nil {
+		return nil
+	}
+	if isNil(b) {
+		return fmt.Errorf("transport: WithBudget: the budget of %q is a nil %T, want a budget, or nil itself for none", service, b)
+	}
+	r.credit.budget = b
+	return nil
 }
 
 // pay asks for an attempt. The first to be sent is free, and one that a layer

@@ -20,7 +20,11 @@ type DoOption = Option
 //
 // An error marked by [Permanent] ends the call, one marked by [RetryAfter] says
 // how long to wait. Every other error is worth another attempt, unless ctx is
-// done. An error after one attempt, with no other worth making, is that of op
+// done; so is context.Canceled from an operation whose ctx is not, which has
+// cancelled something of its own. If ctx is done at the start, the operation is
+// not run and the error is that of ctx, with its cause. An operation that is run
+// for an inbound request which is a retry itself, or for which a server below
+// said no, is not repeated either, as in a chain: disabled, server_said_no. An error after one attempt, with no other worth making, is that of op
 // itself; one after a retry, a wait or a refusal is an [*Error] around the last.
 //
 // Unlike a chain, Do has no budget of its own: a budget must outlive the call,
@@ -111,14 +115,32 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	if len(cfg.observers) > 0 {
 		c.born = time.Now()
 	}
-	r := &run{call: c, loop: &loop{backoff: cfg.backoff, dryRun: cfg.dryRun}}
-	if cfg.budget != nil {
-		r.credit.budget = cfg.budget(c.record.Service)
-	}
+	r := &run{call: c, loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
 	defer c.end(ctx, cfg.observers)
 	defer r.credit.refund()
-	err := r.repeat(ctx, op, cfg.observers)
+	err := r.begun(ctx)
+	if err == nil {
+		err = r.repeat(ctx, op, cfg.observers)
+	}
 	c.settle(nil, err)
+	return err
+}
+
+// begun returns why the operation is not to be run at all.
+func (r *run) begun(ctx context.Context) error {
+	if err := r.open(); err != nil {
+		return r.refuse(err)
+	}
+	stop := endedBy(ctx)
+	if stop == "" {
+		return nil
+	}
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != nil && cause != err {
+		err = &endedError{err: err, cause: cause}
+	}
+	r.over = true
+	r.call.report(r, stop, 0, err)
 	return err
 }
 
@@ -194,7 +216,7 @@ func operationAnswer(ctx context.Context, err error) answer {
 	switch {
 	case err == nil:
 		return answerSuccess
-	case isMarkedPermanent(err), errors.Is(err, context.Canceled), ctx.Err() != nil:
+	case isMarkedPermanent(err), ctx.Err() != nil:
 		return answerFinal
 	}
 	return answerRetryable

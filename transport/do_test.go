@@ -68,7 +68,7 @@ func TestDo(t *testing.T) {
 			<-ctx.Done()
 			return transport.Permanent(errors.Join(errBusy, ctx.Err()))
 		}, attempts: 1, stop: transport.StopNotRetryable},
-		{name: "a cancellation of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.Canceled) }, attempts: 1, stop: transport.StopNotRetryable, own: true},
+		{name: "a cancellation of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.Canceled) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
 		{name: "a timeout of its own", op: func(context.Context, int) error { return errors.Join(errBusy, context.DeadlineExceeded) }, attempts: 3, waited: 2 * time.Second, stop: transport.StopAttempts},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,6 +111,93 @@ func TestDo(t *testing.T) {
 				}
 				if len(seen) != tt.attempts || len(attempts) != tt.attempts || !slices.IsSorted(seen) || seen[0] != 1 {
 					t.Errorf("attempts %v and %d events, want 1 to %d", seen, len(attempts), tt.attempts)
+				}
+			})
+		})
+	}
+}
+
+// Nothing is run for a caller who has gone, who is told why.
+func TestDoForACallerWhoHasGone(t *testing.T) {
+	cause := errors.New("user left")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	caused, cancelCause := context.WithCancelCause(t.Context())
+	cancelCause(cause)
+	late, stop := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer stop()
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		opts []transport.DoOption
+		stop transport.StopReason
+		is   []error
+		same bool // the error is the context's, as it is
+	}{
+		{"cancelled", cancelled, nil, transport.StopCancelled, []error{context.Canceled}, true},
+		{"cancelled, in a dry run", cancelled, []transport.DoOption{transport.WithDryRun()}, transport.StopCancelled, []error{context.Canceled}, true},
+		{"cancelled for a cause", caused, nil, transport.StopCancelled, []error{context.Canceled, cause}, false},
+		{"past the deadline", late, nil, transport.StopDeadline, []error{context.DeadlineExceeded}, true},
+		{"without a cause to give", mute{t.Context(), closedChan()}, nil, transport.StopDeadline, []error{context.DeadlineExceeded}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var told told
+			p := &purse{}
+			v, err := transport.Do(tt.ctx, transport.Policy{AttemptTimeout: time.Second}, func(context.Context) (int, error) {
+				t.Error("the operation was run")
+				return 1, nil
+			}, append(tt.opts, told.option(), p.option())...)
+			for _, want := range tt.is {
+				if v != 0 || !errors.Is(err, want) {
+					t.Errorf("got %v, %v; want no value and %v", v, err, want)
+				}
+			}
+			if tt.same != (err == tt.ctx.Err()) {
+				t.Errorf("got %#v, the context's own %v", err, tt.same)
+			}
+			if c := told.calls[0]; len(told.calls) != 1 || len(told.attempts) != 0 || c.Attempts != 0 || c.Stop != tt.stop || c.Err != err || p.deposits != 0 {
+				t.Errorf("told of %+v and %d attempts, %d deposits; want one call without any, %s", told.calls, len(told.attempts), p.deposits, tt.stop)
+			}
+		})
+	}
+}
+
+func closedChan() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// An operation may cancel something of its own, and that is an error like any
+// other; and Do heeds the hop that it is used in, as a chain does.
+func TestDoOnceMore(t *testing.T) {
+	failing := errors.New("failing")
+	saidNo := new(headers.Hop)
+	saidNo.SayNo()
+	for _, tt := range []struct {
+		name string
+		hop  *headers.Hop
+		err  error
+		runs int
+		stop transport.StopReason
+	}{
+		{"cancelled by itself", nil, context.Canceled, 3, transport.StopAttempts},
+		{"cancelled by itself, with a reason", nil, fmt.Errorf("query: %w", context.Canceled), 3, transport.StopAttempts},
+		{"timed out by itself", nil, context.DeadlineExceeded, 3, transport.StopAttempts},
+		{"for the first attempt of a client", &headers.Hop{Attempt: 1}, failing, 3, transport.StopAttempts},
+		{"for a retry of a client", &headers.Hop{Attempt: 2}, failing, 1, transport.StopDisabled},
+		{"for a request to which a server said no", saidNo, failing, 1, transport.StopServerSaidNo},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told told
+				runs := 0
+				_, err := transport.Do(headers.WithHop(t.Context(), tt.hop), transport.Policy{}, func(context.Context) (int, error) {
+					runs++
+					return 0, tt.err
+				}, told.option())
+				if runs != tt.runs || !errors.Is(err, tt.err) || tt.runs == 1 && err != tt.err || told.calls[0].Stop != tt.stop {
+					t.Errorf("ran %d times, %v, %+v; want %d times, stopped by %s", runs, err, told.calls, tt.runs, tt.stop)
 				}
 			})
 		})

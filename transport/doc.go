@@ -28,7 +28,8 @@
 // the call and is its [StopReason]:
 //
 //  1. The answer is a success, or final by [Policy] and [WithCheckRetry]:
-//     succeeded, not_retryable.
+//     succeeded, not_retryable. An error that is context.Canceled is final:
+//     a layer has given the request up.
 //  2. The server said no, by X-Should-Retry: false, Stripe-Should-Retry: false
 //     or a negative Grpc-Retry-Pushback-Ms: server_said_no.
 //  3. The caller's context is done: cancelled, deadline. MaxAttempts is 1:

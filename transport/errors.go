@@ -112,11 +112,12 @@ func isCut(err error) bool {
 }
 
 // endedError is a call whose context ended while it waited for the next
-// attempt. The cause comes first; the last answer says what it waited for.
+// attempt, or before it began. The cause comes first; the last answer says what
+// it waited for.
 type endedError struct {
 	err   error // context.Canceled or context.DeadlineExceeded
 	cause error
-	last  error
+	last  error // nil if there was no attempt
 }
 
 func newEndedError(ctx context.Context, resp *http.Response, err error) error {
@@ -131,8 +132,16 @@ func newEndedError(ctx context.Context, resp *http.Response, err error) error {
 }
 
 func (e *endedError) Error() string {
+	if e.last == nil {
+		return fmt.Sprintf("%v: %v", e.err, e.cause)
+	}
 	return fmt.Sprintf("%v while waiting after: %v", e.cause, e.last)
 }
-func (e *endedError) Unwrap() []error { return []error{e.err, e.cause, e.last} }
+func (e *endedError) Unwrap() []error {
+	if e.last == nil {
+		return []error{e.err, e.cause}
+	}
+	return []error{e.err, e.cause, e.last}
+}
 func (e *endedError) Timeout() bool   { return e.err == context.DeadlineExceeded }
 func (e *endedError) Temporary() bool { return e.Timeout() }

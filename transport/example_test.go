@@ -349,11 +349,14 @@ func ExampleTransport_SetPolicy() {
 	fmt.Println(attempts())
 	fmt.Println(rt.SetPolicy("api.test", transport.Policy{MaxAttempts: 1000}))
 	fmt.Println(attempts())
+	rt.SetPolicy("api.test", transport.Policy{}) // it has none of its own any more
+	fmt.Println(attempts())
 	// Output:
 	// 3
 	// 1
 	// transport: SetPolicy("api.test"): Policy.MaxAttempts 1000: want 1 to 100, or 0 for the default
 	// 1
+	// 3
 }
 
 // A policy out of a configuration file; mistakes name their field.

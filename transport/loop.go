@@ -27,12 +27,18 @@ type loop struct {
 
 // RoundTrip is where the call layers end.
 func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req == nil {
+		return nil, errNoRequest
+	}
 	c, ok := req.Context().Value(callKey{}).(*call)
 	if !ok { // a call layer made a context of its own
 		c = new(call)
 		l.transport.newCall(c, req)
 	}
 	c.passed(req.Context())
+	if malformed(req) {
+		return l.transport.passMalformed(req)
+	}
 	return l.do(&run{call: c}, req)
 }
 
@@ -40,7 +46,10 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	r.loop, r.req = l, req
 	defer r.end()
-	body := r.begin()
+	body, err := r.begin()
+	if err != nil {
+		return nil, r.refuse(err)
+	}
 	for try := 1; ; try++ {
 		resp, err := r.send(body)
 		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
@@ -99,20 +108,20 @@ type run struct {
 	own      call
 }
 
-// begin returns the body of the first attempt.
-func (r *run) begin() io.ReadCloser {
+// begin finds the budget and returns the body of the first attempt.
+func (r *run) begin() (io.ReadCloser, error) {
 	body := r.req.Body
 	if body != nil {
 		r.body = body
 	}
-	if r.loop.budget != nil {
-		r.credit.budget = r.loop.budget(r.call.record.Service)
+	if err := r.open(); err != nil {
+		return nil, err
 	}
 	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
-		return body
+		return body, nil
 	}
 	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
-	return r.stream.body()
+	return r.stream.body(), nil
 }
 
 // end runs on every path, a panic of the base or of a hook among them.
@@ -251,6 +260,16 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 	r.passUp(resp, stop)
 	r.call.report(r, stop, resp.StatusCode, nil)
 	return resp, nil
+}
+
+// refuse ends a run that cannot begin.
+func (r *run) refuse(err error) error {
+	r.over = true
+	if r.body != nil {
+		r.body.Close()
+	}
+	r.call.report(r, StopNotRetryable, 0, err)
+	return err
 }
 
 func (r *run) fail(err error, stop StopReason) error {

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -80,6 +81,9 @@ func (p Policy) filled() *Policy {
 	p.Statuses = slices.Clone(p.Statuses) // the caller may go on to change theirs
 	return &p
 }
+
+// isZero reports whether no field is set. An empty list of statuses is set.
+func (p Policy) isZero() bool { return reflect.ValueOf(p).IsZero() }
 
 // validate names every wrong field with its value.
 func (p Policy) validate() error {

@@ -70,9 +70,14 @@ func TestPolicyFromJSONNamesTheField(t *testing.T) {
 		`{"Attempts": 3, "Zeal": 1}`:            {`no field "Attempts"`, `no field "Zeal"`},
 		`{"MaxAttempts": -3, "Statuses":[1]}`:   {"Policy.MaxAttempts -3", "Policy.Statuses 1"},
 		`{"max_attempts": 2, "MaxAttempts": 3}`: {"Policy.MaxAttempts", "twice"},
-		`[1]`:                                   {"want a JSON object"},
-		`{"Statuses": "all"}`:                   {`Policy.Statuses "all"`, "want a list of numbers"},
-		`{"MaxReplayBytes": 1e99}`:              {"Policy.MaxReplayBytes 1e99"},
+		`{"MaxAttempts": 3, "MaxAttempts": 9}`:  {"Policy.MaxAttempts", "twice"},
+		`{"MaxAttempts": 3, "MaxAttempts": 3}`:  {"Policy.MaxAttempts", "twice"},
+		`{"MaxAttempts": null, "MAXATTEMPTS": 9, "base_delay": "1s", "BaseDelay": "1s"}`: {"Policy.MaxAttempts is given twice", "Policy.BaseDelay is given twice"},
+		`{"M\u0061xAttempts": 3, "MaxAttempts": 9}`:                                      {"Policy.MaxAttempts", "twice"},
+		`{"statuses": [], "Statuses": "all"}`:                                            {"Policy.Statuses", "twice", "want a list of numbers"},
+		`[1]`:                                                                            {"want a JSON object"},
+		`{"Statuses": "all"}`:                                                            {`Policy.Statuses "all"`, "want a list of numbers"},
+		`{"MaxReplayBytes": 1e99}`:                                                       {"Policy.MaxReplayBytes 1e99"},
 	} {
 		p := transport.Policy{MaxAttempts: 7}
 		err := json.Unmarshal([]byte(in), &p)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,38 +29,37 @@ var policyFields = []struct {
 // UnmarshalJSON decodes an object whose members are named like the fields, in
 // any case and with or without underscores: maxAttempts and max_attempts both
 // mean MaxAttempts. Durations are text as [time.ParseDuration] reads it. The
-// error names every unknown member and every wrong value, and is also given
-// for values that [New] would refuse. What is not given takes the default,
+// error names every unknown member, every field given twice and every wrong
+// value, and is also given for values that [New] would refuse. What is not given takes the default,
 // whatever p was before; a null changes nothing.
 func (p *Policy) UnmarshalJSON(data []byte) error {
-	var members map[string]json.RawMessage
 	if string(data) == "null" {
 		return nil
 	}
-	if err := json.Unmarshal(data, &members); err != nil {
+	members, err := membersOf(data)
+	if err != nil {
 		return fmt.Errorf("transport: Policy: want a JSON object: %w", err)
 	}
 	var next Policy
 	var errs []error
 	for _, field := range policyFields {
-		var names []string
-		for name := range members {
-			if strings.EqualFold(strings.ReplaceAll(name, "_", ""), field.name) {
-				names = append(names, name)
+		given := 0
+		members = slices.DeleteFunc(members, func(m member) bool {
+			if !strings.EqualFold(strings.ReplaceAll(m.name, "_", ""), field.name) {
+				return false
 			}
-		}
-		if len(names) > 1 {
+			given++
+			if err := json.Unmarshal(m.value, field.at(&next)); err != nil {
+				errs = append(errs, fmt.Errorf("%s %s: %w", "Policy."+field.name, m.value, plain(err, field.want)))
+			}
+			return true
+		})
+		if given > 1 {
 			errs = append(errs, fmt.Errorf("%s is given twice", "Policy."+field.name))
 		}
-		for _, name := range names {
-			if err := json.Unmarshal(members[name], field.at(&next)); err != nil {
-				errs = append(errs, fmt.Errorf("%s %s: %w", "Policy."+field.name, members[name], plain(err, field.want)))
-			}
-			delete(members, name)
-		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		errs = append(errs, fmt.Errorf("no field %q in a Policy", name))
+	for _, m := range members {
+		errs = append(errs, fmt.Errorf("no field %q in a Policy", m.name))
 	}
 	if err := next.validate(); err != nil {
 		errs = append(errs, err)
@@ -71,6 +69,38 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	}
 	*p = next
 	return nil
+}
+
+// A member is one of a JSON object.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// membersOf returns the members of an object in order. A map would hide that a
+// name is given twice.
+func membersOf(data []byte) ([]member, error) {
+	// Decoding it as a whole finds what is wrong with it.
+	if err := json.Unmarshal(data, new(map[string]json.RawMessage)); err != nil {
+		return nil, err
+	}
+	var members []member
+	d := json.NewDecoder(bytes.NewReader(data))
+	if _, err := d.Token(); err != nil { // the opening brace
+		return nil, err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.(string)} // a key is always text
+		if err := d.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		members = append(members, m)
+	}
+	return members, nil
 }
 
 // MarshalJSON writes the form that UnmarshalJSON reads, without the fields

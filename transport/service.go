@@ -53,6 +53,11 @@ func (p *policies) of(service string) *Policy {
 // [WithServicePolicy]; an empty name means every service that has no policy of
 // its own. It is safe to call at any time; a policy that is not valid changes
 // nothing.
+//
+// The zero Policy takes away what a service has of its own, by [WithServicePolicy]
+// too: the policy of all other services holds for it again. To give a service the
+// defaults of [Policy] where the others have something else, set a field to its
+// default. For an empty name the zero Policy is the defaults, as in [WithPolicy].
 func (t *Transport) SetPolicy(service string, p Policy) error {
 	if !t.made() {
 		return errNotMade
@@ -63,9 +68,12 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 	for {
 		old := t.policies.Load()
 		next := &policies{fallback: old.fallback, byName: maps.Clone(old.byName)}
-		if service == "" {
+		switch {
+		case service == "":
 			next.fallback = p.filled()
-		} else {
+		case p.isZero():
+			delete(next.byName, spelt(service, t.service))
+		default:
 			if next.byName == nil {
 				next.byName = make(map[string]*Policy)
 			}

@@ -104,6 +104,44 @@ func TestSetPolicyOfOneService(t *testing.T) {
 	})
 }
 
+// The zero Policy takes a service's own policy away, wherever it came from.
+func TestSetPolicyClears(t *testing.T) {
+	own := transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}
+	for name, tt := range map[string]struct {
+		opts []transport.Option
+		set  func(rt *transport.Transport) error
+		want int
+	}{
+		"set while running":     {nil, func(rt *transport.Transport) error { return rt.SetPolicy("api.test", own) }, 5},
+		"in another spelling":   {nil, func(rt *transport.Transport) error { return rt.SetPolicy("API.test:80", own) }, 5},
+		"an option":             {[]transport.Option{transport.WithServicePolicy("Api.Test", own)}, nil, 5},
+		"never set":             {nil, nil, 5},
+		"an empty list is set":  {nil, func(rt *transport.Transport) error { return rt.SetPolicy("", transport.Policy{Statuses: []int{}}) }, 1},
+		"the policy of all":     {nil, func(rt *transport.Transport) error { return rt.SetPolicy("", transport.Policy{}) }, 3},
+		"with names of its own": {[]transport.Option{transport.WithServiceName(func(*http.Request) string { return "api.test" })}, func(rt *transport.Transport) error { return rt.SetPolicy("api.test", own) }, 5},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			all := transport.Policy{MaxAttempts: 5, BaseDelay: 1, MaxDelay: 1}
+			rt := build(t, answering(503), append(tt.opts, unlimited(), transport.WithPolicy(all))...)
+			if tt.set != nil {
+				if err := tt.set(rt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := rt.SetPolicy("api.test", transport.Policy{}); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := rt.RoundTrip(get(t, t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if call, _ := transport.CallOf(resp); call.Attempts != tt.want {
+				t.Errorf("%s: %d attempts after the policy was cleared, want %d", name, call.Attempts, tt.want)
+			}
+		})
+	}
+}
+
 // The name of a service is all that budgets and events go by, so that a name
 // for many hosts makes one of them.
 func TestServiceName(t *testing.T) {

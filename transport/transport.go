@@ -24,6 +24,9 @@ type Transport struct {
 // was ignored, or zero. It has no policy, so that it sends nothing.
 var errNotMade = errors.New("transport: this Transport was not made by New")
 
+// errNoRequest is what a chain answers where a layer passes nothing on.
+var errNoRequest = errors.New("transport: the request is nil")
+
 func (t *Transport) made() bool { return t != nil && t.base != nil }
 
 // New returns the chain around base, which is [http.DefaultTransport] when it
@@ -38,9 +41,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 			opt(&cfg)
 		}
 	}
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
+	invalid := cfg.validate()
 	if base == nil {
 		base = cfg.defaultBase()
 	}
@@ -66,7 +67,7 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 		s.hedge = newHedgeLayer(*cfg.hedge)
 	}
 	t, err := s.over(base)
-	if err != nil {
+	if err := errors.Join(invalid, err); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -76,8 +77,8 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	var errs []error
 	around := func(next http.RoundTripper, option string, mw ...Middleware) http.RoundTripper {
-		rt, err := chained(next, mw)
-		if err != nil {
+		rt, wrong := chained(next, mw)
+		for _, err := range wrong {
 			errs = append(errs, fmt.Errorf("transport: %s: %w", option, err))
 		}
 		return rt
@@ -114,6 +115,9 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 // that of the base itself where the chain only passed the call on, else an
 // [*Error]. What happened on the way is [CallOf] the response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req == nil {
+		return nil, errNoRequest
+	}
 	if !t.made() {
 		return unusable(errNotMade)(req)
 	}
@@ -136,10 +140,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // enter starts at the outermost layer.
 func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
-	if req.URL == nil || req.Header == nil {
-		// The base has its own words for what is wrong with the request.
-		resp, err := t.base.RoundTrip(req)
-		return oneOf(resp, err, "the base")
+	if malformed(req) {
+		return t.passMalformed(req)
 	}
 	if t.keys {
 		req = withIdempotencyKey(req)
@@ -149,6 +151,15 @@ func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.entry.RoundTrip(req.WithContext(&callCtx{Context: req.Context(), call: r.call}))
 	return oneOf(resp, err, "a call layer")
+}
+
+func malformed(req *http.Request) bool { return req.URL == nil || req.Header == nil }
+
+// passMalformed leaves it to the base, which has its own words for that, to say
+// what is wrong with a request.
+func (t *Transport) passMalformed(req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	return oneOf(resp, err, "the base")
 }
 
 // oneOf holds what a layer returned to the contract: a response or an error.

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -60,7 +62,11 @@ func (t *Transport) Wrap(base http.RoundTripper) http.RoundTripper {
 // over puts the layers around base.
 func (s *shared) over(base http.RoundTripper) (*Transport, error) {
 	t := &Transport{base: base, shared: s}
-	return t, t.stack(base, &s.cfg)
+	err := t.stack(base, &s.cfg)
+	if isNil(base) {
+		err = errors.Join(fmt.Errorf("transport: the base is a nil %T", base), err)
+	}
+	return t, err
 }
 
 // nested reports whether a request is an attempt of a chain with the same
