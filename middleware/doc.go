@@ -15,6 +15,7 @@
 // # What happens to a request
 //
 //	exempt?          WithExempt: straight to the handler
+//	route            WithRoute: named, also if it is refused
 //	drain            WithDrain: 503 and another instance, once the server shuts down
 //	attempt          WithAttempts: read, echoed in the response
 //	deadline         WithDeadlines: 504 if it has passed
@@ -32,9 +33,9 @@
 // handler is not loaded and how many it completes at most; the product, by
 // Little's law, is how many it takes to keep it busy, and what exceeds it some
 // times over would only wait inside it. Routes, by the Pattern of their
-// ServeMux, are measured each by itself, so that another mix of cheap and
-// expensive requests is not taken for load, nor is a dependency of some of them
-// that hangs. A second signal is how long goroutines wait for a processor: where
+// ServeMux or the names of WithRoute, are measured each by itself, so that another
+// mix of cheap and expensive requests is not taken for load, nor is a dependency
+// of some of them that hangs. A second signal is how long goroutines wait for a processor: where
 // requests only compute, that is where they queue, before any handler begins.
 //
 // What finds no room waits in a queue: as long as its client says that it waits

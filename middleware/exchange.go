@@ -21,6 +21,8 @@ type exchange struct {
 	about   *about        // nil if the handler is told nothing
 	limits  http.Header   // fields of WithRate that wait for the answer; nil: none
 	shed    ShedReason
+	route   string                 // its name, as far as it is known
+	routed  atomic.Pointer[string] // its pattern, as Routed says
 
 	started   time.Duration // these three since the epoch of the machine
 	entered   time.Duration // the handler
@@ -29,18 +31,19 @@ type exchange struct {
 	left      time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
 	bytes     int64
 
-	status int32 // 0 until the header is written
 	before int32 // requests in the handler before this one
 	limit  int32
 	probe  int32 // it belongs to; 0: none
 
 	held     uint32 // 1: it has a slot; atomic once the handler has it
+	status   int16  // 0 until the header is written
 	weight   uint8  // how many requests it is measured for; 0: it is not
 	bounded  bool   // boundWrites has nothing left to do
 	hijacked bool
 	late     bool // the deadline passed, and the handler had not answered
 	broken   bool // a write failed, since the client has left
 	cut      bool // one did, since it took too long
+	named    bool // route is settled
 	done     bool // the handler returned instead of panicking
 }
 
@@ -48,9 +51,10 @@ type exchange struct {
 // is.
 type about struct {
 	context.Context
-	info  Info
-	hop   headers.Hop
-	bound bound
+	exchange *exchange
+	info     Info
+	hop      headers.Hop
+	bound    bound
 }
 
 // Value implements [context.Context].
@@ -60,6 +64,8 @@ func (a *about) Value(key any) any {
 		return &a.info
 	case headers.HopKey:
 		return &a.hop
+	case exchangeKey:
+		return a.exchange
 	}
 	return a.Context.Value(key)
 }
@@ -139,7 +145,7 @@ func (x *exchange) leave(counted bool) {
 	if counted || gone {
 		g.learn(completion{
 			at: now, took: now - x.entered, inFlight: before, weight: x.weight,
-			dropped: gone, probe: int(x.probe), pattern: x.request.Pattern,
+			dropped: gone, probe: int(x.probe), pattern: x.pattern(),
 		})
 	}
 }
@@ -153,7 +159,7 @@ func (x *exchange) end() {
 	x.unbound()
 	// Whoever is around this asks the request as it came which pattern matched,
 	// and net/http removes the files of its form.
-	x.origin.Pattern, x.origin.MultipartForm = x.request.Pattern, x.request.MultipartForm
+	x.origin.Pattern, x.origin.MultipartForm = x.pattern(), x.request.MultipartForm
 	if len(x.machine.observers) == 0 {
 		return
 	}
@@ -162,7 +168,7 @@ func (x *exchange) end() {
 		over = x.machine.now()
 	}
 	e := Event{
-		Method: x.request.Method, Pattern: x.request.Pattern, Status: int(x.status), Bytes: x.bytes,
+		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
 		QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
 		Attempt: x.attempt(), Shed: x.shed, DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,

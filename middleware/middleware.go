@@ -109,6 +109,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.started = h.now()
 	}
 	defer x.end()
+	if h.route != nil {
+		x.route = h.route(r)
+	}
 	if h.drain != nil && h.drain.Draining() && h.shed(x, wrapped, ShedDrain, 0) {
 		return
 	}
@@ -242,7 +245,7 @@ func (h *handler) attemptOf(x *exchange, r *http.Request) int {
 
 // read takes from the header what its sender is believed.
 func (h *handler) read(x *exchange, r *http.Request) {
-	x.about = new(about)
+	x.about = &about{exchange: x}
 	trusted := h.trust == nil || h.trust(r)
 	if h.attempts && trusted {
 		if a, ok := headers.AttemptOf(r.Header); ok {

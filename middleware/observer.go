@@ -44,7 +44,7 @@ type Load struct {
 // An Event says what became of a request; Result says it in one word.
 type Event struct {
 	Method   string
-	Pattern  string // of the ServeMux that matched it; "" if none did
+	Pattern  string // of the route, by WithRoute, Routed or the ServeMux; "" if it is not known
 	Status   int    // of the response; 0 if the handler panicked before it
 	Bytes    int64  // of the body written, as far as it passed Write
 	Duration time.Duration

@@ -17,6 +17,7 @@ type config struct {
 	drain     *Drain
 	attempts  bool
 	deadlines *Deadlines
+	route     func(*http.Request) string
 	exempt    []func(*http.Request) bool
 	trust     func(*http.Request) bool
 	observers []Observer

@@ -25,7 +25,7 @@ func (x *exchange) begin(status int) {
 	if x.status != 0 || x.hijacked {
 		return
 	}
-	x.status = int32(status)
+	x.status = int16(status)
 	h := x.Header()
 	if n := x.attempt(); n > 0 {
 		if _, own := h[headers.RetryAttempt]; !own {
@@ -42,7 +42,7 @@ func (x *exchange) begin(status int) {
 
 // wrote counts what was written. A connection that was hijacked on a way that
 // leads past here is noticed by the first write.
-func (x *exchange) wrote(n int64, err error, before int32) {
+func (x *exchange) wrote(n int64, err error, before int16) {
 	x.bytes += n
 	x.brokeOff(err)
 	if err == http.ErrHijacked {
@@ -155,6 +155,8 @@ func (x *exchange) closeNotify() <-chan bool {
 	return x.ResponseWriter.(closeNotifier).CloseNotify()
 }
 
+type unwrapper interface{ Unwrap() http.ResponseWriter }
+
 // Unwrap is for [http.ResponseController], and whoever else looks for a method
 // further inside. A Flush or a Hijack that the writer inside has not itself,
 // but one that it wraps, must not get past the exchange: it is met on the way
@@ -163,7 +165,7 @@ func (x *exchange) Unwrap() http.ResponseWriter {
 	here := offers(x.ResponseWriter)
 	deep := here
 	for w := x.ResponseWriter; ; {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		u, ok := w.(unwrapper)
 		if !ok {
 			break
 		}
