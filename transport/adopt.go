@@ -127,17 +127,45 @@ func hooks(c *retryablehttp.Client) Middleware {
 // NewClient returns a go-retryablehttp client over the chain, for code that
 // asks for that type. The chain does the retrying, so the client does none.
 // Its own methods still hold a request body in memory, and its Do turns the
-// body of each request into one that can be replayed.
+// body of each request into one that can be replayed. Where a response handler
+// fails, the call ends with that error alone, and the body is drained and
+// closed.
 func NewClient(t *Transport) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	// The client closes the idle connections of its transport, to every host,
 	// whenever a call fails. The func hides them from it.
-	c.HTTPClient = &http.Client{Transport: RoundTripperFunc(t.RoundTrip)}
+	c.HTTPClient = &http.Client{Transport: copied(t.RoundTrip)}
 	c.Logger = nil
 	c.RetryMax = 0
 	c.CheckRetry = never
-	c.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	c.ErrorHandler = responseOrError
 	return c
+}
+
+// copied gives each request a reader of its own where its body is in memory. That
+// client rewinds the one reader that it was given, also for redirects.
+func copied(send RoundTripperFunc) RoundTripperFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		if hasBody(req) {
+			if m := inMemory(req.Body); m.known() {
+				req = req.WithContext(req.Context())
+				req.Body, req.GetBody = m.body(), m.getBody
+			}
+		}
+		return send(req)
+	}
+}
+
+// responseOrError ends a call of NewClient's client: a failed one, such as that
+// of a response handler that fails, has no response.
+func responseOrError(resp *http.Response, err error, _ int) (*http.Response, error) {
+	if err == nil {
+		return resp, nil
+	}
+	if resp != nil {
+		setAside(resp, nil)
+	}
+	return nil, err
 }
 
 func never(context.Context, *http.Response, error) (bool, error) { return false, nil }

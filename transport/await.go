@@ -12,18 +12,10 @@ import (
 
 // prepare readies another attempt and returns its body. A response that no
 // attempt replaces is left as it came, and so is the body that it answers: the
-// base may still be sending it.
+// base may still be sending it. GetBody is asked last, when the base has had the
+// whole wait to finish with the body before; should it fail, the response is
+// the one that was set aside.
 func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body io.ReadCloser, stop StopReason) {
-	if r.stream == nil {
-		// Before the response is given up: without a body there is no attempt.
-		var ok bool
-		if body, ok = r.rewound(); !ok {
-			return nil, StopBody
-		}
-		if body != nil {
-			r.body = body
-		}
-	}
 	stop = r.await(r.req.Context(), wait, func() StopReason {
 		if r.stream != nil {
 			// What was replayable before the wait may have streamed on since.
@@ -39,11 +31,30 @@ func (r *run) prepare(resp *http.Response, err error, wait time.Duration) (body 
 	if isGuard(err) {
 		r.heldFor += wait
 	}
-	if stop != "" && body != nil {
-		r.body = nil
+	switch {
+	case stop != "" && body != nil:
 		body.Close()
+		return nil, stop
+	case stop == "" && r.lender != nil:
+		return r.lent()
 	}
 	return body, stop
+}
+
+// lent returns the body of another attempt, once the one before has let go of
+// its own. A body that the base goes on reading past the longest backoff cannot
+// be had.
+func (r *run) lent() (io.ReadCloser, StopReason) {
+	ctx := r.req.Context()
+	if r.lender.recall(ctx, r.call.policy.MaxDelay) {
+		if body, ok := r.lender.next(); ok {
+			return body, ""
+		}
+	} else if stop := endedBy(ctx); stop != "" {
+		r.interrupted = true
+		return nil, stop
+	}
+	return nil, StopBody
 }
 
 // await pays for another attempt and waits. It calls paid, which may still

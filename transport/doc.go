@@ -135,9 +135,28 @@
 // around the last one where the chain retried, waited, cut the attempt or refused
 // another. A status is never turned into an error, so that code written for a
 // bare transport goes on working. An [Observer] is told the [StopReason] of every
-// call, also of one whose error is passed on. The caller's request is never changed and its body is closed on
-// every path. GetBody replays the body where there is one; another body is kept
-// while it streams, up to MaxReplayBytes, and nothing is read ahead.
+// call, also of one whose error is passed on. The caller's request is never
+// changed and its body is closed on every path.
+//
+// # Bodies of requests
+//
+// GetBody replays the body where there is one; another body is kept while it
+// streams, up to MaxReplayBytes, and nothing is read ahead.
+//
+// What GetBody returns may be the one reader that there is, put back to its
+// start, as in go-retryablehttp, azcore, connect-go and with files. So it is
+// asked just before an attempt is sent, once the attempt before has let go of
+// its own body. That one may be under way still: a server may answer before it
+// has read the upload, and net/http goes on sending. At the end of the wait it
+// reads no more, its body is closed if the base has not done so, and a Read
+// under way is waited for up to MaxDelay. Where that does not end, or GetBody
+// fails, the call ends with the answer in hand, stopped by body; of an answer
+// that did not come whole within 64 KiB and 50 ms, the body then breaks off.
+// The same holds for a redirect that comes early, after which http.Client asks
+// for GetBody, if the redirect says that it is no longer than 64 KiB.
+//
+// Two attempts at a time, which is hedging, never share a reader: see
+// [WithHedging].
 //
 // # What it does not do
 //

@@ -127,8 +127,10 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// hedgeable reports whether the request may be under way twice.
+// hedgeable reports whether the request may be under way twice. Two bodies that
+// GetBody returns may read from one place, which nobody can see; two readers of
+// our own making over the same bytes do not.
 func (r *run) hedgeable() bool {
 	return r.call.policy.MaxAttempts > 1 && !r.loop.dryRun &&
-		(r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil) && r.safe()
+		(!hasBody(r.req) || r.lender != nil && r.lender.kept.known()) && r.safe()
 }

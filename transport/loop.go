@@ -22,6 +22,7 @@ type loop struct {
 	backoff   retryablehttp.Backoff
 	budget    func(service string) budget.Budget // nil: none
 	dryRun    bool
+	direct    bool // the base is net/http's
 	transport *Transport
 }
 
@@ -77,7 +78,8 @@ type run struct {
 	loop   *loop
 	req    *http.Request // as it came, never changed
 	credit credit
-	stream *stream // of a body without GetBody
+	lender *lender // of a body with GetBody
+	stream *stream // of one without
 
 	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
@@ -117,7 +119,11 @@ func (r *run) begin() (io.ReadCloser, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
-	if body == nil || body == http.NoBody || r.req.GetBody != nil || r.call.policy.MaxAttempts == 1 {
+	switch {
+	case !hasBody(r.req) || r.call.policy.MaxAttempts == 1:
+		return body, nil
+	case r.req.GetBody != nil:
+		r.lender, body = newLender(r.req, r.loop.direct)
 		return body, nil
 	}
 	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)
@@ -149,20 +155,11 @@ func (r *run) end() {
 // itself passes on to the caller.
 var errPanic = errors.New("transport: panic in the chain")
 
-// rewound returns the body for another attempt where it is not a stream.
-func (r *run) rewound() (body io.ReadCloser, ok bool) {
-	if r.req.Body == nil || r.req.Body == http.NoBody {
-		return r.req.Body, true
-	}
-	body, err := r.req.GetBody()
-	return body, err == nil && body != nil
-}
-
 func (r *run) replayable() bool {
 	if r.stream != nil {
 		return r.stream.replayable()
 	}
-	return r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil
+	return !hasBody(r.req) || r.req.GetBody != nil
 }
 
 // send hands an attempt to the layers below. The request is a copy that shares
@@ -177,6 +174,9 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	r.newest, r.attempt = ctx, req
 	if body != nil {
 		req.Body, r.body = body, body
+	}
+	if b, ok := body.(*lent); ok {
+		req.GetBody = b.again
 	}
 	resp, err := r.loop.next.RoundTrip(req)
 	resp, err = oneOf(resp, err, "the base")
@@ -259,6 +259,10 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 	r.over = true
 	r.passUp(resp, stop)
 	r.call.report(r, stop, resp.StatusCode, nil)
+	if r.lender != nil && isRedirect(resp) && r.lender.out() {
+		setAside(resp, r.newest.cancel)
+		r.lender.recall(r.req.Context(), r.call.policy.MaxDelay)
+	}
 	return resp, nil
 }
 
@@ -270,6 +274,18 @@ func (r *run) refuse(err error) error {
 	}
 	r.call.report(r, StopNotRetryable, 0, err)
 	return err
+}
+
+// isRedirect reports whether http.Client is about to send the same body
+// elsewhere: it asks for GetBody by itself, even before it closes the response.
+// A response that is too long to be set aside, which another caller may want,
+// stays as it came.
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return resp.Header.Get("Location") != "" && resp.ContentLength >= 0 && resp.ContentLength <= drainBytes
+	}
+	return false
 }
 
 func (r *run) fail(err error, stop StopReason) error {

@@ -209,8 +209,10 @@ func WithGuard(g Guard) Option {
 // WithHedging sends a second copy of a request whose answer takes unusually
 // long. The first good answer wins, where an answer that would be retried is
 // none; the other copy is cancelled. It applies to the first attempt of calls
-// that are safe to repeat and whose body, if any, has GetBody; others are sent
-// once. A copy counts as an attempt, is paid from the budget, and is not sent
+// that are safe to repeat and have no body, or one with GetBody whose bytes are
+// in memory: a bytes.Buffer, bytes.Reader or strings.Reader, as it is or in an
+// io.NopCloser, so that each copy reads the bytes for itself. Others are sent
+// once, since two results of GetBody may be one reader. A copy counts as an attempt, is paid from the budget, and is not sent
 // while the guard holds back or the breaker is open, or for an inbound request
 // that is a retry itself. The default is off.
 func WithHedging(h Hedge) Option {

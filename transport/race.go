@@ -51,7 +51,7 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 			r.drop(1, r.resp)
 		}
 	}()
-	resp, err = r.layer.next.RoundTrip(req.WithContext(first))
+	resp, err = r.layer.next.RoundTrip(r.copyOf(req, first))
 	timer.Stop()
 	r.join(r.good(resp, err) && r.wins(0))
 	joined = true
@@ -98,16 +98,13 @@ func (r *race) second() {
 	defer close(r.done)
 	defer func() { r.crashed = recover() }() // to crash on the caller's goroutine
 	r.attempt = &attemptCtx{Context: ctx, run: r.run, number: 2, hedge: true}
-	req := r.run.req.WithContext(r.attempt)
+	req := r.copyOf(r.run.req, r.attempt)
 	// Without a first copy this would be it.
 	if r.run.sent.Load() == 0 || !r.allowed(req) {
 		return
 	}
-	if req.Body != nil && req.Body != http.NoBody {
-		if req.Body, r.err = req.GetBody(); r.err != nil {
-			r.spare.Refund()
-			return
-		}
+	if hasBody(req) {
+		req.Body = r.run.lender.kept.body()
 	}
 	r.resp, r.err = r.layer.next.RoundTrip(req)
 	if r.err == nil && r.resp != nil && r.resp.Request == nil {
@@ -116,6 +113,16 @@ func (r *race) second() {
 	if r.good(r.resp, r.err) && r.wins(1) {
 		r.cancel[0](errOutrun)
 	}
+}
+
+// copyOf returns req for one of two copies, of which neither may write or read
+// anything of the other's.
+func (r *race) copyOf(req *http.Request, ctx context.Context) *http.Request {
+	req = req.WithContext(ctx)
+	if hasBody(req) {
+		req.GetBody = r.run.lender.kept.getBody
+	}
+	return req
 }
 
 // allowed asks, in the order of what it costs, for the right to send a second

@@ -93,6 +93,7 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 		budget:    cfg.budget,
 		dryRun:    cfg.dryRun,
 	}
+	_, t.loop.direct = base.(*http.Transport)
 	// Ask a breaker that can tell, so that a retry that it would refuse does
 	// not cost the caller the answer in hand.
 	t.loop.opener, _ = t.loop.next.(opener)
