@@ -106,6 +106,28 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 	return a, a.N > 0
 }
 
+// SenderRetries reports whether the header of a request says that its sender
+// repeats it by itself, so that to repeat it on the way as well would multiply:
+//
+//   - it is a retry already, by [AttemptOf];
+//   - it is the first of several attempts: Retry-Attempt or Amz-Sdk-Request with
+//     a max above 1, or Amz-Sdk-Request without one, which means no limit;
+//   - it comes with Opc-Client-Retries: true.
+//
+// The first attempt of a dialect that does not tell how many there may be, such
+// as X-Stainless-Retry-Count: 0 or X-Envoy-Attempt-Count: 1, says nothing.
+func SenderRetries(h http.Header) bool {
+	if a, _ := AttemptOf(h); a.N > 1 || a.Max > 1 {
+		return true
+	}
+	if v, has := only(h, opcClientRetries); has && strings.EqualFold(v, "true") {
+		return true
+	}
+	v, _ := only(h, amzSdkRequest)
+	n, limit := amzAttempt(v)
+	return n > 0 && limit == 0
+}
+
 // count reads a number of attempts, of which some dialects leave out the one
 // at hand.
 func count(h http.Header, name string, missing int) int {

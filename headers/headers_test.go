@@ -392,3 +392,51 @@ func TestHop(t *testing.T) {
 		t.Errorf("%v, %v", h.SaidNo(), h.Retried())
 	}
 }
+
+// Who repeats a request by himself says so on the first attempt, or on a retry.
+func TestSenderRetries(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		want        bool
+	}{
+		{"Retry-Attempt", "2", true},
+		{"Retry-Attempt", `3;max=3;id="k3v9"`, true},
+		{"Retry-Attempt", "1;max=3", true},
+		{"Retry-Attempt", "1;max=1", false},
+		{"Retry-Attempt", "1", false},
+		{"Retry-Attempt", "0", false},
+		{"Retry-Attempt", "two", false},
+		{"Amz-Sdk-Request", "attempt=2; max=3", true},
+		{"Amz-Sdk-Request", "attempt=1; max=3", true},
+		{"Amz-Sdk-Request", "attempt=3; max=3", true},
+		{"Amz-Sdk-Request", "ttl=20261126T100000Z; attempt=1; max=4", true},
+		{"Amz-Sdk-Request", "attempt=1", true}, // no limit
+		{"Amz-Sdk-Request", "attempt=1; max=1", false},
+		{"Amz-Sdk-Request", "max=3", false},
+		{"Amz-Sdk-Request", "", false},
+		{"X-Stainless-Retry-Count", "1", true},
+		{"X-Stainless-Retry-Count", "0", false},
+		{"Grpc-Previous-Rpc-Attempts", "1", true},
+		{"Grpc-Previous-Rpc-Attempts", "0", false},
+		{"X-Goog-Api-Client", "gl-go/1.26 gccl-invocation-id/ab gccl-attempt-count/2", true},
+		{"X-Goog-Api-Client", "gl-go/1.26 gccl-invocation-id/ab gccl-attempt-count/1", false},
+		{"X-Envoy-Attempt-Count", "2", true},
+		{"X-Envoy-Attempt-Count", "1", false},
+		{"Opc-Client-Retries", "true", true},
+		{"Opc-Client-Retries", "True", true},
+		{"Opc-Client-Retries", "false", false},
+		{"User-Agent", "2", false},
+	} {
+		if got := headers.SenderRetries(http.Header{tt.name: {tt.value}}); got != tt.want {
+			t.Errorf("%s: %s: %v, want %v", tt.name, tt.value, got, tt.want)
+		}
+	}
+	for _, h := range []http.Header{nil, {}, {"Retry-Attempt": nil}, {"Retry-Attempt": {"1", "2"}}} {
+		if headers.SenderRetries(h) {
+			t.Errorf("%v: true, want false", h)
+		}
+	}
+	if !headers.SenderRetries(http.Header{"Retry-Attempt": {"1"}, "X-Envoy-Attempt-Count": {"2"}}) {
+		t.Error("one of two dialects says so: false, want true")
+	}
+}

@@ -30,6 +30,7 @@ const (
 	amzSdkInvocationID  = "Amz-Sdk-Invocation-Id"
 	stainlessRetryCount = "X-Stainless-Retry-Count"
 	stainlessTimeout    = "X-Stainless-Timeout"
+	opcClientRetries    = "Opc-Client-Retries"
 	grpcPrevious        = "Grpc-Previous-Rpc-Attempts"
 	grpcTimeout         = "Grpc-Timeout"
 	googAPIClient       = "X-Goog-Api-Client"

@@ -34,8 +34,8 @@
 //     or a negative Grpc-Retry-Pushback-Ms: server_said_no.
 //  3. The caller's context is done: cancelled, deadline. MaxAttempts is 1:
 //     disabled. The call is made for an inbound request that is a retry, or for
-//     which a server below said no: disabled, server_said_no. MaxAttempts is
-//     reached: attempts.
+//     which a server below said no: disabled, server_said_no. The request says
+//     that its sender repeats it: disabled. MaxAttempts is reached: attempts.
 //  4. It is not safe: methods other than GET, HEAD, OPTIONS, TRACE, PUT and
 //     DELETE are repeated only with an Idempotency-Key or X-Idempotency-Key, or
 //     if the request certainly never reached the handler (no connection, an
@@ -119,6 +119,7 @@
 //	                    the context ends during it: paid back, an Error         deadline, cancelled
 //	hop × retry         inbound request is a retry: sent once                   disabled
 //	                    a server below said no to it: sent once                 server_said_no
+//	                    the sender of the request repeats it: sent once         disabled
 //	                    attempts used up with credit left: chance, says nothing attempts
 //	                    no success in spite of retries: says no to the hop above
 //
@@ -171,9 +172,33 @@
 //
 // One Transport serves a program: its budget and its breaker must outlive the
 // call to bound anything. Where a library builds a transport of its own for each
-// client, [Transport.Wrap] puts the one chain around it. Layers that must see every attempt, such as signing,
-// are attempt layers. Put nothing that retries above or below it, or attempts
-// multiply.
+// client, [Transport.Wrap] puts the one chain around it. Layers that must see
+// every attempt, such as signing, are attempt layers. Put nothing that retries
+// above or below it, or attempts multiply.
+//
+// # Below an SDK that retries
+//
+// Many SDKs retry by themselves, and three attempts of three attempts are nine.
+// So a request is sent once, with StopReason disabled, whose header says that
+// its sender repeats it (see headers.SenderRetries):
+//
+//   - the retries of an SDK: Amz-Sdk-Request, X-Stainless-Retry-Count,
+//     Grpc-Previous-Rpc-Attempts, gccl-attempt-count, Retry-Attempt;
+//   - also its first attempt where it tells that more may follow: an
+//     Amz-Sdk-Request with max=3, Opc-Client-Retries: true. Three attempts stay
+//     three, and the SDK decides about them;
+//   - what a proxy passes on with such a header, or with an X-Envoy-Attempt-Count
+//     above 1;
+//   - an attempt of another chain further out that retries.
+//
+// A first attempt that does not tell is repeated here: with X-Stainless-Retry-Count
+// the three attempts of an SDK become five. An SDK that says nothing, as most do,
+// multiplies. Either way it is best to have one of the two retry. To leave it to
+// the chain, turn the SDK's retries off: aws.NopRetryer{}, option.WithMaxRetries(0)
+// of OpenAI and Anthropic, storage.WithPolicy(storage.RetryNever) of Google,
+// MaxRetries -1 of azcore, MaxRetries 1 of minio, SetMaxRetries(0) of Vault,
+// SetRetryCount(0) of resty. To leave it to the SDK, set MaxAttempts to 1; guard
+// and breaker work as before.
 //
 // # Many services
 //

@@ -22,6 +22,23 @@ func hopStop(ctx context.Context) StopReason {
 	return ""
 }
 
+// repeatedAbove reports whether what made the request repeats it by itself, so
+// that retries here would multiply: an SDK that says so in the header, also where a
+// proxy passes it on, or a chain further out of which the request is an attempt.
+func (r *run) repeatedAbove() bool {
+	if headers.SenderRetries(r.req.Header) {
+		return true
+	}
+	outer := attemptOf(r.req)
+	return outer != nil && outer.run.call.policy.MaxAttempts > 1 && !outer.run.loop.dryRun
+}
+
+// isRetry reports whether the request says that it is a retry.
+func (r *run) isRetry() bool {
+	a, _ := headers.AttemptOf(r.req.Header)
+	return a.N > 1
+}
+
 // passUp notes in the hop of the inbound request that no retry helps against
 // the failure of this call: the server below said so, or the retries that there
 // are have been made here and another one above would multiply them. Attempts

@@ -232,6 +232,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
+	if f.hop == "" && f.refused == "" && r.repeatedAbove() { // where nothing was sent, nothing multiplies
+		f.hop = StopDisabled
+	}
 	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""
 	f.replayable = r.replayable()
 	if l.backoff != nil {

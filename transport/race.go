@@ -129,7 +129,7 @@ func (r *race) copyOf(req *http.Request, ctx context.Context) *http.Request {
 // copy.
 func (r *race) allowed(req *http.Request) bool {
 	l := r.layer
-	if hopStop(r.run.req.Context()) != "" {
+	if hopStop(r.run.req.Context()) != "" || r.run.isRetry() {
 		return false
 	}
 	if l.guard != nil && l.guard.engaged(r.run.call.record.Service) {

@@ -307,7 +307,8 @@ func ExampleTransport_deadline() {
 
 // The calls made for an inbound request leave retries to its client if that is
 // at it already, and tell it when they were made here. Package middleware puts
-// the hop into the context.
+// the hop into the context. The header of a request says it, too, where its
+// sender repeats it.
 func ExampleTransport_hop() {
 	rt, _ := transport.New(answering(503), quick)
 	for _, inbound := range []int{1, 1, 2} {
@@ -315,8 +316,15 @@ func ExampleTransport_hop() {
 		_, attempts, stop := result(headers.WithHop(context.Background(), hop), rt)
 		fmt.Println("inbound attempt", inbound, "-", attempts, stop, "- no retry above:", hop.SaidNo())
 	}
+	req, _ := http.NewRequest("GET", "http://api.test/", nil)
+	req.Header.Set("Amz-Sdk-Request", "attempt=1; max=3")
+	if resp, err := rt.RoundTrip(req); err == nil {
+		call, _ := transport.CallOf(resp)
+		fmt.Println("of an SDK that retries -", call.Attempts, call.Stop)
+	}
 	// Output:
 	// inbound attempt 1 - 3 attempts - no retry above: false
 	// inbound attempt 1 - 3 attempts - no retry above: true
 	// inbound attempt 2 - 1 disabled - no retry above: false
+	// of an SDK that retries - 1 disabled
 }
