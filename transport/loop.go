@@ -309,7 +309,10 @@ func (r *run) fail(err error, stop StopReason) error {
 func endedBy(ctx context.Context) StopReason {
 	switch ctx.Err() {
 	case nil:
-		return ""
+		if !isPast(ctx) {
+			return ""
+		}
+		fallthrough // the context does not know it yet
 	case context.DeadlineExceeded:
 		return StopDeadline
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // A Result says in one word what an attempt came to. The list is closed: the
@@ -47,12 +48,20 @@ func ResultOf(ctx context.Context, status int, err error) Result {
 		return ResultPanicked
 	case ctx.Err() != nil:
 		return resultOfEnd(ctx)
+	case isPast(ctx): // the timer of http.Client may be ahead of that of the context
+		return ResultTimeout
 	case isTimeout(err):
 		return ResultTimeout
 	case errors.Is(err, context.Canceled), strings.Contains(err.Error(), "net/http: request canceled"): // by Request.Cancel
 		return ResultCancelled
 	}
 	return ResultError
+}
+
+// isPast reports whether the deadline of a context has passed.
+func isPast(ctx context.Context) bool {
+	t, ok := ctx.Deadline()
+	return ok && !time.Now().Before(t)
 }
 
 func resultOfStatus(status int) Result {

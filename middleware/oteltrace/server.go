@@ -54,8 +54,7 @@ func (t *Tracing) ServerObserver() middleware.Observer {
 			attrs = append(attrs, semconv.HTTPResponseStatusCode(e.Status))
 		}
 		span.SetAttributes(attrs...)
-		own := spanOf(ctx)
-		if own != nil {
+		if own := spanOf(ctx); own != nil {
 			own.request = result
 			if e.Shed == middleware.ShedGone {
 				own.request = middleware.ResultCancelled
@@ -63,9 +62,6 @@ func (t *Tracing) ServerObserver() middleware.Observer {
 		}
 		if e.Panicked || e.Aborted && e.Expired {
 			spoil(span, string(result))
-		}
-		if e.Aborted && own != nil {
-			own.End() // here, or the SDK makes an exception of it
 		}
 	}}
 }

@@ -3,6 +3,7 @@ package oteltrace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -116,6 +117,22 @@ func (s *span) SetStatus(code codes.Code, text string) {
 		}
 	}
 	s.Span.SetStatus(code, text)
+}
+
+// SetName is called by otelhttp with the pattern that matched.
+func (s *span) SetName(name string) { s.Span.SetName(headers.Label(name)) }
+
+// End is deferred by otelhttp, and so meets the panic of a handler before the
+// SDK does, which would note the text of it. An abort is no exception.
+func (s *span) End(opts ...trace.SpanEndOption) {
+	p := recover()
+	if p != nil && p != http.ErrAbortHandler {
+		s.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(semconv.ExceptionType(fmt.Sprintf("%T", p))))
+	}
+	s.Span.End(opts...)
+	if p != nil {
+		panic(p)
+	}
 }
 
 // word says how an attempt ended: by the error of RoundTrip, or by one of the
