@@ -12,9 +12,6 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// maxUnread is how much of an unread body net/http reads to keep a connection.
-const maxUnread = 256 << 10
-
 const problems = "https://iana.org/assignments/http-problem-types#"
 
 // spread returns when a client should come back where nothing better is known:
@@ -69,6 +66,7 @@ func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
 // refuse answers a request that does not reach the handler.
 func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Duration) {
 	x.named = x.route != "" // it never gets to a router
+	stays := x.takeIn()
 	r, a, h := x.request, x.answerTo(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if grpc { // by which SetVerdict tells what the client understands
@@ -80,11 +78,8 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	}
 	h["Cache-Control"] = []string{"no-store"}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
-	// Rather than take in a body for nothing, end the connection.
-	if a.close || r.ContentLength < 0 || r.ContentLength > maxUnread {
-		if r.ProtoMajor == 1 || a.close { // an HTTP/2 server takes it for GOAWAY
-			h["Connection"] = []string{"close"}
-		}
+	if a.close || !stays { // an HTTP/2 server takes it for GOAWAY
+		h["Connection"] = []string{"close"}
 	}
 	text := a.text
 	if wantsProblem(r) {
@@ -96,6 +91,9 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
 		io.WriteString(w, text+"\n")
+	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		x.boundUnread()
 	}
 }
 
