@@ -70,6 +70,9 @@ func (r *run) sending() {
 // attempt this is and how long its answer is of use. The caller's own values
 // stay.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
+	if ctx.run.loop.dryRun {
+		return req
+	}
 	left := timeLeft(req.Context(), ctx.run.call.policy.AttemptTimeout)
 	if ctx.number == 1 && left == 0 || req.Header == nil {
 		return req
@@ -126,7 +129,7 @@ func (r *run) callID() string {
 // one. The limit ends with the response header, but the context of the attempt
 // lives until the body is closed or read to its end.
 func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
-	limit := attempt.run.call.policy.AttemptTimeout
+	limit := attempt.run.limit(req.Context())
 	if limit <= 0 {
 		return l.next.RoundTrip(req)
 	}

@@ -62,14 +62,10 @@ func (r *run) lent() (io.ReadCloser, StopReason) {
 // caller's context.
 func (r *run) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
-	if r.loop.dryRun && granted && r.sent.Load() > 0 {
-		r.wouldRetry, r.credit.paid = true, false
-		return StopDisabled
-	}
 	// A refusal is asked again after the wait, in which credit may come: a
 	// fleet's budget fetches some when it refuses. Until then the response at
 	// hand is the likely answer and stays open, so not for long.
-	if !granted && (r.loop.dryRun || wait > r.call.policy.MaxDelay) {
+	if !granted && wait > r.call.policy.MaxDelay {
 		return StopBudget
 	}
 	if granted {

@@ -22,6 +22,11 @@ type Call struct {
 	Status     int           // of the response returned; 0 with an error
 	Err        error         // the last error; nil with a response
 	WouldRetry bool          // in a dry run: another attempt would have been sent
+
+	// What else a real run would have done, in a dry run.
+	WouldRefuse  StopReason // not send it at first, because of guard or breaker_open; else ""
+	WouldHedge   bool       // send a second copy
+	WouldTimeOut bool       // end the attempt at AttemptTimeout
 }
 
 // Attempt returns the number of the attempt that ctx belongs to: 1 on the
@@ -170,6 +175,11 @@ func (c *call) report(r *run, stop StopReason, status int, err error) {
 	c.record.Waited += r.waited
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
 	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
+	c.record.WouldHedge = c.record.WouldHedge || r.wouldHedge
+	c.record.WouldTimeOut = c.record.WouldTimeOut || r.wouldTimeOut
+	if r.wouldRefuse != "" {
+		c.record.WouldRefuse = r.wouldRefuse
+	}
 	if !c.born.IsZero() {
 		c.record.Elapsed = c.elapsed()
 	}

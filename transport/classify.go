@@ -98,8 +98,8 @@ func isSafe(req *http.Request) bool {
 
 // safe is isSafe, or what the func of WithRepeatable says, which is asked once.
 func (r *run) safe() bool {
-	if isSafe(r.req) {
-		return true
+	if isSafe(r.req) || r.loop.dryRun && r.loop.transport.keys && takesKey(r.req) {
+		return true // with a key that a dry run does not send
 	}
 	if !r.asked && r.loop.may != nil {
 		r.repeatable, r.asked = r.loop.may(r.req), true

@@ -130,22 +130,6 @@ func TestNoHedgeBelowARetryingHop(t *testing.T) {
 	}
 }
 
-// A dry run sends every request once. One that was held back was not sent, so
-// that asking again is no retry.
-func TestDryRunAsksAgainForWhatWasHeldBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		refusing := &refuser{refuse: map[int]time.Duration{1: time.Second}}
-		rt := build(t, &script{answers: statuses(503, 200)}, steady(time.Second), transport.WithDryRun(), transport.WithBreaker(refusing.wrap))
-		resp, err := rt.RoundTrip(get(t, t.Context()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if call, _ := transport.CallOf(resp); call.Attempts != 1 || call.Stop != transport.StopDisabled || !call.WouldRetry || resp.StatusCode != 503 {
-			t.Errorf("%+v, want the one attempt sent and its answer returned", call)
-		}
-	})
-}
-
 // The books of a storm: whatever the guard holds back, the breaker sees what is
 // sent and no more, a first attempt counts for the budget if it was sent, and
 // each retry that was sent cost one token.

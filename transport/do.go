@@ -166,6 +166,9 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 			r.call.report(r, stop, 0, nil)
 			return nil
 		}
+		if stop == "" && r.loop.dryRun {
+			stop = r.wouldGoOn()
+		}
 		if stop == "" {
 			stop = r.await(ctx, f.wait, func() StopReason { r.afterErr = err; return "" })
 		}
@@ -192,7 +195,11 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 		}()
 	}
 	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: int(r.sent.Load())}
-	if limit := r.call.policy.AttemptTimeout; limit > 0 {
+	if r.loop.dryRun && r.call.policy.AttemptTimeout > 0 {
+		start := time.Now()
+		defer func() { r.wouldTimeOut = time.Since(start) >= r.call.policy.AttemptTimeout }()
+	}
+	if limit := r.limit(ctx); limit > 0 {
 		late := &timeoutError{after: limit, missing: missingResult}
 		bounded, cancel := context.WithTimeoutCause(attempt, limit, late)
 		defer cancel()

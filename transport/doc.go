@@ -168,6 +168,12 @@
 // to be closed, nor what a proxy repeats. It logs and measures nothing unless
 // told to: see [Log] and [WithObserver].
 //
+// # Trying it out
+//
+// With [WithDryRun] every request is sent once, at once and as it came, whatever
+// guard, breaker and budget think of it. They judge it beside that, and [Call]
+// says what they would have done.
+//
 // # Placement
 //
 // One Transport serves a program: its budget and its breaker must outlive the

@@ -131,6 +131,6 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 // GetBody returns may read from one place, which nobody can see; two readers of
 // our own making over the same bytes do not.
 func (r *run) hedgeable() bool {
-	return r.call.policy.MaxAttempts > 1 && !r.loop.dryRun &&
+	return r.call.policy.MaxAttempts > 1 &&
 		(!hasBody(r.req) || r.lender != nil && r.lender.kept.known()) && r.safe()
 }

@@ -45,7 +45,7 @@ func (r *run) isRetry() bool {
 // that were used up while the budget could pay for more are chance: retries do
 // help, only not this time.
 func (r *run) passUp(resp *http.Response, stop StopReason) {
-	if resp != nil && resp.StatusCode < 400 {
+	if resp != nil && resp.StatusCode < 400 || r.loop.dryRun {
 		return
 	}
 	switch stop {

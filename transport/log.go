@@ -13,8 +13,8 @@ import (
 // Log returns an observer that writes lines to logger:
 //
 //	Warn   a call that was refused, or that ended badly in spite of the chain
-//	Info   a call that ended well after more than one attempt, or that a dry run
-//	       would have sent again
+//	Info   a call that ended well after more than one attempt, or with which a
+//	       real run would have done more than the dry run did
 //	Debug  every attempt, and every call that the chain just passed on
 //
 // In an outage nearly every call is worth a line, and a program that writes
@@ -70,6 +70,9 @@ func (l *callLog) call(ctx context.Context, c Call) {
 		slog.Duration("elapsed", c.Elapsed),
 	)
 	attrs = outcome(attrs, c.Status, c.Err)
+	if c.WouldRefuse != "" {
+		attrs = append(attrs, slog.String("would_refuse", string(c.WouldRefuse)))
+	}
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
@@ -92,8 +95,14 @@ func (c Call) line() (slog.Level, string) {
 	switch {
 	case !c.remarkable():
 		return slog.LevelDebug, "evenkeel: call"
+	case c.WouldRefuse != "":
+		return slog.LevelInfo, "evenkeel: call would have been refused"
 	case c.WouldRetry:
 		return slog.LevelInfo, "evenkeel: call would have been retried"
+	case c.WouldTimeOut:
+		return slog.LevelInfo, "evenkeel: attempt would have timed out"
+	case c.WouldHedge:
+		return slog.LevelInfo, "evenkeel: call would have been hedged"
 	case c.Stop == StopSucceeded:
 		return slog.LevelInfo, "evenkeel: call retried"
 	case c.Attempts == 0:
@@ -104,11 +113,14 @@ func (c Call) line() (slog.Level, string) {
 
 // remarkable reports whether the chain did anything but pass the call on.
 func (c Call) remarkable() bool {
+	if c.WouldRetry || c.WouldHedge || c.WouldTimeOut || c.WouldRefuse != "" {
+		return true
+	}
 	switch c.Stop {
 	case StopSucceeded, StopNotRetryable, StopCancelled:
 		return c.Attempts > 1
 	case StopDisabled:
-		return c.WouldRetry
+		return false
 	}
 	return true
 }

@@ -53,6 +53,9 @@ func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	}
 	for try := 1; ; try++ {
 		resp, err := r.send(body)
+		if l.dryRun {
+			return r.dry(resp, err)
+		}
 		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
 		wait, stop := r.judge(try, resp, err)
 		if stop == "" {
@@ -94,14 +97,16 @@ type run struct {
 	newest      *attemptCtx    // its context
 	body        io.Closer      // of the attempt at hand, for a base that panics
 
-	entered     bool // the body of the request is no longer RoundTrip's to close
-	interrupted bool // the context ended during a wait
-	once        bool // the error is of the first attempt, and not of the chain
-	ended       bool // the context was done when the newest attempt ended
-	wouldRetry  bool // but for the dry run
-	over        bool // finish or fail was reached
-	asked       bool // the func of WithRepeatable
-	repeatable  bool // what it said
+	entered                  bool // the body of the request is no longer RoundTrip's to close
+	interrupted              bool // the context ended during a wait
+	once                     bool // the error is of the first attempt, and not of the chain
+	ended                    bool // the context was done when the newest attempt ended
+	wouldRetry               bool // in a real run, and so on
+	wouldHedge, wouldTimeOut bool
+	wouldRefuse              StopReason
+	over                     bool // finish or fail was reached
+	asked                    bool // the func of WithRepeatable
+	repeatable               bool // what it said
 
 	// The first attempt and, without call layers, the call: most runs need no
 	// more than these, and so no more than this one allocation.

@@ -248,10 +248,21 @@ func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }
 
-// WithDryRun sends every request once and reports what would have happened:
-// the Stop of the Call is [StopDisabled] and WouldRetry is set where a retry
-// would have been sent. The budget is charged as if it had been. The default
-// is off.
+// WithDryRun sends every request exactly once, at once, as it came, and reports
+// what a real run would have done with it: [Call].WouldRetry, WouldRefuse,
+// WouldHedge and WouldTimeOut. The Stop of a call that would have been retried is
+// [StopDisabled]. Errors are the base's own.
+//
+// Guard, breaker, hedging and budget judge what is sent as they would in a real
+// run, and change state by it, but refuse nothing: they see a copy of the request
+// that is never sent, beside the real one, so that any layer will do as a
+// breaker. The budget is charged as if a retry had been sent; give a dry run one
+// of its own rather than that of a fleet. No header is added, neither
+// Retry-Attempt, a timeout nor an Idempotency-Key, and nothing is said to the hop
+// above. AttemptTimeout cuts nothing, except that an attempt whose caller set no
+// deadline ends after ten minutes. Call layers, attempt layers and observers work
+// as ever, and up to MaxReplayBytes of a body without GetBody are kept. The
+// default is off.
 func WithDryRun() Option {
 	return func(c *config) { c.dryRun = true }
 }

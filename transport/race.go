@@ -103,6 +103,10 @@ func (r *race) second() {
 	if r.run.sent.Load() == 0 || !r.allowed(req) {
 		return
 	}
+	if r.run.loop.dryRun {
+		r.run.wouldHedge, r.run.credit.paid = true, false
+		return
+	}
 	if hasBody(req) {
 		req.Body = r.run.lender.kept.body()
 	}

@@ -84,8 +84,12 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 		return rt
 	}
 	send := &attemptLayer{next: around(base, "WithAttemptLayer", cfg.attemptLayers...), observers: cfg.observers}
+	var judged http.RoundTripper = send
+	if cfg.dryRun {
+		judged = echo{}
+	}
 	t.loop = loop{
-		next:      around(send, "WithBreaker", cfg.breaker),
+		next:      around(judged, "WithBreaker", cfg.breaker),
 		transport: t,
 		check:     cfg.check,
 		may:       cfg.repeatable,
@@ -104,6 +108,9 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	}
 	if t.hedge != nil {
 		t.loop.next = t.hedge.over(t.loop.next, &t.loop, guard)
+	}
+	if cfg.dryRun {
+		t.loop.next = &dryRunLayer{judges: t.loop.next, send: send}
 	}
 	if len(cfg.callLayers) > 0 {
 		t.entry = around(&t.loop, "WithCallLayer", cfg.callLayers...)
@@ -144,7 +151,8 @@ func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
 	if malformed(req) {
 		return t.passMalformed(req)
 	}
-	if t.keys {
+	// A server may treat a request with a key in another way.
+	if t.keys && !t.loop.dryRun {
 		req = withIdempotencyKey(req)
 	}
 	if t.entry == nil {
