@@ -262,6 +262,9 @@ func TestTimeout(t *testing.T) {
 		if got := headers.FormatTimeout(d); got != want {
 			t.Errorf("FormatTimeout(%d) = %q, want %q", d, got, want)
 		}
+		if got := string(headers.AppendTimeout([]byte("x"), d)); got != "x"+want {
+			t.Errorf("AppendTimeout(x, %d) = %q, want x%s", d, got, want)
+		}
 	}
 }
 

@@ -12,17 +12,24 @@ import (
 const maxSkew = time.Hour
 
 // FormatTimeout formats the time that is left as the value of
-// Request-Timeout-Ms: whole milliseconds, rounded down so that the server does
+// Request-Timeout-Ms or Request-Attempt-Timeout-Ms: whole milliseconds, rounded down so that the server does
 // not work for a client that has gone, but at least 1 while any time is left.
 // It is "0" when none is.
-func FormatTimeout(d time.Duration) string {
-	if d <= 0 {
-		return "0"
-	}
-	return strconv.FormatInt(max(1, int64(min(d, MaxDelay)/time.Millisecond)), 10)
+func FormatTimeout(d time.Duration) string { return strconv.FormatInt(milliseconds(d), 10) }
+
+// AppendTimeout appends what [FormatTimeout] formats.
+func AppendTimeout(b []byte, d time.Duration) []byte {
+	return strconv.AppendInt(b, milliseconds(d), 10)
 }
 
-// ParseTimeout reads the value of Request-Timeout-Ms. 0 is a request that has
+func milliseconds(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return max(1, int64(min(d, MaxDelay)/time.Millisecond))
+}
+
+// ParseTimeout reads the value of either header. 0 is a request that has
 // expired. The result is in [0, MaxDelay].
 func ParseTimeout(value string) (d time.Duration, ok bool) {
 	return whole(trim(value), time.Millisecond)

@@ -49,21 +49,17 @@ func (d *Deadlines) bound(left time.Duration, said bool) (time.Duration, bool) {
 // that writing it waits for no client.
 const buffered = 2 << 10
 
-// passed is a deadline that has.
-var passed = time.Unix(1, 0)
-
 // A bound ends what a request waits for its client with, once its deadline has
 // passed: reads of its body and writes of its response. It sets a deadline of the
 // connection only then, and only one that has passed, so that it cannot lengthen
-// one that the server or somebody around this has set, and has nothing to put back
-// if the request ends in time. The handler may take over with deadlines of its own.
+// one that the server or somebody around this has set. The handler may take over
+// with deadlines of its own.
 type bound struct {
 	mu     sync.Mutex // guards what follows
 	timer  *time.Timer
 	reads  bool // of a body that is not at its end
 	writes bool // of more than fits into buffers
 	own    bool // writes are the handler's
-	cut    bool // writes were, by us
 }
 
 // arm starts the timer, once. The caller holds the lock.
@@ -126,13 +122,14 @@ func (x *exchange) pass() {
 	b := &x.about.bound
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	passed := time.Unix(1, 0)
 	// A writer that cannot is none of a network connection.
 	if b.reads {
 		b.reads = false
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(passed)
 	}
 	if b.writes {
-		b.writes, b.cut = false, true
+		b.writes = false
 		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(passed)
 	}
 }
@@ -143,7 +140,8 @@ func (b *bound) releaseReads() {
 	b.mu.Unlock()
 }
 
-// unbound leaves the connection as it was. The timer does not touch it any more.
+// unbound keeps the timer from the connection, which is the handler's, or that of
+// the next request: net/http lifts the deadlines of the one before.
 func (x *exchange) unbound() {
 	if x.about == nil {
 		return
@@ -154,13 +152,7 @@ func (x *exchange) unbound() {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	cut := b.cut
-	b.reads, b.writes, b.cut = false, false, false
-	// With a WriteTimeout net/http sets the next deadline itself, and until then
-	// what was cut stays so.
-	if srv := x.server(); cut && !x.hijacked && (srv == nil || srv.WriteTimeout <= 0) {
-		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Time{})
-	}
+	b.reads, b.writes = false, false
 }
 
 // SetReadDeadline is for http.ResponseController, which finds it before Unwrap.
@@ -177,13 +169,8 @@ func (x *exchange) SetWriteDeadline(at time.Time) error {
 	if x.about != nil {
 		b := &x.about.bound
 		b.mu.Lock()
-		b.own, b.writes, b.cut = true, false, false
+		b.own, b.writes = true, false
 		b.mu.Unlock()
 	}
 	return http.NewResponseController(x.ResponseWriter).SetWriteDeadline(at)
-}
-
-func (x *exchange) server() *http.Server {
-	srv, _ := x.origin.Context().Value(http.ServerContextKey).(*http.Server)
-	return srv
 }

@@ -74,17 +74,13 @@ func TestDeadlinesOfTheConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		handler       func(http.ResponseWriter, *http.Request)
-		server        *http.Server
 		reads, writes string
 	}{
 		{name: "in time", handler: then(readAll, write(1<<20))},
 		{name: "small and late", handler: then(readAll, write(2000), late)},
-		{name: "large and late", handler: then(readAll, write(3000), late), writes: "past none"},
-		{name: "late and then large", handler: then(readAll, late, write(3000)), writes: "past none"},
-		{name: "late, with a WriteTimeout", handler: then(readAll, write(3000), late), server: &http.Server{WriteTimeout: time.Minute}, writes: "past"},
-		{name: "late, with a short WriteTimeout", handler: then(readAll, write(3000)), server: &http.Server{WriteTimeout: time.Millisecond}},
+		{name: "large and late", handler: then(readAll, write(3000), late), writes: "past"},
+		{name: "late and then large", handler: then(readAll, late, write(3000)), writes: "past"},
 		{name: "a body that is not read", handler: late, reads: "past"},
-		{name: "a body that is not read, with a ReadTimeout", handler: late, server: &http.Server{ReadTimeout: time.Millisecond}, reads: "past"},
 		{name: "the handler lifts them", handler: then(own(0), write(3000), late), reads: "none", writes: "none"},
 		{name: "the handler lifts them later", handler: then(write(3000), own(0), late, write(3000)), reads: "none", writes: "none"},
 		{name: "the handler takes longer", handler: then(own(time.Hour), write(3000), late), reads: "1h0m0s", writes: "1h0m0s"},
@@ -95,7 +91,6 @@ func TestDeadlinesOfTheConnection(t *testing.T) {
 				w := &deadlineWriter{fakeWriter: fakeWriter{header: http.Header{}}}
 				h := build(t, tt.handler, middleware.WithDeadlines(middleware.Deadlines{Max: time.Second}))
 				r, _ := http.NewRequest("POST", "/", strings.NewReader("body"))
-				r = r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, tt.server))
 				h.ServeHTTP(w, r)
 				time.Sleep(time.Minute) // what was left behind would happen now
 				if reads, writes := strings.Join(w.reads, " "), strings.Join(w.writes, " "); reads != tt.reads || writes != tt.writes {

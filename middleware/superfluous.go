@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"log"
+	"net/http"
 	"path"
 	"reflect"
 	"runtime"
@@ -43,4 +44,9 @@ func handlerFrame() runtime.Frame {
 			return f
 		}
 	}
+}
+
+func (x *exchange) server() *http.Server {
+	srv, _ := x.origin.Context().Value(http.ServerContextKey).(*http.Server)
+	return srv
 }

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
-
-	"github.com/datapunk/evenkeel/headers"
 )
 
 // attemptLayer is below guard and breaker: what passes here is sent. It counts
@@ -64,65 +60,6 @@ func (r *run) sending() {
 	if r.sent.Add(1) == 1 && r.credit.budget != nil {
 		r.credit.budget.Deposit()
 	}
-}
-
-// announced returns the request with the headers that tell the server which
-// attempt this is and how long its answer is of use. The caller's own values
-// stay.
-func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	if ctx.run.loop.dryRun {
-		return req
-	}
-	left := timeLeft(req.Context(), ctx.run.call.policy.AttemptTimeout)
-	if ctx.number == 1 && left == 0 || req.Header == nil {
-		return req
-	}
-	_, ownAttempt := req.Header[headers.RetryAttempt]
-	_, ownTimeout := req.Header[headers.RequestTimeoutMs]
-	ownAttempt = ownAttempt || ctx.number == 1
-	ownTimeout = ownTimeout || left == 0
-	if ownAttempt && ownTimeout {
-		return req
-	}
-	req = withHeader(req)
-	if !ownAttempt {
-		a := headers.Attempt{N: ctx.number, Max: ctx.run.call.policy.MaxAttempts, ID: ctx.run.callID()}
-		req.Header[headers.RetryAttempt] = []string{a.String()}
-	}
-	if !ownTimeout {
-		req.Header[headers.RequestTimeoutMs] = []string{headers.FormatTimeout(left)}
-	}
-	return req
-}
-
-// timeLeft is how long an attempt may take: up to the deadline, and no longer
-// than limit. It is 0 without either.
-func timeLeft(ctx context.Context, limit time.Duration) time.Duration {
-	t, ok := ctx.Deadline()
-	if !ok {
-		return limit
-	}
-	left := max(time.Until(t), time.Millisecond)
-	if limit > 0 {
-		left = min(left, limit)
-	}
-	return left
-}
-
-// withHeader returns a copy of req whose header may be written.
-func withHeader(req *http.Request) *http.Request {
-	req = req.WithContext(req.Context())
-	req.Header = req.Header.Clone()
-	return req
-}
-
-// callID tells the attempts of one call from those of others. It is no
-// secret, so it need not be hard to guess.
-func (r *run) callID() string {
-	if r.id == 0 {
-		r.id = rand.Uint64()
-	}
-	return strconv.FormatUint(r.id, 36)
 }
 
 // bounded sends the request with the time limit of an attempt, if there is

@@ -15,12 +15,26 @@
 //	              └ hedging     a second copy after a delay, the first good answer wins
 //	                  └ guard           holds calls back once overload is proved
 //	                      └ breaker         judges every attempt, refuses without sending
-//	                          └ attempt     timeout, Retry-Attempt and Request-Timeout-Ms headers, Observer.OnAttempt
+//	                          └ attempt     timeout, headers that announce attempt and times, Observer.OnAttempt
 //	                              └ attempt layers   WithAttemptLayer: signing, tracing
 //	                                  └ base         http.DefaultTransport
 //
 // A call is what the caller asked for, an attempt is one request on the wire. A
 // call makes one attempt or more; one that a breaker refused made none.
+//
+// # What the server is told
+//
+// Each attempt after the first says in Retry-Attempt which it is. What is left of
+// the deadline of the caller's context is in Request-Timeout-Ms: a server may end
+// the work then, and the response with it. Policy.AttemptTimeout is in
+// Request-Attempt-Timeout-Ms: how long this attempt waits for its response header,
+// after which another may follow; it bounds no body, here or there. A request that
+// asks for an upgrade says only the second, as what comes of it outlives the
+// context. What a request says of its time already, set by hand or passed on by a
+// reverse proxy, in any dialect, is only ever lowered: by what is known here, and
+// by the time that has gone by since the call began. A value that is malformed is
+// replaced where one is known, and passed on where none is. An empty list of
+// values keeps a header from being sent.
 //
 // # When a request is sent again
 //

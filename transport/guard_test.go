@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -287,10 +288,16 @@ func TestGuardAndRefusals(t *testing.T) {
 		header string
 		opens  bool
 	}{
-		{name: "it sheds", shed: 0.8, header: "Retry-After", opens: true},
-		{name: "it sheds for good", shed: 0.8, header: "X-Should-Retry", opens: true},
-		{name: "a proxy that has lost it", shed: 0.8, header: "Server"},
-		{name: "a few are shed", shed: 0.1, header: "Retry-After"},
+		{name: "it sheds", shed: 0.8, header: "Retry-After: 1", opens: true},
+		{name: "it sheds, to the millisecond", shed: 0.8, header: "Retry-After-Ms: 1000", opens: true},
+		{name: "Azure sheds", shed: 0.8, header: "X-Ms-Retry-After-Ms: 1000", opens: true},
+		{name: "AWS sheds", shed: 0.8, header: "X-Amz-Retry-After: 1000", opens: true},
+		{name: "gRPC sheds", shed: 0.8, header: "Grpc-Retry-Pushback-Ms: 1000", opens: true},
+		{name: "a quota is used up", shed: 0.8, header: `Ratelimit: "a";r=0;t=1`, opens: true},
+		{name: "it sheds for good", shed: 0.8, header: "X-Should-Retry: false", opens: true},
+		{name: "a proxy that has lost it", shed: 0.8, header: "Server: proxy"},
+		{name: "a word that nobody knows", shed: 0.8, header: "Retry-After: soon"},
+		{name: "a few are shed", shed: 0.1, header: "Retry-After: 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -299,8 +306,8 @@ func TestGuardAndRefusals(t *testing.T) {
 						<-req.Context().Done()
 						return nil, req.Context().Err()
 					}
-					h := http.Header{}
-					h.Set(test.header, map[string]string{"Retry-After": "1", "X-Should-Retry": "false", "Server": "proxy"}[test.header])
+					name, value, _ := strings.Cut(test.header, ": ")
+					h := http.Header{name: {value}}
 					return &http.Response{StatusCode: 503, Header: h, Body: http.NoBody, Request: req}, nil
 				})
 				var held atomic.Int64

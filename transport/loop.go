@@ -46,6 +46,7 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 // do sends the request until decide finds a reason not to.
 func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	r.loop, r.req = l, req
+	r.told = toldBy(req.Header)
 	defer r.end()
 	body, err := r.begin()
 	if err != nil {
@@ -83,6 +84,7 @@ type run struct {
 	credit credit
 	lender *lender // of a body with GetBody
 	stream *stream // of one without
+	told   *told   // nil: nothing
 
 	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand

@@ -37,7 +37,8 @@ type Policy struct {
 	// longer.
 	MaxDelay time.Duration
 	// AttemptTimeout bounds each attempt up to the response header; the body
-	// is not bounded by it. The default 0 means no bound but the context's.
+	// is not bounded by it, here or by a server that it is announced to
+	// (Request-Attempt-Timeout-Ms). The default 0 means no bound but the context's.
 	// Without one, the connection of an answer that net/http decompresses and
 	// another attempt replaces is not used again: there is no safe end to
 	// reading from a server that stalls.

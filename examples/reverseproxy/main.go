@@ -76,9 +76,8 @@ func newProxy(backend *url.URL) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(backend)
 			r.SetXForwarded()
-			// The client's deadline is in the context by now, from which the
-			// chain tells the backend what is left of it at each attempt.
-			r.Out.Header.Del(headers.RequestTimeoutMs)
+			// What the client says of its time may pass: the chain tells the
+			// backend at each attempt what is left of it.
 		},
 		ErrorHandler: fail,
 	}), nil
