@@ -98,8 +98,8 @@ func isMisuse(err error) bool {
 }
 
 // expired reports whether the deadline of the request has passed. It may have
-// cut a write off, by which net/http takes the client for gone, before the
-// context knows.
+// cut a write off, or reset the stream, by which net/http takes the client for
+// gone before the context knows of the deadline.
 func (x *exchange) expired(now time.Duration) bool {
 	return x.cut || x.request.Context().Err() == context.DeadlineExceeded || x.expires > 0 && now >= x.expires
 }

@@ -1,17 +1,16 @@
 package middleware_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -216,7 +215,7 @@ func TestProxiedStreams(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, 1 << 40, nil, middleware.ResultAborted},
 		"the deadline passes": {stream, 1 << 40,
-			[]middleware.Option{middleware.WithDeadlines(middleware.Deadlines{Max: 50 * time.Millisecond})}, middleware.ResultTimeout},
+			[]middleware.Option{middleware.WithDeadlines(middleware.Deadlines{Max: 500 * time.Millisecond})}, middleware.ResultTimeout},
 	} {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", HTTP2 ", http2), func(t *testing.T) {
@@ -235,6 +234,83 @@ func TestProxiedStreams(t *testing.T) {
 					t.Errorf("%s: %+v, want %s", e.Result(), e, tt.want)
 				}
 			})
+		}
+	}
+}
+
+// Where a client leaves and the deadline passes before the handler has ended,
+// it is the deadline: HTTP/2 resets a stream for it, and that looks the same.
+func TestClientsThatLeaveByTheDeadline(t *testing.T) {
+	for lasts, want := range map[time.Duration]middleware.Result{
+		999 * time.Millisecond: middleware.ResultCancelled,
+		time.Second:            middleware.ResultTimeout,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			var seen middleware.Event
+			h := build(t, func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(lasts - time.Millisecond)
+				leave()
+				time.Sleep(time.Millisecond)
+			}, middleware.WithDeadlines(middleware.Deadlines{Max: time.Second}), middleware.WithObserver(middleware.Observer{
+				OnRequest: func(_ context.Context, e middleware.Event) { seen = e },
+			}))
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+			if seen.Result() != want {
+				t.Errorf("after %v: %s, want %s", lasts, seen.Result(), want)
+			}
+		})
+	}
+}
+
+// failingWriter fails to write, and to flush.
+type failingWriter struct {
+	fakeWriter
+	err error
+}
+
+func (w *failingWriter) Write([]byte) (int, error)                 { return 0, w.err }
+func (w *failingWriter) FlushError() error                         { return w.err }
+func (w *failingWriter) ReadFrom(r io.Reader) (n int64, err error) { return 0, w.err }
+
+// A write that fails tells that the client has left before its context does,
+// unless it is the handler that is wrong, or the source of what it copies.
+func TestWritesThatFail(t *testing.T) {
+	reset := &net.OpError{Op: "write", Err: errors.New("connection reset by peer")}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want [2]middleware.Result // if the handler returns, if it aborts
+	}{
+		{"reset", reset, [2]middleware.Result{middleware.ResultCancelled, middleware.ResultCancelled}},
+		{"stream closed", errors.New("http2: stream closed"), [2]middleware.Result{middleware.ResultCancelled, middleware.ResultCancelled}},
+		{"deadline", fmt.Errorf("write: %w", os.ErrDeadlineExceeded), [2]middleware.Result{middleware.ResultTimeout, middleware.ResultTimeout}},
+		{"no body allowed", http.ErrBodyNotAllowed, [2]middleware.Result{middleware.ResultSuccess, middleware.ResultAborted}},
+		{"more than was announced", http.ErrContentLength, [2]middleware.Result{middleware.ResultSuccess, middleware.ResultAborted}},
+		{"the source", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, [2]middleware.Result{middleware.ResultSuccess, middleware.ResultAborted}},
+	} {
+		for name, write := range map[string]func(w http.ResponseWriter){
+			"Write":    func(w http.ResponseWriter) { w.Write([]byte("x")) },
+			"string":   func(w http.ResponseWriter) { io.WriteString(w, "x") },
+			"flush":    func(w http.ResponseWriter) { http.NewResponseController(w).Flush() },
+			"ReadFrom": func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) },
+		} {
+			for i, want := range tt.want {
+				var seen middleware.Event
+				h := build(t, func(w http.ResponseWriter, r *http.Request) {
+					write(w)
+					if i == 1 {
+						panic(http.ErrAbortHandler)
+					}
+				}, middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) { seen = e }}))
+				func() {
+					defer func() { recover() }()
+					h.ServeHTTP(&failingWriter{fakeWriter{header: http.Header{}}, tt.err}, httptest.NewRequest("GET", "/", nil))
+				}()
+				if seen.Result() != want {
+					t.Errorf("%s by %s: %s, want %s", tt.name, name, seen.Result(), want)
+				}
+			}
 		}
 	}
 }
@@ -292,98 +368,4 @@ func TestDeadlinesThatPass(t *testing.T) {
 			}
 		}
 	})
-}
-
-// hijackable always lets itself be.
-type hijackable struct{ fakeWriter }
-
-func (*hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
-
-// The life of a stream is told apart from the time until it began.
-func TestStreamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for name, h := range map[string]http.HandlerFunc{
-			"flush":      func(w http.ResponseWriter, r *http.Request) { w.(http.Flusher).Flush() },
-			"controller": func(w http.ResponseWriter, r *http.Request) { http.NewResponseController(w).Flush() },
-			"hijack":     func(w http.ResponseWriter, r *http.Request) { w.(http.Hijacker).Hijack() },
-			"plain":      func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") },
-		} {
-			var seen middleware.Event
-			h := build(t, func(w http.ResponseWriter, r *http.Request) {
-				time.Sleep(time.Second)
-				h(w, r)
-				time.Sleep(time.Hour)
-				h(w, r) // from the second on, nothing changes
-			}, middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) { seen = e }}))
-			h.ServeHTTP(&hijackable{fakeWriter{header: http.Header{}}}, httptest.NewRequest("GET", "/", nil))
-			streamed := time.Hour
-			if name == "plain" {
-				streamed = 0
-			}
-			if seen.Duration != time.Hour+time.Second || seen.Streamed != streamed {
-				t.Errorf("%s: %v, of which streamed %v; want 1h0m1s and %v", name, seen.Duration, seen.Streamed, streamed)
-			}
-		}
-	})
-}
-
-// The load is what is in the handler now, limited or not, and nothing once all
-// have gone, whichever way.
-func TestLoad(t *testing.T) {
-	for name, tt := range map[string]struct {
-		opts  []middleware.Option
-		limit int
-	}{
-		"no limit":    {nil, 0},
-		"concurrency": {[]middleware.Option{middleware.WithConcurrency(7)}, 7},
-		"huge":        {[]middleware.Option{middleware.WithConcurrency(math.MaxInt)}, 0},
-		"dry run":     {[]middleware.Option{middleware.WithConcurrency(2), middleware.WithDryRun()}, 2},
-		"shedding":    {[]middleware.Option{middleware.WithShedding(middleware.Shedding{}), middleware.WithConcurrency(9)}, 9},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			var load func() middleware.Load
-			h := build(t, func(w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case "/flush":
-					w.(http.Flusher).Flush()
-				case "/hijack":
-					w.(http.Hijacker).Hijack()
-				case "/panic":
-					time.Sleep(time.Second)
-					panic(http.ErrAbortHandler)
-				}
-				time.Sleep(time.Second)
-			}, append(tt.opts, middleware.WithObserver(middleware.Observer{OnNew: func(l func() middleware.Load) { load = l }}))...)
-			want := func(when string, inFlight int) {
-				t.Helper()
-				synctest.Wait()
-				if got := load(); got.InFlight != inFlight || got.Limit != tt.limit {
-					t.Errorf("%s, %s: %+v, want %d of %d", name, when, got, inFlight, tt.limit)
-				}
-			}
-			want("before", 0)
-			for _, path := range []string{"/", "/", "/panic", "/flush", "/hijack"} {
-				go func() {
-					defer func() { recover() }()
-					h.ServeHTTP(&hijackable{fakeWriter{header: http.Header{}}}, httptest.NewRequest("GET", path, nil))
-				}()
-				synctest.Wait()
-			}
-			want("while it serves", 3)
-			time.Sleep(time.Minute)
-			want("after", 0)
-		})
-	}
-}
-
-// Names that clients make up stay short and legible in logs.
-func TestLogOfAMethodMadeUp(t *testing.T) {
-	for _, method := range []string{strings.Repeat("X", 5000), "\xff", "PROPFIND"} {
-		got := logged(-4, func(log middleware.Observer) {
-			log.OnRequest(t.Context(), middleware.Event{Method: method, Status: 200})
-		})
-		if !strings.Contains(got[0], "method=_OTHER result=success ") {
-			t.Errorf("%.20q: %.200s, want _OTHER", method, got[0])
-		}
-	}
 }

@@ -152,9 +152,12 @@ func TestResultsOfHedgedCopies(t *testing.T) {
 // What ends an attempt is told apart also where all of it comes by the context.
 func TestResultsOfAttemptsThatRunOutOfTime(t *testing.T) {
 	cause := errors.New("budget of the page is used up")
+	var inside transport.Result // as the base sees it, within AttemptTimeout
 	hangs := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
-		return nil, context.Cause(req.Context())
+		err := context.Cause(req.Context())
+		inside = transport.ResultOf(req.Context(), 0, err)
+		return nil, err
 	})
 	for name, tt := range map[string]struct {
 		limit, deadline, cancel time.Duration
@@ -175,8 +178,8 @@ func TestResultsOfAttemptsThatRunOutOfTime(t *testing.T) {
 			if _, err := rt.RoundTrip(get(t, ctx)); err == nil {
 				t.Errorf("%s: no error", name)
 			}
-			if len(seen.got) != 1 || seen.got[0] != tt.want {
-				t.Errorf("%s: %v, want %s", name, seen.got, tt.want)
+			if len(seen.got) != 1 || seen.got[0] != tt.want || inside != tt.want {
+				t.Errorf("%s: %v, for the base %s; want %s", name, seen.got, inside, tt.want)
 			}
 			op := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }
 			ctx, cancel = context.WithTimeoutCause(t.Context(), tt.deadline, cause)

@@ -17,6 +17,7 @@ import (
 	"github.com/datapunk/evenkeel/middleware/oteltrace"
 	"github.com/datapunk/evenkeel/transport"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -101,11 +102,13 @@ func TestServerSpansOfStrangeRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(tracing.Server(wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusNoContent)
-	}))))
-	defer srv.Close()
 	long := strings.Repeat("x", 5000)
+	mux := http.NewServeMux()
+	for _, pattern := range []string{"/", "/" + long} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	}
+	srv := httptest.NewServer(tracing.Server(wrap(mux)))
+	defer srv.Close()
 	for _, head := range []string{
 		"GET /%ff%fe HTTP/1.1\r\nHost: x\r\n",
 		"GET /" + long + " HTTP/1.1\r\nHost: x\r\n",
@@ -257,8 +260,9 @@ func TestSpanInTheContextIsTheirOwn(t *testing.T) {
 }
 
 // A provider given to otelhttp itself is left alone, and what an attempt comes
-// to is not noted in a span further out.
+// to is not noted in a span further out, such as that of the request it is for.
 func TestProviderOfOtelhttpItself(t *testing.T) {
+	further, outer := traced(t)
 	recorder, own := tracetest.NewSpanRecorder(), tracetest.NewSpanRecorder()
 	tracing, err := oteltrace.New(
 		oteltrace.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))),
@@ -267,10 +271,22 @@ func TestProviderOfOtelhttpItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	base := &at{do: func(_ int, req *http.Request) (*http.Response, error) { cancel(); return nil, req.Context().Err() }}
-	chain(t, tracing, base).RoundTrip(request(t, ctx))
-	if len(own.Ended()) != 1 || len(recorder.Ended()) != 1 || attr(recorder.Ended()[0], "evenkeel.result") != "" {
-		t.Errorf("spans %v and %v, want the attempt and the call", own.Ended(), recorder.Ended())
+	h := further.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		base := &at{do: func(int, *http.Request) (*http.Response, error) { return nil, context.Canceled }}
+		chain(t, tracing, base).RoundTrip(request(t, r.Context()))
+		w.WriteHeader(http.StatusBadGateway)
+		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("error.type", "its own"))
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if len(own.Ended()) != 1 || len(recorder.Ended()) != 1 || len(outer.Ended()) != 1 {
+		t.Fatalf("spans %v, %v and %v, want attempt, call and request", own.Ended(), recorder.Ended(), outer.Ended())
+	}
+	for _, s := range append(recorder.Ended(), outer.Ended()...) {
+		if got := attr(s, "evenkeel.result"); got != "" {
+			t.Errorf("%s has result %s, want none", s.Name(), got)
+		}
+	}
+	if s := outer.Ended()[0]; s.Status().Code != codes.Error || attr(s, "error.type") != "its own" {
+		t.Errorf("the request has status %+v and type %q", s.Status(), attr(s, "error.type"))
 	}
 }
