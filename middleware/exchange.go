@@ -16,13 +16,9 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	machine *machine
-	origin  *http.Request // as it came
 	request *http.Request // as the handler sees it
 	about   *about        // nil if the handler is told nothing
-	limits  http.Header   // fields of WithRate that wait for the answer; nil: none
-	shed    ShedReason
-	route   string                 // its name, as far as it is known
-	routed  atomic.Pointer[string] // its pattern, as Routed says
+	rare    atomic.Pointer[rare]
 
 	started   time.Duration // these three since the epoch of the machine
 	entered   time.Duration // the handler
@@ -47,11 +43,52 @@ type exchange struct {
 	done     bool // the handler returned instead of panicking
 }
 
+// rare is what few requests have. It is replaced rather than changed, since
+// [Routed] may be on another goroutine that nobody waits for any more.
+type rare struct {
+	shed   ShedReason
+	route  string      // its name, as far as it is known
+	limits http.Header // fields of WithRate that wait for the answer
+}
+
+func (x *exchange) note(change func(*rare)) {
+	for {
+		var r rare
+		before := x.rare.Load()
+		if before != nil {
+			r = *before
+		}
+		change(&r)
+		if x.rare.CompareAndSwap(before, &r) {
+			return
+		}
+	}
+}
+
+func (x *exchange) noted() rare {
+	if r := x.rare.Load(); r != nil {
+		return *r
+	}
+	return rare{}
+}
+
+// shed is why the request is refused, or would be if it were no dry run.
+func (x *exchange) shed() ShedReason { return x.noted().shed }
+
+// origin is the request as it came.
+func (x *exchange) origin() *http.Request {
+	if x.about != nil {
+		return x.about.origin
+	}
+	return x.request
+}
+
 // about is what the handler is told of its request, and the context by which it
 // is.
 type about struct {
 	context.Context
 	exchange *exchange
+	origin   *http.Request
 	info     Info
 	hop      headers.Hop
 	bound    bound
@@ -72,7 +109,7 @@ func (a *about) Value(key any) any {
 
 // tell gives the handler a request with a context of its own.
 func (x *exchange) tell() context.CancelFunc {
-	parent, cancel := x.origin.Context(), context.CancelFunc(func() {})
+	parent, cancel := x.origin().Context(), context.CancelFunc(func() {})
 	if x.expires > 0 {
 		parent, cancel = context.WithDeadline(parent, x.machine.epoch.Add(x.expires))
 	}
@@ -81,7 +118,7 @@ func (x *exchange) tell() context.CancelFunc {
 	}
 	x.about.info.QueueWait = x.queueWait
 	x.about.Context = parent
-	x.request = x.origin.WithContext(x.about)
+	x.request = x.origin().WithContext(x.about)
 	return cancel
 }
 
@@ -141,7 +178,7 @@ func (x *exchange) leave(counted bool) {
 		return
 	}
 	now := g.now()
-	gone := x.origin.Context().Err() != nil || x.expires > 0 && now >= x.expires
+	gone := x.origin().Context().Err() != nil || x.expires > 0 && now >= x.expires
 	if counted || gone {
 		g.learn(completion{
 			at: now, took: now - x.entered, inFlight: before, weight: x.weight,
@@ -159,7 +196,8 @@ func (x *exchange) end() {
 	x.unbound()
 	// Whoever is around this asks the request as it came which pattern matched,
 	// and net/http removes the files of its form.
-	x.origin.Pattern, x.origin.MultipartForm = x.pattern(), x.request.MultipartForm
+	origin := x.origin()
+	origin.Pattern, origin.MultipartForm = x.pattern(), x.request.MultipartForm
 	if len(x.machine.observers) == 0 {
 		return
 	}
@@ -171,7 +209,7 @@ func (x *exchange) end() {
 		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
 		QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
-		Attempt: x.attempt(), Shed: x.shed, DryRun: x.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
+		Attempt: x.attempt(), Shed: x.shed(), DryRun: x.shed() != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
 	var panicked any
 	if !x.done {

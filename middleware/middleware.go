@@ -104,13 +104,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	wrapped, x := wrap(w)
-	x.machine, x.origin, x.request = h.machine, r, r
+	x.machine, x.request = h.machine, r
 	if h.timed {
 		x.started = h.now()
 	}
 	defer x.end()
 	if h.route != nil {
-		x.route = h.route(r)
+		if name := h.route(r); name != "" {
+			x.note(func(r *rare) { r.route = name })
+		}
 	}
 	if h.drain != nil && h.drain.Draining() && h.shed(x, wrapped, ShedDrain, 0) {
 		return
@@ -245,7 +247,7 @@ func (h *handler) attemptOf(x *exchange, r *http.Request) int {
 
 // read takes from the header what its sender is believed.
 func (h *handler) read(x *exchange, r *http.Request) {
-	x.about = &about{exchange: x}
+	x.about = &about{exchange: x, origin: r}
 	trusted := h.trust == nil || h.trust(r)
 	if h.attempts && trusted {
 		if a, ok := headers.AttemptOf(r.Header); ok {
@@ -268,8 +270,8 @@ func (h *handler) read(x *exchange, r *http.Request) {
 
 // shed refuses the request until some time has passed, if that is known, and reports false in a dry run, which does not.
 func (h *handler) shed(x *exchange, w http.ResponseWriter, reason ShedReason, wait time.Duration) bool {
-	if x.shed == ShedNone {
-		x.shed = reason
+	if x.shed() == ShedNone {
+		x.note(func(r *rare) { r.shed = reason })
 	}
 	if h.dryRun {
 		return false

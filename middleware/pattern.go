@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
@@ -43,7 +44,7 @@ func Routed(mux *http.ServeMux) http.Handler {
 		// Asked beforehand, since a stream is named when it begins.
 		if x := exchangeOf(r.Context(), w); x != nil {
 			pattern := of(r)
-			x.routed.Store(&pattern)
+			x.note(func(r *rare) { r.route = cmp.Or(r.route, pattern) })
 		}
 		mux.ServeHTTP(w, r)
 	})
@@ -68,20 +69,11 @@ func exchangeOf(ctx context.Context, w http.ResponseWriter) *exchange {
 
 // pattern names the route of a request that was served, or refused.
 func (x *exchange) pattern() string {
-	if x.named {
-		return x.route
-	}
-	x.named = true
-	if of := x.machine.route; of != nil {
+	if of := x.machine.route; of != nil && !x.named {
+		x.named = true
 		if name := of(x.request); name != "" {
-			x.route = name
+			x.note(func(r *rare) { r.route = name })
 		}
 	}
-	if routed := x.routed.Load(); x.route == "" && routed != nil {
-		x.route = *routed
-	}
-	if x.route == "" {
-		x.route = x.request.Pattern
-	}
-	return x.route
+	return cmp.Or(x.noted().route, x.request.Pattern)
 }

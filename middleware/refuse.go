@@ -65,7 +65,7 @@ func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
 
 // refuse answers a request that does not reach the handler.
 func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Duration) {
-	x.named = x.route != "" // it never gets to a router
+	x.named = x.noted().route != "" // it never gets to a router
 	stays := x.takeIn()
 	r, a, h := x.request, x.answerTo(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")

@@ -67,7 +67,7 @@ func (x *exchange) ended(e *Event, over time.Duration, streamed bool, panicked a
 	// program: httputil.ReverseProxy does it when either end is lost.
 	e.Aborted = panicked == http.ErrAbortHandler
 	e.Panicked = !x.done && !e.Aborted
-	left := x.broken || x.cut || x.origin.Context().Err() != nil
+	left := x.broken || x.cut || x.origin().Context().Err() != nil
 	cut := e.Aborted || x.done && left && !streamed && !x.delivered()
 	e.Expired = x.late || cut && x.expired(over)
 	e.Gone = cut && left && !e.Expired

@@ -360,3 +360,14 @@ func TestResponseControllerThroughEveryShape(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryShapeIsOneAllocation(t *testing.T) {
+	s := &spy{fakeWriter: fakeWriter{header: http.Header{}}}
+	h := build(t, func(http.ResponseWriter, *http.Request) {}, middleware.WithShedding(middleware.Shedding{}))
+	r := httptest.NewRequest("GET", "/", nil)
+	for mask, inner := range shapes(s) {
+		if got := testing.AllocsPerRun(100, func() { h.ServeHTTP(inner, r) }); got > 1 {
+			t.Errorf("%b: %v allocations for a request, want 1", mask, got)
+		}
+	}
+}

@@ -47,6 +47,6 @@ func handlerFrame() runtime.Frame {
 }
 
 func (x *exchange) server() *http.Server {
-	srv, _ := x.origin.Context().Value(http.ServerContextKey).(*http.Server)
+	srv, _ := x.origin().Context().Value(http.ServerContextKey).(*http.Server)
 	return srv
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 
@@ -32,7 +33,7 @@ func (x *exchange) begin(status int) {
 			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
 		}
 	}
-	for name, values := range x.limits {
+	for name, values := range x.noted().limits {
 		if _, own := h[name]; !own {
 			h[name] = values
 		}
@@ -79,16 +80,15 @@ func (x *exchange) setLimitsAside() {
 	if len(x.machine.limiters) == 0 {
 		return
 	}
-	h := x.Header()
+	h, aside := x.Header(), make(http.Header, len(limitFields))
+	maps.Copy(aside, x.noted().limits)
 	for _, name := range limitFields {
 		if values, ok := h[name]; ok {
-			if x.limits == nil {
-				x.limits = make(http.Header, len(limitFields))
-			}
-			x.limits[name] = values
+			aside[name] = values
 			delete(h, name)
 		}
 	}
+	x.note(func(r *rare) { r.limits = aside })
 }
 
 func (x *exchange) Write(p []byte) (int, error) {
