@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,7 +147,7 @@ func (c *call) settle(resp *http.Response, err error) {
 }
 
 // end tells the observers, also of a call that panicked.
-func (c *call) end(ctx context.Context, os observers) {
+func (c *call) end(ctx context.Context, of *url.URL, os observers) {
 	if len(os) == 0 {
 		return
 	}
@@ -161,6 +162,9 @@ func (c *call) end(ctx context.Context, os observers) {
 	}
 	if !c.returned {
 		record.Stop, record.Status, record.Err = StopNotRetryable, 0, errPanic
+	}
+	if record.Err != nil && of != nil { // whose text may name it
+		ctx = &urlCtx{ctx, of}
 	}
 	os.call(ctx, record)
 }

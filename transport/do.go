@@ -116,7 +116,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 		c.born = time.Now()
 	}
 	r := &run{call: c, loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
-	defer c.end(ctx, cfg.observers)
+	defer c.end(ctx, nil, cfg.observers)
 	defer r.credit.refund()
 	err := r.begun(ctx)
 	if err == nil {

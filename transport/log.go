@@ -2,9 +2,7 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/url"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -22,7 +20,9 @@ import (
 // has ten lines a second; what is over that is counted, and the next line of
 // the same kind says how many were suppressed. Debug is not thinned out.
 //
-// A line names service and method but no URL, which may hold secrets. The stop
+// A line names service and method but no URL, which may hold secrets: in the text
+// of an error, whoever made it, the URL of the request and its parts, those of
+// every *url.Error, and what looks like a URL are left out. The stop
 // reasons are the words of [StopReason], the results of attempts those of
 // [Result]. Texts from outside are cut at 1,024 bytes of UTF-8, and a method that
 // HTTP does not know is _OTHER. A nil logger means silence.
@@ -46,7 +46,7 @@ func (l *callLog) attempt(ctx context.Context, e AttemptEvent) {
 		slog.Duration("waited", e.Waited),
 		slog.Duration("duration", e.Duration),
 	)
-	l.logger.LogAttrs(ctx, slog.LevelDebug, "evenkeel: attempt", outcome(attrs, e.Status, e.Err)...)
+	l.logger.LogAttrs(ctx, slog.LevelDebug, "evenkeel: attempt", outcome(ctx, attrs, e.Status, e.Err)...)
 }
 
 func (l *callLog) call(ctx context.Context, c Call) {
@@ -69,7 +69,7 @@ func (l *callLog) call(ctx context.Context, c Call) {
 		slog.Duration("waited", c.Waited),
 		slog.Duration("elapsed", c.Elapsed),
 	)
-	attrs = outcome(attrs, c.Status, c.Err)
+	attrs = outcome(ctx, attrs, c.Status, c.Err)
 	if c.WouldRefuse != "" {
 		attrs = append(attrs, slog.String("would_refuse", string(c.WouldRefuse)))
 	}
@@ -80,12 +80,12 @@ func (l *callLog) call(ctx context.Context, c Call) {
 }
 
 // outcome adds what came back.
-func outcome(attrs []slog.Attr, status int, err error) []slog.Attr {
+func outcome(ctx context.Context, attrs []slog.Attr, status int, err error) []slog.Attr {
 	if status != 0 {
 		attrs = append(attrs, slog.Int("status", status))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", headers.Label(withoutURL(err))))
+		attrs = append(attrs, slog.String("error", headers.Label(withoutURL(err, urlOf(ctx)))))
 	}
 	return attrs
 }
@@ -123,14 +123,4 @@ func (c Call) remarkable() bool {
 		return false
 	}
 	return true
-}
-
-// withoutURL is the text of an error from the point where it no longer names a
-// URL, since that may hold a password or a token.
-func withoutURL(err error) string {
-	var u *url.Error
-	for errors.As(err, &u) {
-		err = u.Err
-	}
-	return err.Error()
 }

@@ -189,7 +189,7 @@ func (t *Transport) leave(r *run, req *http.Request) {
 	if req.Body != nil && (!r.entered || t.entry != nil && !r.call.returned) {
 		req.Body.Close()
 	}
-	r.call.end(req.Context(), t.observers)
+	r.call.end(req.Context(), req.URL, t.observers)
 }
 
 // CloseIdleConnections forwards to the base, as [http.Client] expects of its
