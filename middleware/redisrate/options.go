@@ -41,25 +41,26 @@ func WithPrefix(prefix string) Option {
 	return func(c *config) { c.prefix = prefix }
 }
 
-// WithTimeout sets how long a request waits for Redis. The default is 50 ms.
+// WithTimeout sets how long a request waits for Redis. One that waited in vain
+// is decided here. The default is 50 ms.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) { c.timeout = d }
 }
 
-// WithPause sets how long Redis is left alone after it failed to answer. The
-// default is 1 s.
+// WithPause sets how long Redis is left alone after it failed to answer several
+// times in a row. The default is 1 s.
 func WithPause(d time.Duration) Option {
 	return func(c *config) { c.pause = d }
 }
 
 // WithMaxKeys bounds how many keys are kept here, for when Redis is away. The
-// default is that of [middleware.NewLocal].
+// default is 65,536, and math.MaxInt means no limit.
 func WithMaxKeys(n int) Option {
 	return func(c *config) { c.maxKeys = n }
 }
 
-// WithOnError sets what is told when Redis failed to answer, which is at most
-// once per pause and request under way. The default is nothing.
+// WithOnError sets what is told when Redis failed to answer, or not in time,
+// which is at most once per pause. The default is nothing.
 func WithOnError(f func(error)) Option {
 	return func(c *config) { c.onError = f }
 }

@@ -3,6 +3,7 @@ package redisrate_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -19,7 +20,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(instanceEnv) != "" {
+		instanceMain()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var hourly = middleware.Quota{Requests: 5, Per: time.Hour}
 
@@ -38,35 +45,38 @@ func limiter(t testing.TB, addr string, q middleware.Quota, opts ...redisrate.Op
 // servers are an embedded Redis and, where there is one, a real one.
 func servers(t *testing.T, f func(t *testing.T, addr string)) {
 	t.Run("embedded", func(t *testing.T) { f(t, miniredis.RunT(t).Addr()) })
-	t.Run("real", func(t *testing.T) {
-		path, err := exec.LookPath("redis-server")
-		if err != nil {
-			if os.Getenv("EVENKEEL_REDIS") == "required" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	t.Run("real", func(t *testing.T) { f(t, startRedis(t)) })
+}
+
+// startRedis starts a real one, if it is installed.
+func startRedis(t *testing.T) (addr string) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("EVENKEEL_REDIS") == "required" {
 			t.Fatal(err)
 		}
-		addr := l.Addr().String()
-		l.Close()
-		_, port, _ := net.SplitHostPort(addr)
-		cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		t.Skip(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	client := redis.NewClient(&redis.Options{Addr: addr})
+	defer client.Close()
+	for end := time.Now().Add(10 * time.Second); client.Ping(t.Context()).Err() != nil; {
+		if time.Now().After(end) {
+			t.Fatal("redis-server does not answer")
 		}
-		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-		client := redis.NewClient(&redis.Options{Addr: addr})
-		defer client.Close()
-		for end := time.Now().Add(10 * time.Second); client.Ping(t.Context()).Err() != nil; {
-			if time.Now().After(end) {
-				t.Fatal("redis-server does not answer")
-			}
-		}
-		f(t, addr)
-	})
+	}
+	return addr
 }
 
 func TestInstancesShareAQuota(t *testing.T) {
@@ -131,7 +141,7 @@ func TestStoredNumber(t *testing.T) {
 		t.Errorf("after the clock was set back: %+v, want to wait for one interval", g)
 	}
 	srv.Set("p:k", "nonsense")
-	if g := l.Take(t.Context(), "k"); !g.OK || g.Remaining != 4 {
+	if g := limiter(t, srv.Addr(), hourly, redisrate.WithPrefix("p:")).Take(t.Context(), "k"); !g.OK || g.Remaining != 4 {
 		t.Errorf("over nonsense: %+v, want a whole quota", g)
 	}
 }
@@ -164,16 +174,120 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-func TestRedisLeftAlone(t *testing.T) {
+// A connection that breaks after the script has run takes one request, not one
+// for each time that a client would send it again.
+func TestLostReplies(t *testing.T) {
 	srv := miniredis.RunT(t)
-	failures := 0
-	l := limiter(t, srv.Addr(), middleware.Quota{Requests: 1000, Per: time.Hour}, redisrate.WithPause(time.Hour), redisrate.WithOnError(func(error) { failures++ }))
-	srv.SetError("down")
-	for range 100 {
-		l.Take(t.Context(), "k")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if failures != 1 {
-		t.Errorf("%d calls to a Redis that is down, want 1", failures)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer l.Close()
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				up, err := net.Dial("tcp", srv.Addr())
+				if err != nil {
+					return
+				}
+				defer up.Close()
+				buf := make([]byte, 1<<16)
+				for {
+					n, err := conn.Read(buf)
+					if err != nil {
+						return
+					}
+					take := strings.Contains(strings.ToLower(string(buf[:n])), "evalsha")
+					up.Write(buf[:n])
+					if n, err = up.Read(buf); err != nil || take && !strings.Contains(string(buf[:n]), "NOSCRIPT") {
+						return
+					}
+					conn.Write(buf[:n])
+				}
+			})
+		}
+	})
+	direct := limiter(t, srv.Addr(), hourly)
+	direct.Take(t.Context(), "so that the script is there")
+	client := redis.NewClient(&redis.Options{Addr: l.Addr().String(), MinRetryBackoff: time.Millisecond, MaxRetryBackoff: time.Millisecond})
+	defer client.Close()
+	lossy, err := redisrate.New(client, hourly, redisrate.WithTimeout(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if g := lossy.Take(t.Context(), "k"); !g.OK {
+			t.Errorf("%+v, want it granted", g)
+		}
+	}
+	if g := direct.Take(t.Context(), "k"); g.Remaining != 2 {
+		t.Errorf("%d remain of 5 after 3 requests, want 2", g.Remaining)
+	}
+}
+
+// A key that holds something else is left alone and counted here; the others
+// are shared as before.
+func TestForeignKey(t *testing.T) {
+	servers(t, func(t *testing.T, addr string) {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		client.RPush(t.Context(), "evenkeel:rate:list", "x")
+		l := limiter(t, addr, hourly, redisrate.WithPause(time.Hour))
+		for i := range 20 {
+			if g := l.Take(t.Context(), "list"); g.OK != (i < 5) {
+				t.Errorf("request %d: %+v, want 5 granted", i, g)
+			}
+			l.Take(t.Context(), fmt.Sprint("other", i))
+		}
+		if n := client.Exists(t.Context(), "evenkeel:rate:other19").Val(); n != 1 {
+			t.Error("another key is not shared")
+		}
+		if n := client.LLen(t.Context(), "evenkeel:rate:list").Val(); n != 1 {
+			t.Errorf("the list has %d items, want what it had", n)
+		}
+	})
+}
+
+// What is stored of a long key is its sum.
+func TestLongKey(t *testing.T) {
+	srv := miniredis.RunT(t)
+	l := limiter(t, srv.Addr(), hourly)
+	for _, key := range []string{strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20) + "y", strings.Repeat("x", 65), strings.Repeat("x", 64)} {
+		if g := l.Take(t.Context(), key); !g.OK || g.Remaining != 4 {
+			t.Errorf("a key of %d bytes: %+v, want a quota of its own", len(key), g)
+		}
+	}
+	for _, key := range srv.Keys() {
+		if len(key) > len("evenkeel:rate:")+65 {
+			t.Errorf("a key of %d bytes is stored", len(key))
+		}
+	}
+	if n := len(srv.Keys()); n != 4 {
+		t.Errorf("%d keys are stored, want 4", n)
+	}
+}
+
+func TestNoLimit(t *testing.T) {
+	for _, q := range []middleware.Quota{
+		{Requests: math.MaxInt, Per: time.Second}, {Requests: 1, Per: time.Hour, Burst: math.MaxInt},
+	} {
+		srv := miniredis.RunT(t)
+		l := limiter(t, srv.Addr(), q, redisrate.WithMaxKeys(math.MaxInt))
+		for range 100 {
+			if g := l.Take(t.Context(), "k"); !g.OK || g.RetryIn != 0 {
+				t.Fatalf("%+v: %+v, want it granted", q, g)
+			}
+		}
+		if len(srv.Keys()) != 0 {
+			t.Errorf("%+v: stored %v", q, srv.Keys())
+		}
 	}
 }
 
@@ -213,6 +327,21 @@ func TestMistakes(t *testing.T) {
 	for _, want := range []string{"WithTimeout(0s)", "WithPause(-1ns)", "WithMaxKeys(-1)", "want a client", "Requests 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+	for _, client := range []redis.UniversalClient{nil, (*redis.Client)(nil), (*redis.ClusterClient)(nil), (*redis.Ring)(nil)} {
+		if _, err := redisrate.New(client, hourly); err == nil || err.Error() != "redisrate: New: want a client, not nil" {
+			t.Errorf("%T that is nil: error %v", client, err)
+		}
+	}
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer client.Close()
+	for _, q := range []middleware.Quota{
+		{Requests: math.MaxInt - 1, Per: time.Second}, {Requests: math.MaxInt32, Per: time.Second}, {Requests: 1 << 62, Per: time.Hour},
+		{Requests: 1, Per: time.Hour, Burst: math.MaxInt - 1}, {Requests: 2e6, Per: time.Second},
+	} {
+		if _, err := redisrate.New(client, q); err == nil || !strings.Contains(err.Error(), "want") {
+			t.Errorf("%+v: error %v, want one that says what is wanted", q, err)
 		}
 	}
 }

@@ -1,0 +1,129 @@
+package redisrate
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/datapunk/evenkeel/middleware"
+	"github.com/redis/go-redis/v9"
+)
+
+// A call is one question to Redis, in a goroutine of its own, since clients do
+// not heed contexts by default. Its answer counts also when the request has been
+// decided without it.
+type call struct {
+	name    string
+	own     middleware.Grant // without Redis
+	waited  bool             // a request waits for it, or has
+	grant   chan middleware.Grant
+	decided atomic.Bool
+}
+
+// decide reports whether it is for the one who calls it to say what the request
+// is told: the first says it.
+func (c *call) decide() bool { return c.decided.CompareAndSwap(false, true) }
+
+// shared asks Redis, and returns what it says if that comes in time. Otherwise
+// it is the own grant.
+func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant, wait bool) middleware.Grant {
+	c := &call{name: name, own: own, waited: wait}
+	// A request that goes away says nothing about Redis.
+	ctx = context.WithoutCancel(ctx)
+	if !wait {
+		c.decided.Store(true)
+		go l.call(ctx, c)
+		return l.alone(c)
+	}
+	c.grant = make(chan middleware.Grant, 1)
+	go l.call(ctx, c)
+	timer := time.NewTimer(l.timeout)
+	defer timer.Stop()
+	select {
+	case g := <-c.grant:
+		return g
+	case <-timer.C:
+	}
+	// The timer may be late itself, and the answer there.
+	if !c.decide() {
+		return <-c.grant
+	}
+	l.failed(fmt.Errorf("no answer in %v: %w", l.timeout, context.DeadlineExceeded), true)
+	return l.alone(c)
+}
+
+// alone is the own grant, which is what the request is told.
+func (l *Limiter) alone(c *call) middleware.Grant {
+	if c.own.OK {
+		l.books.alone(c.name, l.now())
+	}
+	return c.own
+}
+
+// call asks, and sees to it that what was granted without the answer is
+// counted.
+func (l *Limiter) call(ctx context.Context, c *call) {
+	defer func() { <-l.calls }()
+	ctx, cancel := context.WithTimeout(ctx, max(endCalls, 2*l.timeout))
+	defer cancel()
+	sent := l.now()
+	owed := l.books.ask(c.name, sent)
+	v, err := l.run(ctx, c.name, owed)
+	now := l.now()
+	if err != nil {
+		l.books.miss(c.name)
+		if notRun(err) {
+			if c.own.OK {
+				owed++
+			}
+			l.books.owe(c.name, owed, sent)
+		}
+		first := c.decide()
+		foreign := redis.HasErrorPrefix(err, "WRONGTYPE")
+		if foreign {
+			l.answered(now - sent) // the key is another's, but Redis is well
+		}
+		// A request that waited in vain has counted the failure.
+		l.failed(err, !foreign && (first || !c.waited))
+		if first {
+			c.grant <- l.alone(c)
+		}
+		return
+	}
+	if v.ok {
+		owed++
+	}
+	l.books.hear(c.name, now, v.reset, owed)
+	l.answered(now - sent)
+	switch {
+	case c.decide():
+		g := middleware.Grant{OK: v.ok, Reset: v.reset, RetryIn: v.retryIn}
+		if v.ok {
+			g.Remaining = l.books.rate.Left(0, v.reset)
+		}
+		c.grant <- g
+	case c.own.OK && !v.ok:
+		l.books.owe(c.name, 1, now)
+	}
+}
+
+func (l *Limiter) answered(took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pulse.answered(took)
+}
+
+// failed says that there is no answer, and counts that or not.
+func (l *Limiter) failed(err error, counts bool) {
+	now := l.now()
+	l.mu.Lock()
+	if counts {
+		l.pulse.failed(now)
+	}
+	tell := l.onError != nil && l.pulse.tell(now)
+	l.mu.Unlock()
+	if tell {
+		l.onError(fmt.Errorf("redisrate: %w", err))
+	}
+}

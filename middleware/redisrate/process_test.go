@@ -1,0 +1,179 @@
+package redisrate_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/redisrate"
+	"github.com/redis/go-redis/v9"
+)
+
+// instanceEnv holds what an instance does, and has the test binary be one.
+const instanceEnv = "EVENKEEL_RATE_INSTANCE"
+
+// An order is what an instance does.
+type order struct {
+	Addr  string // of Redis; none: only compute
+	Quota middleware.Quota
+	Every time.Duration // between two requests of one key
+	For   time.Duration
+}
+
+// A tally is what an instance saw.
+type tally struct {
+	Asked, Granted int64
+	Start, End     time.Time
+}
+
+// instanceMain is an instance. It says that it knows of the key, and begins when
+// its input ends.
+func instanceMain() {
+	var o order
+	if err := json.Unmarshal([]byte(os.Getenv(instanceEnv)), &o); err != nil {
+		panic(err)
+	}
+	if o.Addr == "" {
+		for end := time.Now().Add(o.For); time.Now().Before(end); {
+		}
+		return
+	}
+	client := redis.NewClient(&redis.Options{Addr: o.Addr})
+	defer client.Close()
+	l, err := redisrate.New(client, o.Quota)
+	if err != nil {
+		panic(err)
+	}
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		l.Take(context.Background(), "hot")
+	}
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+	out := tally{Start: time.Now()}
+	var wg sync.WaitGroup
+	tick := time.NewTicker(o.Every)
+	for time.Since(out.Start) < o.For {
+		<-tick.C
+		wg.Go(func() {
+			atomic.AddInt64(&out.Asked, 1)
+			if l.Take(context.Background(), "hot").OK {
+				atomic.AddInt64(&out.Granted, 1)
+			}
+		})
+	}
+	wg.Wait()
+	out.End = time.Now()
+	json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// start starts an instance, and returns its output.
+func start(t *testing.T, o order, begin io.Reader) *bufio.Reader {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), instanceEnv+"="+string(text))
+	cmd.Stdin, cmd.Stderr = begin, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return bufio.NewReader(out)
+}
+
+// Processes share a quota to the request, also where they have too little
+// processor to take an answer in time, and nearly so where Redis makes a pause.
+func TestProcessesKeepTheQuota(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	hundred := middleware.Quota{Requests: 100, Per: time.Second}
+	for _, tt := range []struct {
+		name    string
+		quota   middleware.Quota
+		burners int
+		pauses  int
+		pause   time.Duration
+		most    float64 // of what the quota allows
+	}{
+		{"short of processors", hundred, 16, 0, 0, 1.05},
+		{"short of processors, a small burst", middleware.Quota{Requests: 100, Per: time.Second, Burst: 10}, 16, 0, 0, 1.10},
+		{"Redis pauses", hundred, 0, 1, 80 * time.Millisecond, 1.15},
+		{"Redis pauses for long", hundred, 0, 1, time.Second, 1.15},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const instances, length = 8, 5 * time.Second
+			addr := startRedis(t)
+			client := redis.NewClient(&redis.Options{Addr: addr})
+			defer client.Close()
+			begin, release, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var outputs []*bufio.Reader
+			for range instances {
+				outputs = append(outputs, start(t, order{addr, tt.quota, 10 * time.Millisecond, length}, begin))
+			}
+			begin.Close()
+			for _, out := range outputs {
+				if _, err := out.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range tt.burners {
+				start(t, order{For: 2 * length}, nil)
+			}
+			release.Close()
+			for range tt.pauses {
+				<-time.After(length / time.Duration(tt.pauses+1))
+				if err := client.Do(t.Context(), "client", "pause", tt.pause.Milliseconds(), "all").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var sum tally
+			for _, out := range outputs {
+				var one tally
+				if err := json.NewDecoder(out).Decode(&one); err != nil {
+					t.Fatal(err)
+				}
+				sum.Asked += one.Asked
+				sum.Granted += one.Granted
+				if sum.Start.IsZero() || one.Start.Before(sum.Start) {
+					sum.Start = one.Start
+				}
+				if one.End.After(sum.End) {
+					sum.End = one.End
+				}
+			}
+			burst := tt.quota.Burst
+			if burst == 0 {
+				burst = tt.quota.Requests
+			}
+			took := sum.End.Sub(sum.Start)
+			allowed := float64(burst) + float64(tt.quota.Requests)*took.Seconds()/tt.quota.Per.Seconds()
+			got := fmt.Sprintf("%d of %d granted in %v, where the quota allows %.0f", sum.Granted, sum.Asked, took.Round(time.Millisecond), allowed)
+			t.Log(got)
+			if float64(sum.Granted) > tt.most*allowed {
+				t.Errorf("%s: more than %.2f of it", got, tt.most)
+			}
+			if float64(sum.Granted) < 0.8*min(allowed, float64(sum.Asked)) {
+				t.Errorf("%s: less than 0.8 of it", got)
+			}
+		})
+	}
+}
