@@ -121,8 +121,14 @@ func (c *cursor) month() time.Month {
 	return 0
 }
 
+// clock reads the time of day. An hour of one digit is not of the grammar, but
+// net/http takes it too.
 func (c *cursor) clock() (hour, minute, second int) {
-	hour = c.number(2)
+	if len(c.text) > 1 && c.text[1] == ':' {
+		hour = c.number(1)
+	} else {
+		hour = c.number(2)
+	}
 	c.expect(":")
 	minute = c.number(2)
 	c.expect(":")
