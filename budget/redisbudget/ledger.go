@@ -21,6 +21,8 @@ const (
 	idleAfter = 10 * time.Second
 	// emptyFor bounds how far empty answers stretch the interval.
 	emptyFor = 2 * time.Second
+	// fades is the time that the figures of the fleet are averaged over.
+	fades = 10 * time.Second
 	// nearlyFull is the part of its cap at which a pool takes no more.
 	nearlyFull = 0.95
 )
@@ -46,6 +48,7 @@ type ledger struct {
 	stretch   int
 	wanted    bool // at the last exchange
 	last      answer
+	learnt    time.Duration // when the figures of the fleet are known; 0: nobody answered yet
 	connected bool
 	foreign   bool
 	switched  float64 // the newest turn of the switch that is known
@@ -228,6 +231,7 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, li
 	if r.grant > 0 {
 		l.account.Bring(int64(r.grant) * token)
 	}
+	l.learn(r, at)
 	l.last, l.said, l.saidAt = r, books, at
 	l.wanted = a.want > 0
 	l.turn(r.switched)
@@ -249,6 +253,16 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, li
 	}
 	l.settleCeiling(interval)
 	return true
+}
+
+// learn finds out from when on the figures of the fleet are known. They fade by
+// a part of e in 10 s, so that if they fall faster Redis has lost its memory.
+func (l *ledger) learn(r answer, at time.Duration) {
+	since := max(at-l.saidAt, 0).Seconds()
+	slowest := l.last.instances * math.Exp(-since/fades.Seconds()) / (1 + since/fades.Seconds())
+	if l.learnt == 0 || r.instances < slowest/2 {
+		l.learnt = at + 3*fades
+	}
 }
 
 // lose writes off what an exchange carried that failed.

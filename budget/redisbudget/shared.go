@@ -72,6 +72,7 @@ func (b *Shared) Stats() Stats {
 		Stats:     books.Stats(),
 		Connected: l.connected, Paused: l.paused(), Interval: max(l.speakAt-l.saidAt, 0),
 		Given: l.given, Granted: l.granted, Lost: l.lost,
+		Learning:  l.learnt == 0 || l.saidAt < l.learnt,
 		Exchanges: l.exchanges, Failures: l.failures,
 		Pool: l.last.pool, PoolCap: l.last.limit, Instances: l.last.instances,
 		FleetRequests: l.last.requests, FleetRetries: l.last.retries, FleetDenied: l.last.denied,

@@ -77,13 +77,23 @@ var fleetFigures = []figure[budget.FleetStats]{
 	figureOf(prometheus.GaugeValue, "fleet_budget_pool_limit_tokens", "The most credit that the fleet keeps in common.",
 		func(s *budget.FleetStats) float64 { return s.PoolCap }),
 	figureOf(prometheus.GaugeValue, "fleet_budget_instances", "Processes that share the budget.",
-		func(s *budget.FleetStats) float64 { return s.Instances }),
+		known(func(s *budget.FleetStats) float64 { return s.Instances })),
 	figureOf(prometheus.GaugeValue, "fleet_budget_requests_per_second", "First attempts of the whole fleet.",
-		func(s *budget.FleetStats) float64 { return s.FleetRequests }),
+		known(func(s *budget.FleetStats) float64 { return s.FleetRequests })),
 	figureOf(prometheus.GaugeValue, "fleet_budget_retries_per_second", "Retries of the whole fleet.",
-		func(s *budget.FleetStats) float64 { return s.FleetRetries }),
+		known(func(s *budget.FleetStats) float64 { return s.FleetRetries })),
 	figureOf(prometheus.GaugeValue, "fleet_budget_refused_per_second", "Retries refused in the whole fleet.",
-		func(s *budget.FleetStats) float64 { return s.FleetDenied }),
+		known(func(s *budget.FleetStats) float64 { return s.FleetDenied })),
+}
+
+// known leaves a figure of the fleet out until it is known.
+func known(of func(*budget.FleetStats) float64) func(*budget.FleetStats) float64 {
+	return func(s *budget.FleetStats) float64 {
+		if s.Learning {
+			return math.NaN()
+		}
+		return of(s)
+	}
 }
 
 // one is how Prometheus says true.
@@ -125,6 +135,7 @@ func addStats(sum *budget.Stats, s budget.Stats) {
 func addFleetStats(sum *budget.FleetStats, s budget.FleetStats) {
 	sum.Connected = sum.Connected && s.Connected
 	sum.Paused = sum.Paused || s.Paused
+	sum.Learning = sum.Learning || s.Learning
 	sum.Interval = max(sum.Interval, s.Interval)
 	sum.Pool += s.Pool
 	sum.PoolCap += s.PoolCap

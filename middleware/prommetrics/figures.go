@@ -1,6 +1,8 @@
 package prommetrics
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -90,7 +92,9 @@ func (s *scrape[T]) end(ch chan<- prometheus.Metric) {
 			if f.kind == prometheus.CounterValue {
 				ch <- f.metric(label, totals[i])
 			} else if level, ok := s.levels[label]; ok {
-				ch <- f.metric(label, f.of(level))
+				if v := f.of(level); !math.IsNaN(v) { // or it is not known
+					ch <- f.metric(label, v)
+				}
 			}
 		}
 	}

@@ -319,6 +319,33 @@ func TestCountersOfBudgetsNeverFall(t *testing.T) {
 	}
 }
 
+// What a process does not know of its fleet is no sample, rather than a wrong
+// one.
+func TestFleetFiguresNotKnownYet(t *testing.T) {
+	m, reg := build(t)
+	fleet := map[string]budget.FleetStats{"users": {
+		Learning: true, Connected: true, Instances: 0.8, FleetRequests: 3, FleetRetries: 4, FleetDenied: 5, PoolCap: 9,
+	}}
+	m.FleetBudgets(func() iter.Seq2[string, budget.FleetStats] { return maps.All(fleet) })
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, f := range families {
+		found[f.GetName()] = true
+	}
+	for name, want := range map[string]bool{
+		"evenkeel_fleet_budget_pool_limit_tokens": true, "evenkeel_fleet_budget_connected": true,
+		"evenkeel_fleet_budget_instances": false, "evenkeel_fleet_budget_requests_per_second": false,
+		"evenkeel_fleet_budget_retries_per_second": false, "evenkeel_fleet_budget_refused_per_second": false,
+	} {
+		if found[name] != want {
+			t.Errorf("%s: a sample %v, want %v", name, found[name], want)
+		}
+	}
+}
+
 func TestFleetBudgets(t *testing.T) {
 	m, reg := build(t, prommetrics.WithMaxServices(1), prommetrics.WithServices("users"))
 	fleet := map[string]budget.FleetStats{
