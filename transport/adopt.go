@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
@@ -18,14 +19,14 @@ import (
 //
 // What keeps a retry safe comes on top: a POST without an idempotency key is
 // no longer repeated, a Retry-After of more than 30 seconds ends the call, and
-// there is a budget. The last response is always returned, so that an
-// ErrorHandler has nothing to do. The Logger writes nothing any more, see
-// [Log], but the hooks still get it.
+// there is a budget. The last response is always returned, as by
+// PassthroughErrorHandler, even without an ErrorHandler. The Logger writes
+// nothing any more, see [Log], but the hooks still get it.
 //
-// An error names every setting that a transport cannot honour: a Jar and a
-// CheckRedirect belong into the http.Client that the transport is put into, a
-// RetryMax is at most 99, and waits must not be negative or RetryWaitMax less
-// than RetryWaitMin.
+// An error names every setting that a transport cannot honour: any other
+// ErrorHandler has nothing to do, a Jar and a CheckRedirect belong into the
+// http.Client that the transport is put into, a RetryMax is at most 99, and
+// waits must not be negative or RetryWaitMax less than RetryWaitMin.
 func FromClient(c *retryablehttp.Client) ([]Option, error) {
 	if c == nil {
 		return nil, errors.New("transport: FromClient(nil): want a client")
@@ -73,8 +74,8 @@ func unfitForChain(c *retryablehttp.Client) error {
 	if c.RetryWaitMax < c.RetryWaitMin {
 		bad("RetryWaitMax %v: want at least RetryWaitMin, which is %v", c.RetryWaitMax, c.RetryWaitMin)
 	}
-	if c.ErrorHandler != nil {
-		bad("ErrorHandler: the last response is always returned; set it to nil")
+	if c.ErrorHandler != nil && !passesOn(c.ErrorHandler) {
+		bad("ErrorHandler: the last response is always returned, as with PassthroughErrorHandler; set it to that or nil")
 	}
 	if h := c.HTTPClient; h != nil && h.Jar != nil {
 		bad("HTTPClient.Jar: set it on the http.Client that uses the transport")
@@ -83,6 +84,14 @@ func unfitForChain(c *retryablehttp.Client) error {
 		bad("HTTPClient.CheckRedirect: set it on the http.Client that uses the transport")
 	}
 	return errors.Join(errs...)
+}
+
+// passesOn reports whether a handler returns the last response or error as it
+// is: that of go-retryablehttp, or that of NewClient. Funcs cannot be compared, but
+// where they begin can; a closure around one of them is another.
+func passesOn(handler retryablehttp.ErrorHandler) bool {
+	at := reflect.ValueOf(handler).Pointer()
+	return at == reflect.ValueOf(retryablehttp.PassthroughErrorHandler).Pointer() || at == reflect.ValueOf(responseOrError).Pointer()
 }
 
 // leveled lets a LeveledLogger serve a hook, which asks for Printf.

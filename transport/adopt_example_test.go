@@ -9,6 +9,23 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
+// A base that pings HTTP/2 connections which have been silent for a while, so
+// that one that is dead does not take all attempts.
+func Example_deadConnections() {
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	chain, err := transport.New(base)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := &http.Client{Transport: chain}
+	fmt.Println("a dead connection is dropped after", base.HTTP2.SendPingTimeout+base.HTTP2.PingTimeout)
+	client.CloseIdleConnections()
+	// Output:
+	// a dead connection is dropped after 20s
+}
+
 // Libraries that ask for a func(http.RoundTripper) http.RoundTripper, such as
 // WrapTransport of client-go, may call it for each of their clients. All of
 // them then have one budget, one guard and one set of policies.

@@ -205,7 +205,9 @@ func TestFromClientNamesWhatItRefuses(t *testing.T) {
 	jar, _ := cookiejar.New(nil)
 	c := &retryablehttp.Client{
 		RetryMax: 100, RetryWaitMin: -time.Second, RetryWaitMax: -2 * time.Second,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		ErrorHandler: func(resp *http.Response, err error, n int) (*http.Response, error) {
+			return retryablehttp.PassthroughErrorHandler(resp, err, n)
+		},
 		HTTPClient: &http.Client{
 			Jar:           jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -225,6 +227,29 @@ func TestFromClientNamesWhatItRefuses(t *testing.T) {
 	}
 	if _, err := transport.FromClient(nil); err == nil {
 		t.Error("FromClient(nil): no error")
+	}
+}
+
+// The ErrorHandler that passes the last response on is what the chain does, also
+// through a variable, and where the client came from NewClient.
+func TestFromClientWithPassthrough(t *testing.T) {
+	passing := retryablehttp.PassthroughErrorHandler
+	for name, handler := range map[string]retryablehttp.ErrorHandler{
+		"none": nil, "passthrough": retryablehttp.PassthroughErrorHandler, "a variable": passing,
+		"NewClient's": transport.NewClient(build(t, answering(200))).ErrorHandler,
+	} {
+		c := retryablehttp.NewClient()
+		c.RetryWaitMin, c.RetryWaitMax = 1, 1
+		c.HTTPClient = &http.Client{Transport: answeringAlways(503)}
+		c.ErrorHandler = handler
+		resp, err := (&http.Client{Transport: adopt(t, c, unlimited())}).Get("http://api.test/")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		resp.Body.Close()
+		if call, _ := transport.CallOf(resp); resp.StatusCode != 503 || call.Attempts != 5 {
+			t.Errorf("%s: status %d after %d attempts, want the last 503 after 5", name, resp.StatusCode, call.Attempts)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/hashicorp/go-retryablehttp"
@@ -32,7 +33,8 @@ func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 		again = retryableError(ctx, err)
 	default:
 		// "true" overrides the status of an error, never a success.
-		again = resp.StatusCode >= 400 && verdict == headers.Retry || slices.Contains(p.Statuses, resp.StatusCode)
+		again = resp.StatusCode >= 400 && verdict == headers.Retry || slices.Contains(p.Statuses, resp.StatusCode) ||
+			isThrottle(resp) && slices.Contains(p.Statuses, http.StatusTooManyRequests)
 	}
 	switch {
 	case again:
@@ -41,6 +43,39 @@ func answerOf(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 		return answerSuccess
 	}
 	return answerFinal
+}
+
+// isThrottle reports whether a response refuses a request for now only, whatever
+// the request is like. A 429 does. A few more do if they say when to come back: a
+// 413 by RFC 9110 section 15.5.14, 409 and 423 where another operation is in the
+// way, and 403, by which GitHub and others answer beyond a quota, also if it says
+// only that nothing is left of one and until when. Other statuses of 400 and above
+// are about the request, which does not change by waiting; a 404 or 401 may well
+// come with the state of a quota.
+func isThrottle(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusLocked:
+		if !asksToWait(resp.Header) {
+			return false
+		}
+	case http.StatusForbidden:
+	default:
+		return false
+	}
+	_, hinted := headers.Delay(resp.Header, time.Now())
+	return hinted
+}
+
+// asksToWait reports whether a header speaks of waiting, and not of a quota only.
+func asksToWait(h http.Header) bool {
+	for _, name := range [...]string{headers.RetryAfter, headers.RetryAfterMs, headers.XMsRetryAfterMs, headers.XAmzRetryAfter, headers.GrpcRetryPushbackMs} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // retryableError hands an error to go-retryablehttp's policy, after the gates

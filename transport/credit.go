@@ -103,10 +103,10 @@ func (c *credit) settle(succeeded, slow, shed bool) {
 	}
 }
 
-// isShed reports whether a response says that the server would not begin: a 429,
-// or a 503 that says when or whether to come back. Any other 503 is an error as
-// any other: a retry that helps against it has earned its credit.
+// isShed reports whether a response says that the server would not begin: a
+// throttle, or a 503 that says when or whether to come back. Any other 503 is an
+// error as any other: a retry that helps against it has earned its credit.
 func isShed(resp *http.Response) bool {
-	return resp != nil && (resp.StatusCode == http.StatusTooManyRequests ||
+	return resp != nil && (isThrottle(resp) ||
 		resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()))
 }

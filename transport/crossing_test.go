@@ -43,6 +43,7 @@ func TestHeldBackRetryStillFollowsTheRefusal(t *testing.T) {
 		{"shed in another dialect", answer{status: 503, header: head("X-Ms-Retry-After-Ms", "20")}, nil, budget.Admitted},
 		{"shed by a verdict", answer{status: 503, header: head("X-Should-Retry", "true")}, nil, budget.Admitted},
 		{"throttled", answer{status: 429}, nil, budget.Admitted},
+		{"throttled by a 403", answer{status: 403, header: head("Retry-After", "1")}, nil, budget.Admitted},
 		{"a 503 that says nothing, then sent", answer{status: 503}, nil, budget.Helped},
 		{"a 503 that says nothing, then held back", answer{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
 		{"an error, then sent", answer{err: io.ErrUnexpectedEOF}, nil, budget.Helped},

@@ -220,6 +220,22 @@
 // SetRetryCount(0) of resty. To leave it to the SDK, set MaxAttempts to 1; guard
 // and breaker work as before.
 //
+// # Dead connections
+//
+// HTTP/2 keeps one connection for each host. If it dies without a word, since a
+// NAT or a load balancer has forgotten it, every attempt of every call is sent on
+// it and times out, until the kernel gives it up after many minutes: a timeout
+// ends the request and not the connection. Have the base ping a connection that
+// is silent and drop one that does not answer:
+//
+//	base := http.DefaultTransport.(*http.Transport).Clone()
+//	base.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+//	rt, err := transport.New(base)
+//
+// Then such a connection costs 20 seconds at most. SendPingTimeout is how long a
+// connection may be silent; without it net/http sends no pings. HTTP/1.1 needs no
+// such thing, since an attempt that times out there takes its connection along.
+//
 // # Many services
 //
 // A crawler or a sender of webhooks calls more services than memory should be

@@ -122,7 +122,7 @@ func sightOf(ctx context.Context, resp *http.Response, err error) sight {
 		return sightTimeout
 	case err != nil || resp == nil:
 		return sightNothing
-	case resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
+	case resp.StatusCode < 500 && !isThrottle(resp):
 		return sightSuccess
 	case resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()):
 		return sightShed

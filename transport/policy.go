@@ -53,7 +53,9 @@ type Policy struct {
 	MaxReplayBytes int64
 	// Statuses are the status codes worth another attempt. The default, for
 	// nil, is 408, 425, 429, 500, 502, 503 and 504. A list that is empty but
-	// not nil, [] in JSON, means none: then only errors are.
+	// not nil, [] in JSON, means none: then only errors are. A 403, 409, 413 or
+	// 423 that says when to come back counts as a 429, and so does a 403 that says
+	// when a quota is restored of which nothing is left.
 	Statuses []int
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
@@ -31,7 +32,7 @@ func TestSettingsThatCannotBeMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for setting, set := range map[string]func(*retryablehttp.Client){
-		"ErrorHandler":             func(c *retryablehttp.Client) { c.ErrorHandler = retryablehttp.PassthroughErrorHandler },
+		"ErrorHandler":             func(c *retryablehttp.Client) { c.ErrorHandler = giveUp },
 		"HTTPClient.Jar":           func(c *retryablehttp.Client) { c.HTTPClient.Jar = jar },
 		"HTTPClient.CheckRedirect": func(c *retryablehttp.Client) { c.HTTPClient.CheckRedirect = noRedirects },
 	} {
@@ -44,5 +45,7 @@ func TestSettingsThatCannotBeMoved(t *testing.T) {
 		})
 	}
 }
+
+func giveUp(*http.Response, error, int) (*http.Response, error) { return nil, errors.New("gave up") }
 
 func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
