@@ -141,34 +141,3 @@ func (r *run) safe() bool {
 	}
 	return r.repeatable
 }
-
-// streamError has the shape of net/http's HTTP/2 stream error, which lets
-// itself be copied by errors.As into a struct of the same fields.
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-func (e streamError) Error() string { return "stream error" }
-
-// refusedStream is the error code by which an HTTP/2 server says that it did
-// no processing (RFC 9113 section 8.7).
-const refusedStream = 0x7
-
-// isUnsent reports whether the request certainly never reached the handler,
-// so that even a POST may be sent again.
-func isUnsent(err error) bool {
-	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect") {
-		return true
-	}
-	var stream streamError
-	if errors.As(err, &stream) {
-		return stream.Code == refusedStream
-	}
-	if _, refused := refusedBy(err); refused {
-		return true
-	}
-	return strings.Contains(err.Error(), "net/http: TLS handshake timeout")
-}

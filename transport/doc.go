@@ -53,7 +53,8 @@
 //  4. It is not safe: methods other than GET, HEAD, OPTIONS, TRACE, PUT and
 //     DELETE are repeated only with an Idempotency-Key or X-Idempotency-Key, or
 //     if the request certainly never reached the handler (no connection, an
-//     HTTP/2 REFUSED_STREAM, X-Should-Retry: true), or if [WithRepeatable]
+//     HTTP/2 REFUSED_STREAM or a GOAWAY that leaves the stream out,
+//     X-Should-Retry: true), or if [WithRepeatable]
 //     allows it: method.
 //  5. The body cannot be replayed: body.
 //  6. The wait, which is what the server asks for plus some jitter, or else the
