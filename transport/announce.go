@@ -109,7 +109,9 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 	if !counts && !saysCall && !saysAttempt {
 		return req
 	}
-	req = withHeader(req)
+	if !ctx.own {
+		req = withHeader(req)
+	}
 	if counts {
 		a := headers.Attempt{N: ctx.number, Max: p.MaxAttempts, ID: ctx.run.callID()}
 		req.Header[headers.RetryAttempt] = []string{a.String()}

@@ -224,6 +224,7 @@ type attemptCtx struct {
 	run    *run
 	number int
 	hedge  bool
+	own    bool // its Header is no other attempt's, nor the caller's
 
 	slow   bool           // the guard saw it succeed, but late
 	resp   *http.Response // to close, should a layer above panic

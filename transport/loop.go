@@ -23,6 +23,8 @@ type loop struct {
 	budget    func(service string) budget.Budget // nil: none
 	dryRun    bool
 	direct    bool // the base is net/http's
+	layered   bool // there are attempt layers
+	strange   bool // there are other parts below that are not ours
 	transport *Transport
 }
 
@@ -170,7 +172,9 @@ func (r *run) replayable() bool {
 }
 
 // send hands an attempt to the layers below. The request is a copy that shares
-// all but context and body with the caller's.
+// all but context and body with the caller's, and the Header where there is
+// nobody to write to it: layers do, although it is not theirs, and an earlier
+// attempt may still be reading.
 func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	ctx, req := &r.first, &r.firstReq
 	if ctx.run != nil { // responses of earlier attempts may still hold those
@@ -178,6 +182,9 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	}
 	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
 	*req = *r.req.WithContext(ctx)
+	if r.loop.layered || ctx.number > 1 {
+		req.Header, ctx.own = req.Header.Clone(), true
+	}
 	r.newest, r.attempt = ctx, req
 	if body != nil {
 		req.Body, r.body = body, body

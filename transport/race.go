@@ -51,7 +51,7 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 			r.drop(1, r.resp)
 		}
 	}()
-	resp, err = r.layer.next.RoundTrip(r.copyOf(req, first))
+	resp, err = r.layer.next.RoundTrip(r.copyOf(req, first, r.run.newest))
 	timer.Stop()
 	r.join(r.good(resp, err) && r.wins(0))
 	joined = true
@@ -98,7 +98,7 @@ func (r *race) second() {
 	defer close(r.done)
 	defer func() { r.crashed = recover() }() // to crash on the caller's goroutine
 	r.attempt = &attemptCtx{Context: ctx, run: r.run, number: 2, hedge: true}
-	req := r.copyOf(r.run.req, r.attempt)
+	req := r.copyOf(r.run.req, r.attempt, r.attempt)
 	// Without a first copy this would be it.
 	if r.run.sent.Load() == 0 || !r.allowed(req) {
 		return
@@ -121,8 +121,11 @@ func (r *race) second() {
 
 // copyOf returns req for one of two copies, of which neither may write or read
 // anything of the other's.
-func (r *race) copyOf(req *http.Request, ctx context.Context) *http.Request {
+func (r *race) copyOf(req *http.Request, ctx context.Context, attempt *attemptCtx) *http.Request {
 	req = req.WithContext(ctx)
+	if l := r.run.loop; !attempt.own && (l.layered || l.strange) {
+		req.Header, attempt.own = req.Header.Clone(), true
+	}
 	if hasBody(req) {
 		req.GetBody = r.run.lender.kept.getBody
 	}

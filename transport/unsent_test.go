@@ -80,11 +80,18 @@ type frames struct {
 }
 
 func (s *frames) serve() {
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			conn.Close()
+		}
+	}()
 	for {
 		conn, err := s.Accept()
 		if err != nil {
 			return
 		}
+		open = append(open, conn)
 		s.mu.Lock()
 		s.seen++
 		refusing := s.seen <= s.first
