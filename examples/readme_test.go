@@ -7,61 +7,105 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Every Go block of the README is a region of a program here, between the
+// A page shows code, and the files below dir have it.
+type page struct {
+	file, dir string
+	tests     bool // the code may be that of a test
+}
+
+var pages = []page{
+	{"../README.md", ".", false},
+	{"clients/README.md", "clients", true},
+}
+
+// Every Go block of a page is a region of a file in its directory, between the
 // comments "// README: name" and "// README: end". So it compiles, and a test
 // runs it.
-func TestReadmeShowsRealCode(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
+func TestPagesShowRealCode(t *testing.T) {
+	for _, p := range pages {
+		t.Run(p.file, func(t *testing.T) {
+			text, err := os.ReadFile(p.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			regions, tests, err := p.code()
+			if err != nil {
+				t.Fatal(err)
+			}
+			blocks := goBlocks(string(text))
+			if len(blocks) == 0 {
+				t.Error("it has no Go block")
+			}
+			shown := make(map[string]bool)
+			for _, block := range blocks {
+				name := matching(block, regions)
+				if name == "" {
+					t.Errorf("this block is no region of a file under examples/%s:\n%s", p.dir, block)
+				}
+				shown[name] = true
+			}
+			for name := range regions {
+				if !shown[name] {
+					t.Errorf("it does not show the region %s", name)
+				}
+			}
+			for _, dir := range regexp.MustCompile(`go run \./(examples/[a-z0-9/]+)`).FindAllStringSubmatch(string(text), -1) {
+				if _, err := os.Stat(filepath.Join("..", dir[1])); err != nil {
+					t.Errorf("it runs %s: %v", dir[1], err)
+				}
+			}
+			if !p.tests {
+				return
+			}
+			for _, name := range tests {
+				if !strings.Contains(string(text), "`"+name+"`") {
+					t.Errorf("it does not name %s", name)
+				}
+			}
+			for _, named := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(text), -1) {
+				if !slices.Contains(tests, named[1]) {
+					t.Errorf("it names %s, which is not there", named[1])
+				}
+			}
+		})
 	}
-	regions := make(map[string]string)
-	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+}
+
+// code returns the regions of the files below the directory, without those of
+// the directories of other pages, and the names of its tests.
+func (p page) code() (regions map[string]string, tests []string, err error) {
+	regions = make(map[string]string)
+	err = filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
+		case d.IsDir() && path != p.dir && slices.ContainsFunc(pages, func(other page) bool { return other.dir == path }):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") && !p.tests:
+			return nil
 		}
 		source, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		found, err := regionsOf(string(source))
-		for name, code := range found {
-			regions[path+" "+name] = code
+		for _, test := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+			tests = append(tests, test[1])
 		}
+		found, err := regionsOf(string(source))
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		for name, code := range found {
+			regions[path+" "+name] = code
+		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := goBlocks(string(readme))
-	if len(blocks) == 0 {
-		t.Error("README.md has no Go block")
-	}
-	shown := make(map[string]bool)
-	for _, block := range blocks {
-		name := matching(block, regions)
-		if name == "" {
-			t.Errorf("this block of README.md is no region of a program under examples/:\n%s", block)
-		}
-		shown[name] = true
-	}
-	for name := range regions {
-		if !shown[name] {
-			t.Errorf("README.md does not show the region %s", name)
-		}
-	}
-	for _, dir := range regexp.MustCompile(`go run \./(examples/[a-z0-9/]+)`).FindAllStringSubmatch(string(readme), -1) {
-		if _, err := os.Stat(filepath.Join("..", dir[1])); err != nil {
-			t.Errorf("README.md runs %s: %v", dir[1], err)
-		}
-	}
+	return regions, tests, err
 }
 
 // matching returns the name of the region that is this code, or "".
