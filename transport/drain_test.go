@@ -1,11 +1,15 @@
 package transport_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -153,4 +157,104 @@ func TestDrainOfABodyThatPanics(t *testing.T) {
 		}
 	}()
 	build(t, base, steady(0)).RoundTrip(get(t, t.Context()))
+}
+
+// The drain of a body that dribbles ends after 50 ms, to the moment.
+func TestDrainEndsOnTime(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		head  string
+		limit time.Duration
+		takes time.Duration
+	}{
+		{"a body that dribbles", "HTTP/1.1 503 No\r\nContent-Length: 1000\r\n\r\n", 0, 50 * time.Millisecond},
+		{"under an AttemptTimeout", "HTTP/1.1 503 No\r\nContent-Length: 1000\r\n\r\n", time.Minute, 50 * time.Millisecond},
+		{"of unknown length", "HTTP/1.1 503 No\r\n\r\n", 0, 50 * time.Millisecond},
+		{"a long one is not read at all", "HTTP/1.1 503 No\r\nContent-Length: 65537\r\n\r\n", 0, 0},
+		{"nor a compressed one", "HTTP/1.1 503 No\r\nContent-Encoding: gzip\r\n\r\n", 0, 0},
+		{"unless its attempt can be ended", "HTTP/1.1 503 No\r\nContent-Encoding: gzip\r\n\r\n", time.Minute, 50 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var served sync.WaitGroup
+				var starts []time.Time
+				base := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+					client, server := net.Pipe()
+					served.Go(func() {
+						defer server.Close()
+						r := bufio.NewReader(server)
+						if _, err := http.ReadRequest(r); err != nil {
+							return
+						}
+						if starts = append(starts, time.Now()); len(starts) == 2 {
+							io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+							return
+						}
+						io.WriteString(server, tt.head)
+						for {
+							time.Sleep(20 * time.Millisecond)
+							b := "x"
+							if strings.Contains(tt.head, "gzip") {
+								b = "" // nothing ever
+								if _, err := r.Peek(1); err != nil {
+									return
+								}
+							}
+							if _, err := io.WriteString(server, b); err != nil {
+								return
+							}
+						}
+					})
+					return client, nil
+				}}
+				rt := build(t, base, steady(0), transport.WithPolicy(transport.Policy{AttemptTimeout: tt.limit}))
+				resp, err := rt.RoundTrip(get(t, t.Context()))
+				if err != nil || resp.StatusCode != 200 {
+					t.Fatal(resp, err)
+				}
+				resp.Body.Close()
+				base.CloseIdleConnections()
+				served.Wait()
+				if took := starts[1].Sub(starts[0]); took != tt.takes {
+					t.Errorf("the drain took %v, want %v", took, tt.takes)
+				}
+			})
+		})
+	}
+}
+
+// A small body is drained, so that its connection serves the next attempt too.
+func TestConnectionsAreReused(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	var n, conns atomic.Int32
+	junk := strings.Repeat("x", 16<<10)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%3 != 0 {
+			w.WriteHeader(503)
+			io.WriteString(w, junk)
+		}
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	client := &http.Client{Transport: build(t, base, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))}
+	for range 100 {
+		resp, err := client.Get(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _ := transport.CallOf(resp); resp.StatusCode != 200 || call.Attempts != 3 {
+			t.Fatalf("%d after %+v, want 200 after 3 attempts", resp.StatusCode, call)
+		}
+		resp.Body.Close()
+	}
+	if conns.Load() > 2 || n.Load() != 300 {
+		t.Errorf("%d connections for %d serial attempts, want at most 2 for 300", conns.Load(), n.Load())
+	}
 }

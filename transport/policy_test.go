@@ -2,9 +2,11 @@ package transport_test
 
 import (
 	"encoding/json"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/transport"
@@ -130,6 +132,19 @@ func FuzzPolicyJSON(f *testing.F) {
 		var again transport.Policy
 		if err := json.Unmarshal(out, &again); err != nil {
 			t.Errorf("%s from %q does not decode: %v", out, in, err)
+		}
+	})
+}
+
+func TestNoStatusesMeansErrorsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{answers: []answer{{err: io.ErrUnexpectedEOF}, {status: 503}, {status: 200}}}
+		resp, err := build(t, base, transport.WithPolicy(transport.Policy{Statuses: []int{}})).RoundTrip(get(t, t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _ := transport.CallOf(resp); resp.StatusCode != 503 || call.Attempts != 2 || call.Stop != transport.StopNotRetryable {
+			t.Errorf("%d after %+v, want the 503 of the second attempt", resp.StatusCode, call)
 		}
 	})
 }

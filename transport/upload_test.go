@@ -10,10 +10,12 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/transport"
@@ -188,4 +190,132 @@ func TestEarlyAnswerIsNotLost(t *testing.T) {
 			}
 		}
 	})
+}
+
+// While a refused budget is waited for, the base may go on sending the body
+// that the answer is to: that answer may be all that there will be.
+func TestUploadGoesOnUnderARefusedBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() {
+			io.WriteString(w, "hello, ")
+			time.Sleep(time.Second)
+			io.WriteString(w, "world")
+			w.Close()
+		}()
+		got := make(chan string, 1)
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			go func() {
+				b, err := io.ReadAll(req.Body)
+				req.Body.Close()
+				if err != nil {
+					b = append(b, err.Error()...)
+				}
+				got <- string(b)
+			}()
+			synctest.Wait()
+			return answering(503)(req)
+		})
+		p := &purse{refuse: true}
+		resp, err := build(t, base, p.option(), steady(500*time.Millisecond)).RoundTrip(put(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _ := transport.CallOf(resp); call.Stop != transport.StopBudget {
+			t.Errorf("stopped by %s, want budget", call.Stop)
+		}
+		if body := <-got; body != "hello, world" {
+			t.Errorf("the base sent %q, want all of it", body)
+		}
+	})
+}
+
+// And if by then it has sent more than is kept, there is no other attempt.
+func TestUploadThatOutgrowsReplayInTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() {
+			io.WriteString(w, "hell")
+			time.Sleep(time.Second)
+			io.WriteString(w, "o, world")
+			w.Close()
+		}()
+		sent := 0
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			sent++
+			go func() {
+				io.Copy(io.Discard, req.Body)
+				req.Body.Close()
+			}()
+			synctest.Wait()
+			return answering(503)(req)
+		})
+		p := &purse{refuseFirst: true}
+		resp, err := build(t, base, p.option(), steady(2*time.Second), transport.WithPolicy(transport.Policy{MaxReplayBytes: 6})).RoundTrip(put(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		call, _ := transport.CallOf(resp)
+		if got := text(t, resp); call.Stop != transport.StopBody || got != "a body" || sent != 1 || p.withdrawn != p.refunded {
+			t.Errorf("%+v, %q after %d attempts, %d paid and %d paid back; want the response, stopped by body", call, got, sent, p.withdrawn, p.refunded)
+		}
+	})
+}
+
+func TestGetBodyWithoutABody(t *testing.T) {
+	req := put(t, strings.NewReader("hello"))
+	req.GetBody = func() (io.ReadCloser, error) { return nil, nil }
+	base := &script{answers: statuses(503)}
+	resp, err := build(t, base, unlimited()).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if call, _ := transport.CallOf(resp); call.Stop != transport.StopBody || len(base.seen) != 1 {
+		t.Errorf("%+v, want one attempt, stopped by body", call)
+	}
+}
+
+// A server that answers before it asks for the body gets none, and what was
+// not sent is there for the attempt that is.
+func TestExpectContinue(t *testing.T) {
+	var n atomic.Int32
+	var got atomic.Value
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1) < 3 {
+			w.WriteHeader(503) // without a 100 Continue
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		got.Store(string(b))
+	}))
+	defer srv.Close()
+	for _, rewindable := range []bool{false, true} {
+		n.Store(0)
+		got.Store("")
+		base := &http.Transport{ExpectContinueTimeout: time.Minute}
+		made := 1
+		body := &source{Reader: strings.NewReader("hello")}
+		req, _ := http.NewRequest("PUT", srv.URL, body)
+		req.Header.Set("Expect", "100-continue")
+		req.ContentLength = 5
+		if rewindable {
+			req.GetBody = func() (io.ReadCloser, error) {
+				made++
+				return io.NopCloser(strings.NewReader("hello")), nil
+			}
+		}
+		resp, err := build(t, base, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1})).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		base.CloseIdleConnections()
+		// net/http may close a body after RoundTrip has returned.
+		for start := time.Now(); body.closes.Load() == 0 && time.Since(start) < time.Minute; {
+			runtime.Gosched()
+		}
+		if resp.StatusCode != 200 || got.Load() != "hello" || n.Load() != 3 || body.closes.Load() != 1 {
+			t.Errorf("GetBody %v: %d, body %q after %d attempts, %d closes; want 200, hello, 3, 1", rewindable, resp.StatusCode, got.Load(), n.Load(), body.closes.Load())
+		}
+	}
 }
