@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -149,3 +150,81 @@ func leak(t *testing.T, requests int, limit int64, opts []middleware.Option) {
 type connWriter struct{ fakeWriter }
 
 func (w *connWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+
+// Whatever handlers and clients do, every slot is free in the end and every
+// request is reported once.
+func TestSlotsAndEventsUnderChaos(t *testing.T) {
+	const limit, requests = 8, 20_000
+	var events, panicked, shed atomic.Int64
+	wrap, err := middleware.New(middleware.WithConcurrency(limit), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{Max: time.Minute}),
+		middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) {
+			events.Add(1)
+			if e.Panicked || e.Aborted {
+				panicked.Add(1)
+			}
+			if e.Shed != middleware.ShedNone {
+				shed.Add(1)
+			}
+		}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at, peak atomic.Int64
+	h := wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := at.Add(1)
+		free := sync.OnceFunc(func() { at.Add(-1) })
+		defer free()
+		for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+		}
+		switch rand.IntN(6) {
+		case 0:
+			panic(http.ErrAbortHandler)
+		case 1:
+			panic("bug")
+		case 2:
+			w.(http.Hijacker).Hijack()
+		case 3:
+			w.WriteHeader(200)
+			free() // a stream holds no slot
+			w.(http.Flusher).Flush()
+			if _, err := io.WriteString(w, "data"); err == nil {
+				panic(errors.New("stream broke"))
+			}
+		case 4:
+			io.Copy(w, strings.NewReader("x"))
+		}
+	}))
+	var wg sync.WaitGroup
+	var passed atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			for range requests / 16 {
+				func() {
+					defer func() {
+						if recover() != nil {
+							passed.Add(1)
+						}
+					}()
+					r := httptest.NewRequest("GET", "/", nil)
+					r.Header.Set("Retry-Attempt", "2")
+					h.ServeHTTP(&fakeWriter{header: http.Header{}}, r)
+				}()
+			}
+		})
+	}
+	wg.Wait()
+	if events.Load() != requests || panicked.Load() != passed.Load() || peak.Load() > limit {
+		t.Errorf("%d events, %d of %d panics reported, %d at a time; want %d, all, and at most %d", events.Load(), panicked.Load(), passed.Load(), peak.Load(), requests, limit)
+	}
+	// Every slot is free: limit requests can be inside at once.
+	var inside sync.WaitGroup
+	inside.Add(limit)
+	all := wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside.Done()
+		inside.Wait()
+	}))
+	for range limit {
+		wg.Go(func() { serve(all, "GET") })
+	}
+	wg.Wait()
+}

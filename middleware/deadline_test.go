@@ -272,3 +272,62 @@ func TestNextRequestAfterADeadline(t *testing.T) {
 		})
 	}
 }
+
+func TestDeadlines(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lines  []string
+		limits middleware.Deadlines
+		want   time.Duration // 0: none
+		status int
+	}{
+		{"none", nil, middleware.Deadlines{}, 0, 200},
+		{"the client's", []string{"Request-Timeout-Ms: 1500"}, middleware.Deadlines{}, 1500 * time.Millisecond, 200},
+		{"the shorter of two", []string{"Request-Timeout-Ms: 1500", "Grpc-Timeout: 1S"}, middleware.Deadlines{Max: time.Minute}, time.Second, 200},
+		{"only shortens", []string{"Request-Timeout-Ms: 99999999999999"}, middleware.Deadlines{Max: time.Second}, time.Second, 200},
+		{"default", nil, middleware.Deadlines{Max: time.Minute, Default: time.Second}, time.Second, 200},
+		{"max without a header", nil, middleware.Deadlines{Max: time.Minute}, time.Minute, 200},
+		{"expired", []string{"Request-Timeout-Ms: 0"}, middleware.Deadlines{}, 0, 504},
+		{"nonsense", []string{"Request-Timeout-Ms: -5"}, middleware.Deadlines{}, 0, 200},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ran := false
+			var got time.Duration
+			h := build(t, func(w http.ResponseWriter, r *http.Request) {
+				ran = true
+				if d, ok := r.Context().Deadline(); ok {
+					got = time.Until(d)
+				}
+				if info, _ := middleware.FromContext(r.Context()); info.Deadline.IsZero() != (got == 0) {
+					t.Errorf("%s: Info has the deadline %v", tt.name, info.Deadline)
+				}
+			}, middleware.WithDeadlines(tt.limits))
+			resp := serve(h, "GET", tt.lines...)
+			if resp.StatusCode != tt.status || got != tt.want || ran != (tt.status == 200) {
+				t.Errorf("%s: %d with %v left, ran %v; want %d and %v", tt.name, resp.StatusCode, got, ran, tt.status, tt.want)
+			}
+			if tt.status == 504 && (resp.Header.Get("X-Should-Retry") != "false" || resp.Header.Get("Retry-After") != "") {
+				t.Errorf("%s: header %v, want no retry and no time for one", tt.name, resp.Header)
+			}
+		})
+	}
+}
+
+func TestHandlerThatOutlivesItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			write bool
+			want  int
+		}{{false, 504}, {true, 201}} {
+			h := build(t, func(w http.ResponseWriter, r *http.Request) {
+				if tt.write {
+					w.WriteHeader(201)
+				}
+				<-r.Context().Done()
+			}, middleware.WithDeadlines(middleware.Deadlines{Max: time.Second}))
+			if resp := serve(h, "GET"); resp.StatusCode != tt.want {
+				t.Errorf("writing %v: %d, want %d", tt.write, resp.StatusCode, tt.want)
+			}
+		}
+	})
+}
