@@ -31,11 +31,12 @@ var rules = map[string]allowed{
 	"headers/service": {},
 	"budget":          {ours: []string{"headers/service"}},
 
-	"transport":  {ours: []string{"headers", "headers/service", "budget"}, modules: []string{retryable}},
+	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/quantile"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
 	"middleware": {ours: []string{"headers", "middleware/internal/gcra"}},
 
-	"middleware/internal/gcra": {},
+	"transport/internal/quantile": {},
+	"middleware/internal/gcra":    {},
 
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers/service"
+	"github.com/datapunk/evenkeel/transport/internal/quantile"
 )
 
 // A Hedge says when a second copy of a request is sent to cut the tail of the
@@ -71,9 +72,9 @@ type hedgeLayer struct {
 
 // hedged is what is known of a service.
 type hedged struct {
-	tail
-	spare *budget.Account // what Ratio allows
-	used  atomic.Bool     // since the set last looked
+	latency *quantile.Estimator // of first attempts that got a response
+	spare   *budget.Account     // what Ratio allows
+	used    atomic.Bool         // since the set last looked
 }
 
 func newHedgeLayer(h Hedge) *hedgeLayer {
@@ -82,7 +83,7 @@ func newHedgeLayer(h Hedge) *hedgeLayer {
 		spare := budget.NewAccount(budget.Policy{Ratio: l.hedge.Ratio}, nil)
 		spare.SetCeiling(hedgeStock)
 		spare.Bring(hedgeStock / 4)
-		return &hedged{spare: spare}
+		return &hedged{latency: quantile.New(l.hedge.Quantile), spare: spare}
 	}, (*hedged).idle)
 	return l
 }
@@ -113,17 +114,20 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	delay := l.hedge.Delay
 	if delay == 0 {
-		delay = known.delay()
+		delay = known.latency.Value()
 	}
 	start := time.Now()
+	var resp *http.Response
+	var err error
 	if delay == 0 {
-		resp, err := l.next.RoundTrip(req)
-		known.learn(time.Since(start), l.hedge.Quantile, err == nil)
-		return resp, err
+		resp, err = l.next.RoundTrip(req)
+	} else {
+		r := &race{layer: l, run: ctx.run, spare: known.spare, done: make(chan struct{})}
+		resp, err = r.primary(req, delay)
 	}
-	r := &race{layer: l, run: ctx.run, spare: known.spare, done: make(chan struct{})}
-	resp, err := r.primary(req, delay)
-	known.learn(time.Since(start), l.hedge.Quantile, err == nil)
+	if err == nil {
+		known.latency.Add(time.Since(start))
+	}
 	return resp, err
 }
 
