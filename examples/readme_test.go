@@ -21,6 +21,7 @@ type page struct {
 var pages = []page{
 	{"../README.md", ".", false},
 	{"clients/README.md", "clients", true},
+	{"servers/README.md", "servers", true},
 }
 
 // Every Go block of a page is a region of a file in its directory, between the
