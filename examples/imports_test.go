@@ -20,7 +20,12 @@ const module = "github.com/datapunk/evenkeel"
 type allowed struct {
 	ours    []string
 	modules []string
+	pure    bool // imports none of impure
 }
+
+// impure is what a package that only decides does not import: its caller passes
+// in chance and what happened.
+var impure = []string{"context", "math/rand", "math/rand/v2", "net", "net/http", "os", "runtime", "runtime/metrics"}
 
 // The ground floor imports nothing but service names. transport, breaker and
 // middleware stand on it and never import each other: they meet at http.RoundTripper, http.Handler
@@ -33,10 +38,11 @@ var rules = map[string]allowed{
 
 	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/quantile"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
-	"middleware": {ours: []string{"headers", "middleware/internal/gcra"}},
+	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}},
 
 	"transport/internal/quantile": {},
 	"middleware/internal/gcra":    {},
+	"middleware/internal/limiter": {pure: true},
 
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
@@ -112,6 +118,10 @@ func check(folder string, rule allowed, packages map[string]listed) []string {
 	var wrong []string
 	p := packages[module+"/"+folder]
 	for _, name := range p.Imports {
+		if rule.pure && slices.Contains(impure, name) {
+			wrong = append(wrong, "imports "+name)
+			continue
+		}
 		if other, ok := folderOf(name); ok {
 			if !slices.Contains(rule.ours, other) {
 				wrong = append(wrong, "imports "+other)
@@ -182,6 +192,7 @@ func goList(t *testing.T) map[string]listed {
 func TestImportRulesCanFail(t *testing.T) {
 	mod := func(path string) *struct{ Path string } { return &struct{ Path string }{path} }
 	packages := map[string]listed{
+		"time":                               {ImportPath: "time", Standard: true},
 		"net/http":                           {ImportPath: "net/http", Standard: true},
 		retryable:                            {ImportPath: retryable, Module: mod(retryable)},
 		goRedis:                              {ImportPath: goRedis, Module: mod(goRedis)},
@@ -201,6 +212,8 @@ func TestImportRulesCanFail(t *testing.T) {
 		module + "/middleware/redisrate":     {Imports: []string{goRedis}, Deps: []string{goRedis}},
 		module + "/budget/budgettest":        {Imports: []string{module + "/budget"}},
 		module + "/middleware/idempotency/x": {Imports: nil},
+
+		module + "/middleware/internal/limiter": {Imports: []string{"time", "net/http"}},
 	}
 	for folder, want := range map[string]string{
 		"transport":               "",
@@ -216,6 +229,8 @@ func TestImportRulesCanFail(t *testing.T) {
 		"middleware/prommetrics":  "imports middleware/oteltrace",
 		"breaker/redisbreaker":    "imports budget/redisbudget",
 		"middleware/idempotency":  "imports transport",
+
+		"middleware/internal/limiter": "imports net/http",
 	} {
 		if got := strings.Join(check(folder, rules[folder], packages), "; "); got != want {
 			t.Errorf("%s: got %q, want %q", folder, got, want)

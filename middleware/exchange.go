@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/middleware/internal/limiter"
 )
 
 // exchange is a request and its response: the ResponseWriter of the handler and
@@ -147,15 +148,15 @@ func (x *exchange) now() time.Duration {
 	return x.started
 }
 
-// count notes that the request is in the handler, where no gate does.
+// count notes that the request is in the handler, where no limiter does.
 func (x *exchange) count() {
 	x.before = int32(x.machine.busy.Add(1) - 1)
 	x.held = 1
 }
 
 // hold notes that the request has a slot.
-func (x *exchange) hold(since time.Duration, weight uint8) {
-	x.entered, x.weight = since, weight
+func (x *exchange) hold(d limiter.Decision) {
+	x.entered, x.weight, x.probe = d.At, d.Weight, d.Probe
 	x.held = 1
 }
 
@@ -168,22 +169,30 @@ func (x *exchange) leave(counted bool) {
 	if atomic.LoadUint32(&x.held) == 0 || !atomic.CompareAndSwapUint32(&x.held, 1, 0) {
 		return
 	}
-	g := x.machine.gate
-	if g == nil {
+	l := x.machine.limiter
+	if l == nil {
 		x.machine.busy.Add(-1)
 		return
 	}
-	before := g.leave()
+	inFlight, waiting := l.Leave()
+	if waiting {
+		l.Dispatch(x.machine.now())
+	}
 	if x.weight == 0 {
 		return
 	}
-	now := g.now()
+	now := x.machine.now()
 	gone := x.origin().Context().Err() != nil || x.expires > 0 && now >= x.expires
 	if counted || gone {
-		g.learn(completion{
-			at: now, took: now - x.entered, inFlight: before, weight: x.weight,
-			dropped: gone, probe: int(x.probe), pattern: x.pattern(),
-		})
+		l.Learn(x.completion(now, inFlight, gone))
+	}
+}
+
+// completion is what the limiter learns from the request.
+func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limiter.Completion {
+	return limiter.Completion{
+		At: now, Took: now - x.entered, InFlight: inFlight, Weight: x.weight,
+		Gone: gone, Probe: int(x.probe), Route: x.pattern(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/middleware/internal/limiter"
 )
 
 // New returns the middleware. All that is wrong with the options is joined into
@@ -25,15 +26,15 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 		return nil, err
 	}
 	if m.limit != nil || m.shedding != nil {
-		m.gate = newGate(&m.config, m.epoch)
+		m.limiter = newLimiter(&m.config)
 	}
 	for _, r := range m.rates {
-		m.limiters = append(m.limiters, newLimiter(r))
+		m.rateLimits = append(m.rateLimits, newRateLimit(r))
 	}
 	m.timed = len(m.observers) > 0 || m.deadlines != nil
 	for _, o := range m.observers {
 		if o.OnNew != nil {
-			m.counted = m.gate == nil
+			m.counted = m.limiter == nil
 			o.OnNew(m.load)
 		}
 	}
@@ -48,12 +49,12 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 // machine is what the handlers of one New share.
 type machine struct {
 	config
-	epoch    time.Time
-	timed    bool
-	counted  bool         // requests in the handler, by busy
-	busy     atomic.Int64 // how many there are; the gate knows it where there is one
-	gate     *gate        // nil: nothing is limited
-	limiters []limiter
+	epoch      time.Time
+	timed      bool
+	counted    bool                // requests in the handler, by busy
+	busy       atomic.Int64        // how many there are; the limiter knows it where there is one
+	limiter    *limiter.Controller // nil: nothing is limited
+	rateLimits []rateLimit
 }
 
 // now is the time since the epoch: reading it costs half of what time.Now does.
@@ -61,14 +62,10 @@ func (m *machine) now() time.Duration { return time.Since(m.epoch) }
 
 // load is how busy the handlers are.
 func (m *machine) load() Load {
-	if m.gate == nil {
+	if m.limiter == nil {
 		return Load{InFlight: int(m.busy.Load())}
 	}
-	l := Load{InFlight: taken(m.gate.slots.Load()), Limit: int(m.gate.limit.Load())}
-	if l.Limit >= unlimited {
-		l.Limit = 0
-	}
-	return l
+	return Load{InFlight: m.limiter.InFlight(), Limit: m.limiter.Limit()}
 }
 
 type handler struct {
@@ -123,12 +120,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	for i := range h.limiters {
-		if wait, ok := h.limiters[i].allows(x, r); !ok && h.shed(x, wrapped, ShedRate, wait) {
+	for i := range h.rateLimits {
+		if wait, ok := h.rateLimits[i].allows(x, r); !ok && h.shed(x, wrapped, ShedRate, wait) {
 			return
 		}
 	}
-	if h.gate != nil {
+	if h.limiter != nil {
 		if reason := h.admit(x, r); reason != ShedNone && h.shed(x, wrapped, reason, 0) {
 			return
 		}
@@ -142,94 +139,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.next.ServeHTTP(wrapped, x.request)
 	x.returned(wrapped)
-}
-
-// admit takes a slot, if need be after a wait, and returns why there is none.
-func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
-	g := h.gate
-	if g.overrun.Load() > 0 && g.overruns(x.now(), func() bool { return h.attemptOf(x, r) > 1 }) && !h.dryRun {
-		return ShedQueue
-	}
-	before, limit, ok := g.enter()
-	x.before = int32(taken(before))
-	if limit < unlimited {
-		x.limit = int32(limit)
-	}
-	switch {
-	case ok:
-		var now time.Duration
-		weight := g.weight(before)
-		if weight > 0 {
-			now = x.now()
-		}
-		x.hold(now, weight)
-		if g.probing.Load() {
-			x.probe = int32(g.tag())
-		}
-	case h.dryRun || !g.queued:
-		g.turnAway(x.now())
-		if h.dryRun {
-			g.slots.Add(admission)
-			x.hold(x.now(), 1)
-		}
-	default:
-		return h.queueUp(x, r)
-	}
-	if h.cameBack(x, r) {
-		g.calendar.cameBack(ok)
-	}
-	if !ok {
-		return ShedConcurrency
-	}
-	return ShedNone
-}
-
-// cameBack reports whether the request may be one that the calendar told to
-// come back. Only if that may be does its attempt have to be known.
-func (h *handler) cameBack(x *exchange, r *http.Request) bool {
-	c := &h.gate.calendar
-	return c.used() && c.open(x.now()) && h.attemptOf(x, r) > 1
-}
-
-// queueUp waits for a slot.
-func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
-	g, now := h.gate, x.now()
-	w := &waiter{at: now, rank: h.rank(r), expires: x.expires, done: make(chan outcome, 1)}
-	w.waits, w.said = h.patience(r)
-	if d, ok := r.Context().Deadline(); ok { // of a handler further out
-		if at := d.Sub(h.epoch); w.expires == 0 || at < w.expires {
-			w.expires = max(1, at)
-		}
-	}
-	retry := h.attemptOf(x, r) > 1
-	reason, patience := g.join(now, w, retry)
-	if reason == ShedNone {
-		o := g.wait(r.Context(), w, patience)
-		reason = o.reason
-		x.queueWait = max(0, o.at-now)
-		if reason == ShedNone {
-			x.probe = int32(w.probe)
-			x.hold(o.at, w.weight)
-		}
-	}
-	if retry && reason != ShedGone && reason != ShedExpired {
-		g.calendar.cameBack(reason == ShedNone)
-	}
-	return reason
-}
-
-// patience returns how long the client waits for this attempt, if it says so. It is
-// read for requests that find no room, which are few.
-func (h *handler) patience(r *http.Request) (d time.Duration, said bool) {
-	if h.trust != nil && !h.trust(r) {
-		return 0, false
-	}
-	now := time.Now()
-	d, said = headers.AttemptTimeoutOf(r.Header, now)
-	if call, ok := headers.TimeoutOf(r.Header, now); ok && (!said || call < d) {
-		d, said = call, true
-	}
-	return d, said
 }
 
 // attemptOf returns which attempt the request is, also where handlers are not

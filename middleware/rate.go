@@ -139,8 +139,8 @@ func (r Rate) validate() (errs []error) {
 	return errs
 }
 
-// limiter is a Rate in use.
-type limiter struct {
+// rateLimit is a Rate in use.
+type rateLimit struct {
 	Limiter
 	name   string
 	policy string // its item of RateLimit-Policy
@@ -149,8 +149,8 @@ type limiter struct {
 	legacy LegacyReset
 }
 
-func newLimiter(r Rate) limiter {
-	l := limiter{Limiter: r.Limiter, name: r.Name, key: r.Key, quota: r.Quota.filled(), legacy: r.Legacy}
+func newRateLimit(r Rate) rateLimit {
+	l := rateLimit{Limiter: r.Limiter, name: r.Name, key: r.Key, quota: r.Quota.filled(), legacy: r.Legacy}
 	if l.name == "" {
 		l.name = "default"
 	}
@@ -166,7 +166,7 @@ func newLimiter(r Rate) limiter {
 
 // allows takes from the quota and writes what is left of it into the header of
 // the response. If there is nothing left it returns when to come back.
-func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
+func (l *rateLimit) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 	key := l.key(r)
 	if key == "" || l.quota.unlimited() {
 		return 0, true
@@ -183,7 +183,7 @@ func (l *limiter) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 // limitFields are those that write sets.
 var limitFields = [...]string{headers.RateLimit, headers.RateLimitPolicy, "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
 
-func (l *limiter) write(h http.Header, g Grant) {
+func (l *rateLimit) write(h http.Header, g Grant) {
 	// Retry-After should not be earlier than the reset here
 	// (draft-ietf-httpapi-ratelimit-headers).
 	reset := g.Reset

@@ -52,11 +52,13 @@ func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
 	case ShedGone:
 		a.wait = spread()
 	default:
-		a.wait, a.verdict = x.machine.gate.calendar.reserve(x.machine.now())
+		var again bool
+		a.wait, again = x.machine.limiter.Reserve(x.machine.now(), spread())
 		if giveUp := x.machine.shedding.giveUp(); giveUp != nil && giveUp() {
-			a.verdict = headers.DoNotRetry
+			again = false
 		}
-		if a.verdict == headers.DoNotRetry {
+		if !again {
+			a.verdict = headers.DoNotRetry
 			a.text = "The server has no capacity left, and will have none soon."
 		}
 	}
@@ -146,6 +148,6 @@ func (x *exchange) complete(h http.Header, status int) {
 // shortOfRoom reports whether the server refuses requests at the moment, or
 // would refuse the next.
 func (x *exchange) shortOfRoom() bool {
-	g := x.machine.gate
-	return g != nil && !x.machine.dryRun && g.short(g.now(), int(atomic.LoadUint32(&x.held)))
+	l := x.machine.limiter
+	return l != nil && !x.machine.dryRun && l.Short(x.machine.now(), int(atomic.LoadUint32(&x.held)))
 }

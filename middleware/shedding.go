@@ -2,15 +2,7 @@ package middleware
 
 import (
 	"fmt"
-	"math"
 	"time"
-)
-
-// What more than that means, which can be counted in 32 bits and added to:
-// no limit.
-const (
-	unlimited = math.MaxInt32
-	forever   = 1 << 61 * time.Nanosecond
 )
 
 // Shedding configures [WithShedding]. The zero value is what nearly every
@@ -66,8 +58,6 @@ func (s *Shedding) filled() Shedding {
 	if f.SchedulerLatency == 0 {
 		f.SchedulerLatency = 10 * time.Millisecond
 	}
-	f.MinConcurrency, f.MaxConcurrency = min(f.MinConcurrency, unlimited), min(f.MaxConcurrency, unlimited)
-	f.MaxWait, f.MaxRetryAfter = min(f.MaxWait, forever), min(f.MaxRetryAfter, forever)
 	return f
 }
 

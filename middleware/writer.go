@@ -77,7 +77,7 @@ func (x *exchange) WriteHeader(status int) {
 // setLimitsAside takes what WithRate has written out of the header until the
 // answer: an informational response is not what counts against a quota.
 func (x *exchange) setLimitsAside() {
-	if len(x.machine.limiters) == 0 {
+	if len(x.machine.rateLimits) == 0 {
 		return
 	}
 	h, aside := x.Header(), make(http.Header, len(limitFields))

@@ -1,4 +1,4 @@
-package middleware
+package limiter
 
 import (
 	"math"
@@ -12,9 +12,9 @@ import (
 func TestLimitIsANumber(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		a := newAdaptive(2, 1000)
+		a := newAdaptiveLimit(2, 1000)
 		now := time.Duration(r.Int64N(int64(time.Hour)))
-		patterns := []string{"", "/a", "/b"}
+		routes := []string{"", "/a", "/b"}
 		for phase := range 20 {
 			gone, load := r.Float64(), 1+r.IntN(2000)
 			if phase%3 == 0 {
@@ -27,9 +27,9 @@ func TestLimitIsANumber(t *testing.T) {
 				if r.IntN(4) == 0 {
 					a.shed(r.IntN(5))
 				}
-				a.completed(completion{
-					at: now, took: min(took, now), inFlight: 1 + r.IntN(1+int(a.limit)), weight: uint8(1 + r.IntN(16)),
-					dropped: r.Float64() < gone, probe: a.admitted(), pattern: patterns[r.IntN(3)],
+				a.completed(Completion{
+					At: now, Took: min(took, now), InFlight: 1 + r.IntN(1+int(a.limit)), Weight: uint8(1 + r.IntN(16)),
+					Gone: r.Float64() < gone, Probe: a.admitted(), Route: routes[r.IntN(3)],
 				})
 				least := a.min
 				if a.probe.on {
@@ -38,7 +38,7 @@ func TestLimitIsANumber(t *testing.T) {
 				if !(a.limit >= least && a.limit <= a.max) {
 					t.Fatalf("seed %d: the limit is %v", seed, a.limit)
 				}
-				for name, v := range map[string]float64{"base": a.base, "busy": a.busy, "work": a.work, "peak": a.peak, "throughput": a.throughput()} {
+				for name, v := range map[string]float64{"baseline": a.baseline, "busy": a.busy, "work": a.work, "peak": a.peak, "throughput": a.throughput()} {
 					if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 						t.Fatalf("seed %d: %s is %v", seed, name, v)
 					}

@@ -1,4 +1,4 @@
-package middleware
+package limiter
 
 import (
 	"math"
@@ -10,28 +10,28 @@ const (
 	probeEvery  = 10 * time.Second
 	probeRarest = 16 * probeEvery
 	probeCohort = 32
-	probeEnough = 12  // of the cohort that make up for the rest if their latency
-	probePlain  = 2.5 // over the base is that
-	probeLeast  = 5   // of the cohort that must have returned to be believed
+	probeEnough = 12  // of the cohort are enough if their latency
+	probePlain  = 2.5 // over the baseline is that
+	probeLeast  = 5   // of the cohort must have returned
 )
 
-// probe is a cohort of requests by which the base is verified.
+// probe is a cohort of requests that verifies the baseline.
 type probe struct {
 	on       bool
-	number   int           // of this probe, by which its requests are told from others
+	number   int           // of this probe, which its requests carry
 	pause    time.Duration // before it
 	started  int
 	done     int
-	live     int // of those, whom somebody waited for
+	live     int // of those, whose client still waited
 	at       time.Duration
 	took     float64
-	expected float64                          // took, had each the base of its route
+	expected float64                          // took, if each had taken the baseline of its route
 	gone     struct{ took, expected float64 } // of the rest
 }
 
-// admitted returns the number of the probe that a request now admitted belongs
-// to, 0 if to none.
-func (a *adaptive) admitted() int {
+// admitted returns the number of the probe that a request admitted now belongs
+// to, or 0.
+func (a *adaptiveLimit) admitted() int {
 	if !a.probe.on || a.probe.started >= probeCohort {
 		return 0
 	}
@@ -40,11 +40,10 @@ func (a *adaptive) admitted() int {
 }
 
 // probes starts a probe if one is due.
-func (a *adaptive) probes(now time.Duration, most, waste float64, inflated bool) bool {
+func (a *adaptiveLimit) probes(now time.Duration, most, waste float64, inflated bool) bool {
 	pause, rest := max(a.probePause, probeEvery), now-a.probeDone
 	due := rest >= probeEvery && a.shedding > 0 && now-a.shedding >= probeAfter && most >= .9*a.enough()
-	// Work is wasted although the latency looks normal: it may be the base that
-	// is wrong.
+	// Work is wasted although the latency looks normal: the baseline may be wrong.
 	wrong := waste >= wasteful && !inflated
 	if a.verified {
 		wrong = wrong && rest >= pause
@@ -60,14 +59,14 @@ func (a *adaptive) probes(now time.Duration, most, waste float64, inflated bool)
 	return true
 }
 
-// probed takes in a completion during a probe, of which only the cohort
-// counts: requests from before it waited in a handler that was full.
-func (a *adaptive) probed(c completion, route *route) bool {
+// probed takes in a completion during a probe. Only the cohort counts: requests
+// admitted before it waited in a full handler.
+func (a *adaptiveLimit) probed(c Completion, route *route) bool {
 	p := &a.probe
-	if c.probe == p.number {
+	if c.Probe == p.number {
 		p.done++
-		took, expected := float64(c.took), route.expected(float64(c.took))
-		if c.dropped {
+		took, expected := float64(c.Took), route.expected(float64(c.Took))
+		if c.Gone {
 			p.gone.took += took
 			p.gone.expected += expected
 		} else {
@@ -76,26 +75,25 @@ func (a *adaptive) probed(c completion, route *route) bool {
 			p.expected += expected
 		}
 	}
-	// The first to return are the fastest, so if even they are slow there is no
-	// need to wait for the others.
+	// The first to return are the fastest. If they are slow, so are the others.
 	plain := p.live >= probeEnough && p.took > probePlain*p.expected
-	patience := max(slowTime, time.Duration(10*a.base))
-	if p.done < probeLeast { // one that ends with nothing learnt would be in vain
+	patience := max(slowTime, time.Duration(10*a.baseline))
+	if p.done < probeLeast { // too few to learn from
 		patience = max(patience, probeEvery)
 	}
-	if !plain && p.done < probeCohort && c.at-p.at <= patience {
+	if !plain && p.done < probeCohort && c.At-p.at <= patience {
 		return false
 	}
 	a.probePause = probeEvery
 	if p.live < probeLeast {
-		// They went because of what they had waited before.
+		// Their clients left because of the wait before.
 		p.took += p.gone.took
 		p.expected += p.gone.expected
 	}
 	if p.done >= probeLeast && p.expected > 0 {
 		ratio := p.took / p.expected
-		// A base that was off is not verified before it is found again: what was
-		// in the handler before may have slowed down the cohort.
+		// A baseline that was wrong needs another probe: requests admitted before
+		// the cohort may have slowed it down.
 		known := a.verified
 		a.verified = ratio > .7 && ratio < 1.5
 		if a.verified || known && ratio > .5 && ratio < 2 {
@@ -105,9 +103,9 @@ func (a *adaptive) probed(c completion, route *route) bool {
 		a.rescale(ratio)
 	}
 	a.probe = probe{number: p.number}
-	a.probeDone = c.at
+	a.probeDone = c.At
 	a.limit = a.bounded(tolerance * a.busy)
 	a.grown = 0
-	a.reset(c.at)
+	a.reset(c.At)
 	return true
 }

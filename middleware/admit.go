@@ -1,0 +1,132 @@
+package middleware
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/middleware/internal/limiter"
+)
+
+// newLimiter returns the limiter that the options ask for.
+func newLimiter(c *config) *limiter.Controller {
+	s := c.shedding.filled()
+	cfg := limiter.Config{
+		Min: s.MinConcurrency, Max: s.MaxConcurrency,
+		Queue: c.shedding != nil, MaxWait: s.MaxWait, MaxPatience: headers.MaxDelay, MaxRetryAfter: s.MaxRetryAfter,
+	}
+	if c.limit != nil {
+		cfg.Limit = *c.limit
+	}
+	if c.shedding != nil && c.shedding.MaxWait > 0 {
+		cfg.MaxPatience = c.shedding.MaxWait
+	}
+	if c.priority != nil {
+		cfg.Priorities = MaxPriority + 1
+	}
+	if s.SchedulerLatency > 0 {
+		cfg.SchedulerLatency, cfg.Scheduler = s.SchedulerLatency, new(schedulerWait).sample
+	}
+	return limiter.New(cfg)
+}
+
+// admit takes a slot, after a wait if necessary, and returns why there is none.
+func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
+	l := h.limiter
+	if l.Overruns() && l.RefuseOverrun(x.now(), h.attemptOf(x, r) > 1, rand.Float64()) && !h.dryRun {
+		return ShedQueue
+	}
+	d := l.Enter()
+	x.before, x.limit = d.InFlight, d.Limit
+	ok := d.Reason == limiter.ReasonNone
+	switch {
+	case ok:
+		if d.Weight > 0 {
+			d.At = x.now()
+		}
+		x.hold(d)
+	case h.dryRun || !l.Queues():
+		l.Refuse(x.now())
+		if h.dryRun {
+			l.ForceEnter()
+			x.hold(limiter.Decision{At: x.now(), Weight: 1})
+		}
+	default:
+		return h.queueUp(x, r)
+	}
+	if h.cameBack(x, r) {
+		l.CameBack(ok)
+	}
+	return ShedReason(d.Reason)
+}
+
+// cameBack reports whether the request may be one that the calendar told to come
+// back. Its attempt is only read if that is possible.
+func (h *handler) cameBack(x *exchange, r *http.Request) bool {
+	l := h.limiter
+	return l.Reserved() && l.Expects(x.now()) && h.attemptOf(x, r) > 1
+}
+
+// queueUp waits for a slot.
+func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
+	now := x.now()
+	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: h.attemptOf(x, r) > 1}
+	req.Patience, req.HasPatience = h.patience(r)
+	if d, ok := r.Context().Deadline(); ok { // of a handler further out
+		if at := d.Sub(h.epoch); req.Expires == 0 || at < req.Expires {
+			req.Expires = max(1, at)
+		}
+	}
+	w, patience, reason := h.limiter.Join(now, req)
+	if reason == limiter.ReasonNone {
+		d := h.wait(r.Context(), w, patience)
+		reason = d.Reason
+		x.queueWait = max(0, d.At-now)
+		if reason == limiter.ReasonNone {
+			x.hold(d)
+		}
+	}
+	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {
+		h.limiter.CameBack(reason == limiter.ReasonNone)
+	}
+	return ShedReason(reason)
+}
+
+// wait waits for a slot as long as the patience lasts and the client is there.
+func (h *handler) wait(ctx context.Context, w *limiter.Waiter, patience time.Duration) limiter.Decision {
+	select {
+	case d := <-w.Done():
+		return d
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	reason := limiter.ReasonNone
+	select {
+	case d := <-w.Done():
+		return d
+	case <-timer.C:
+	case <-ctx.Done():
+		reason = limiter.ReasonGone
+		if ctx.Err() == context.DeadlineExceeded {
+			reason = limiter.ReasonExpired
+		}
+	}
+	return h.limiter.Abandon(w, h.now(), reason)
+}
+
+// patience returns how long the client waits for this attempt, if it says so. It
+// is only read for requests that find no room.
+func (h *handler) patience(r *http.Request) (d time.Duration, said bool) {
+	if h.trust != nil && !h.trust(r) {
+		return 0, false
+	}
+	now := time.Now()
+	d, said = headers.AttemptTimeoutOf(r.Header, now)
+	if call, ok := headers.TimeoutOf(r.Header, now); ok && (!said || call < d) {
+		d, said = call, true
+	}
+	return d, said
+}

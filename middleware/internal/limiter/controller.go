@@ -1,0 +1,333 @@
+package limiter
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Larger values mean no limit. They fit in 32 bits, and adding to them does not
+// overflow.
+const (
+	unlimited = math.MaxInt32
+	forever   = 1 << 61 * time.Nanosecond
+)
+
+// Config configures [New]. It has no defaults: package middleware sets them.
+type Config struct {
+	Limit    int  // concurrency limit; 0 finds it
+	Min, Max int  // bounds of the limit that is found; Min of math.MaxInt32 or more means no limit
+	Queue    bool // requests without room may wait
+
+	MaxWait       time.Duration // in the queue, for a request that does not say how long it waits
+	MaxPatience   time.Duration // in the queue, for a request that does
+	MaxRetryAfter time.Duration // that a client is told to wait
+	Priorities    int           // how many priorities there are, from 0; 0 ignores them
+
+	// SchedulerLatency is the 99th-percentile wait of a goroutine for a
+	// processor that is never too long. 0 ignores the scheduler.
+	SchedulerLatency time.Duration
+	// Scheduler returns how long goroutines waited for a processor since it was
+	// last called, and false if that is not known. It is called with a lock
+	// held, at most four times a second.
+	Scheduler func() (SchedulerSample, bool)
+}
+
+// A Controller admits requests to a handler. An admitted request costs two
+// atomic operations. The lock is taken for requests that find no room, and for
+// completions that are measured.
+type Controller struct {
+	queued      bool
+	maxWait     time.Duration
+	maxPatience time.Duration
+	calendar
+
+	limit   atomic.Int64
+	slots   slots
+	waiting atomic.Int64
+	probing atomic.Bool
+	overrun atomic.Uint32 // thousandths of the requests that are refused because of the scheduler
+	every   atomic.Int32  // one in so many requests is measured
+	lately  atomic.Int64  // when a request was last refused for want of room; 0: never
+
+	mu       sync.Mutex // guards what follows
+	adaptive adaptiveLimit
+	queue    waitQueue
+}
+
+// New returns a Controller without any request.
+func New(cfg Config) *Controller {
+	c := &Controller{queued: cfg.Queue, maxWait: min(cfg.MaxWait, forever), maxPatience: cfg.MaxPatience}
+	if cfg.Priorities > 0 {
+		c.queue.priorities = newPriorities(cfg.Priorities)
+	}
+	c.calendar.longest = min(cfg.MaxRetryAfter, forever)
+	least, most := min(cfg.Min, unlimited), min(cfg.Max, unlimited)
+	c.adaptive = newAdaptiveLimit(float64(least), float64(most))
+	switch {
+	case cfg.Limit > 0:
+		c.adaptive.fixed, c.adaptive.limit = true, float64(min(cfg.Limit, unlimited))
+	case least == unlimited:
+		c.adaptive.fixed, c.adaptive.limit = true, unlimited
+	}
+	if cfg.SchedulerLatency > 0 && !c.adaptive.fixed {
+		c.adaptive.sched = newSchedLimit(cfg.SchedulerLatency, cfg.Scheduler)
+	}
+	c.publish()
+	return c
+}
+
+// Enter takes a slot if there is one and no request waits for it.
+func (c *Controller) Enter() Decision {
+	limit := c.limit.Load()
+	var d Decision
+	if limit < unlimited {
+		d.Limit = int32(limit)
+	}
+	if c.waiting.Load() > 0 {
+		d.InFlight, d.Reason = int32(c.slots.taken()), ReasonConcurrency
+		return d
+	}
+	before, ok := c.slots.take(int(limit))
+	d.InFlight = int32(before.taken())
+	if !ok {
+		d.Reason = ReasonConcurrency
+		return d
+	}
+	d.Weight = c.weight(before)
+	if c.probing.Load() {
+		d.Probe = c.tag()
+	}
+	return d
+}
+
+// ForceEnter takes a slot although there may be none, for a dry run.
+func (c *Controller) ForceEnter() { c.slots.Add(admission) }
+
+// Queues reports whether requests without room may wait: see Join.
+func (c *Controller) Queues() bool { return c.queued }
+
+// InFlight is how many slots are taken.
+func (c *Controller) InFlight() int { return c.slots.taken() }
+
+// Limit is how many slots there are; 0 means no limit.
+func (c *Controller) Limit() int {
+	if limit := int(c.limit.Load()); limit < unlimited {
+		return limit
+	}
+	return 0
+}
+
+// Join puts a request that found no room into the queue. It returns the Waiter
+// and how long to wait for it, or why the request is refused at once.
+func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration, Reason) {
+	w := newWaiter(now, r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := &c.queue
+	c.refused(q.prune(now), now)
+	// From here on, a request that leaves the handler sees that one waits.
+	c.waiting.Store(int64(q.all.length) + 1)
+	defer func() { c.waiting.Store(int64(q.all.length)) }()
+	if q.all.length == 0 {
+		if before, ok := c.slots.take(int(c.limit.Load())); ok {
+			w.done <- c.admitted(before, now)
+			return w, 0, ReasonNone
+		}
+	}
+	work := time.Duration(c.adaptive.baseline)
+	w.waits = min(w.waits-work, c.maxPatience)
+	patience := q.patience(w)
+	if w.expires > 0 {
+		w.expires = max(1, w.expires-work)
+		patience = min(patience, w.expires-now)
+	}
+	switch {
+	case patience <= 0:
+		c.refused(1, now)
+		return nil, 0, q.reason(w, now)
+	case r.Retry && q.standing:
+		c.refused(1, now)
+		return nil, 0, ReasonRetry
+	case q.all.length >= c.room():
+		c.refused(1, now)
+		loser, reason := q.loser(w.priority)
+		if loser == nil {
+			return nil, 0, ReasonQueue
+		}
+		q.resolve(loser, Decision{Reason: reason, At: now})
+	}
+	q.push(w)
+	return w, patience, ReasonNone
+}
+
+// Abandon takes a request out of the queue whose patience is over, or for the
+// reason given. A request that was admitted or refused before stays so.
+func (c *Controller) Abandon(w *Waiter, now time.Duration, reason Reason) Decision {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !w.queued {
+		return <-w.done
+	}
+	c.queue.remove(w)
+	c.waiting.Store(int64(c.queue.all.length))
+	if reason == ReasonNone {
+		reason = c.queue.reason(w, now)
+		c.refused(1, now)
+	}
+	return Decision{Reason: reason, At: now}
+}
+
+// room is how long the queue may get: the number of requests served in twice the
+// longest wait. It bounds memory, not latency.
+func (c *Controller) room() int {
+	served := 2 * c.adaptive.throughput() * c.queue.interval.Seconds()
+	if served == 0 {
+		return mostQueue
+	}
+	return int(min(max(served, leastQueue), mostQueue))
+}
+
+// Refuse counts a request that was refused without a queue.
+func (c *Controller) Refuse(now time.Duration) {
+	c.lately.Store(int64(now))
+	c.mu.Lock()
+	c.adaptive.shed(1)
+	c.every.Store(1)
+	c.mu.Unlock()
+}
+
+// refused counts requests refused for want of room. The caller holds the lock.
+func (c *Controller) refused(n int, now time.Duration) {
+	if n > 0 {
+		c.adaptive.shed(n)
+		c.queue.refused = now
+		c.lately.Store(int64(now))
+		c.every.Store(1)
+	}
+}
+
+// lull is how long no request has to be refused before there is room again.
+const lull = time.Second
+
+// Short reports whether there is no room for more requests, or was not within
+// the last second. The request that asks may hold a slot: held is 1 then, else 0.
+func (c *Controller) Short(now time.Duration, held int) bool {
+	others := c.slots.taken() - held
+	at := time.Duration(c.lately.Load())
+	return c.waiting.Load() > 0 || others > 0 && others+held >= int(c.limit.Load()) || at > 0 && now-at < lull
+}
+
+// tag returns the probe that a request admitted without waiting belongs to.
+func (c *Controller) tag() int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int32(c.adaptive.admitted())
+}
+
+// Leave gives a slot back. It returns how many were taken until now, and whether
+// requests wait for one: then the caller calls Dispatch.
+func (c *Controller) Leave() (inFlight int, waiting bool) {
+	left := slotCount(c.slots.Add(^uint64(0)))
+	// A request that joins the queue says so before it looks for room. So either
+	// it finds this slot, or it is seen here.
+	return left.taken() + 1, c.waiting.Load() > 0
+}
+
+// Dispatch hands free slots to the requests in the queue.
+func (c *Controller) Dispatch(now time.Duration) {
+	c.mu.Lock()
+	c.dispatch(now)
+	c.mu.Unlock()
+}
+
+// dispatch does so. The caller holds the lock.
+func (c *Controller) dispatch(now time.Duration) {
+	q := &c.queue
+	c.refused(q.prune(now), now)
+	for q.all.length > 0 {
+		before, ok := c.slots.take(int(c.limit.Load()))
+		if !ok {
+			break
+		}
+		q.resolve(q.pick(), c.admitted(before, now))
+	}
+	c.waiting.Store(int64(q.all.length))
+}
+
+// admitted is the decision on a request that waited and now has a slot. The
+// caller holds the lock.
+func (c *Controller) admitted(before slotCount, now time.Duration) Decision {
+	return Decision{At: now, Weight: c.weight(before), Probe: int32(c.adaptive.admitted())}
+}
+
+// Learn takes in a request that was measured, once it has given back its slot.
+func (c *Controller) Learn(done Completion) {
+	c.mu.Lock()
+	if c.adaptive.completed(done) {
+		c.publish()
+		c.dispatch(done.At)
+	}
+	c.mu.Unlock()
+}
+
+// weight returns for how many requests the one at hand is measured, or 0 if it is
+// not. Of thousands of requests per second a part tells enough. While requests
+// are refused, and during a probe, each is measured.
+func (c *Controller) weight(before slotCount) uint8 {
+	every := c.every.Load()
+	if every <= 1 || c.probing.Load() {
+		return 1
+	}
+	if before.entered()%uint64(every) == 0 {
+		return uint8(every)
+	}
+	return 0
+}
+
+// Overruns reports whether goroutines wait so long for a processor that a share
+// of the requests is refused: see RefuseOverrun.
+func (c *Controller) Overruns() bool { return c.overrun.Load() > 0 }
+
+// RefuseOverrun reports whether a request is refused because the processors are
+// far behind: a retry always, any other if chance, from 0 to 1, is below the share.
+func (c *Controller) RefuseOverrun(now time.Duration, retry bool, chance float64) bool {
+	share := c.overrun.Load()
+	if share == 0 {
+		return false
+	}
+	refused := retry || uint32(chance*1000) < share
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Completions may have stopped, which would otherwise prompt it.
+	if a := &c.adaptive; a.sched.due(now) {
+		a.sched.look(now, a.limit, float64(c.slots.taken()), a.busy)
+		c.publishOverrun()
+	}
+	if refused {
+		c.refused(1, now)
+	}
+	return refused
+}
+
+func (c *Controller) publishOverrun() {
+	if s := c.adaptive.sched; s != nil {
+		c.overrun.Store(uint32(s.refuse * 1000))
+	}
+}
+
+// publish makes what was learnt known to requests that do not take the lock.
+func (c *Controller) publish() {
+	a := &c.adaptive
+	c.limit.Store(int64(a.limit))
+	c.queue.short = min(max(shortWait, time.Duration(a.baseline)), c.maxWait)
+	c.queue.interval = min(max(time.Duration(5*a.baseline), leastPatient), c.maxWait)
+	if a.windows <= learning {
+		c.queue.interval = c.maxWait // the limit may be too low yet
+	}
+	c.calendar.throughput.Store(int64(a.throughput() * 1000))
+	c.probing.Store(a.probe.on)
+	c.every.Store(a.every())
+	c.publishOverrun()
+}

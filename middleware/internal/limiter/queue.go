@@ -1,0 +1,162 @@
+package limiter
+
+import "time"
+
+const (
+	shortWait    = 50 * time.Millisecond // longest wait in a standing queue, unless the work takes longer
+	leastPatient = 200 * time.Millisecond
+	leastQueue   = 128
+	mostQueue    = 8192
+)
+
+// waitQueue holds the requests that wait for room. It serves the oldest first as
+// long as it drains from time to time, so it absorbs a burst. A queue that has
+// stood for an interval only adds its length to the latency of every request.
+// From then on it serves the newest first, whose client still waits, and refuses
+// the others after a short wait. This is the controlled delay of Nichols and
+// Jacobson with the adaptive LIFO of Maurer, "Fail at Scale" (ACM Queue 13, 8).
+//
+// The queue stands when its oldest request has waited for long throughout an
+// interval. That it is not empty means little: at a high load it hardly ever is.
+//
+// It is not safe for concurrent use.
+type waitQueue struct {
+	all        waitList      // in order of arrival
+	priorities *priorities   // the same by priority; nil: they have none
+	since      time.Duration // when the oldest had last not waited for long
+	interval   time.Duration // after which it stands
+	short      time.Duration // longest wait in a standing queue
+	standing   bool          // until no request was refused for an interval
+	refused    time.Duration // when one last was
+}
+
+// A Request is what the queue has to know of a request.
+type Request struct {
+	Priority    int           // from 0 up to one below Config.Priorities
+	Patience    time.Duration // how long its client waits, if HasPatience
+	HasPatience bool
+	Expires     time.Duration // its deadline; 0: none
+	Retry       bool          // it is not the first attempt
+}
+
+// A Waiter is a request in the queue. It gets one Decision.
+type Waiter struct {
+	links    [2]link // in all and in the list of its priority
+	queued   bool
+	priority int
+	arrived  uint64        // after so many passes
+	at       time.Duration // of its arrival
+	waits    time.Duration // how long it may, if said
+	said     bool
+	expires  time.Duration // when its deadline leaves no time for the work; 0: it has none
+	done     chan Decision // has room for it
+}
+
+func newWaiter(now time.Duration, r Request) *Waiter {
+	return &Waiter{
+		at: now, priority: r.Priority, waits: r.Patience, said: r.HasPatience, expires: r.Expires,
+		done: make(chan Decision, 1),
+	}
+}
+
+// Done delivers what became of the request.
+func (w *Waiter) Done() <-chan Decision { return w.done }
+
+// watch updates whether the queue stands. Call it before asking the queue
+// anything.
+func (q *waitQueue) watch(now time.Duration) {
+	switch {
+	case q.standing:
+		if now-q.refused >= q.interval {
+			q.standing, q.since = false, now
+		}
+	case q.all.length == 0 || now-q.all.oldest.at <= q.short:
+		q.since = now
+	case now-q.since >= q.interval:
+		q.standing, q.refused = true, now
+	}
+}
+
+// patience is how long a request may wait: as long as its client waits, less the
+// time for the work, or a default where the client does not say.
+func (q *waitQueue) patience(w *Waiter) time.Duration {
+	if w.said {
+		return w.waits
+	}
+	if q.standing {
+		return q.short
+	}
+	return q.interval
+}
+
+func (q *waitQueue) push(w *Waiter) {
+	q.all.push(w, inAll)
+	if q.priorities != nil {
+		q.priorities.push(w)
+	}
+	w.queued = true
+}
+
+func (q *waitQueue) remove(w *Waiter) {
+	q.all.remove(w, inAll)
+	if q.priorities != nil {
+		q.priorities.remove(w)
+	}
+	w.queued = false
+}
+
+// resolve takes w out of the queue and tells it the decision.
+func (q *waitQueue) resolve(w *Waiter, d Decision) {
+	q.remove(w)
+	w.done <- d
+}
+
+// prune refuses the oldest requests, as far as they have waited too long.
+func (q *waitQueue) prune(now time.Duration) (refused int) {
+	q.watch(now)
+	for w := q.all.oldest; w != nil && now-w.at > q.patience(w); w = q.all.oldest {
+		q.resolve(w, Decision{Reason: q.reason(w, now), At: now})
+		refused++
+	}
+	return refused
+}
+
+// reason is why w is refused once it has waited too long.
+func (q *waitQueue) reason(w *Waiter, now time.Duration) Reason {
+	switch {
+	case w.expires > 0 && now >= w.expires:
+		return ReasonExpired
+	case q.priorities != nil && q.priorities.outranked(w):
+		return ReasonPriority
+	}
+	return ReasonQueue
+}
+
+// pick returns the next request to be admitted: of the highest priority, the
+// newest if the queue stands, else the oldest.
+func (q *waitQueue) pick() *Waiter {
+	from := &q.all
+	if q.priorities != nil {
+		from = q.priorities.pass()
+	}
+	if q.standing {
+		return from.newest
+	}
+	return from.oldest
+}
+
+// loser returns the request that a full queue refuses to make room for one of the
+// given priority: the newest of the lowest priority, if that is lower, else the
+// oldest of all if the queue stands. It is nil if there is none: then the new
+// request is refused.
+func (q *waitQueue) loser(priority int) (*Waiter, Reason) {
+	if q.priorities != nil {
+		if least := q.priorities.lowest().newest; least.priority < priority {
+			return least, ReasonPriority
+		}
+	}
+	if q.standing && q.all.oldest.priority <= priority {
+		return q.all.oldest, ReasonQueue
+	}
+	return nil, ReasonQueue
+}

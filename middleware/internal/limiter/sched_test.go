@@ -1,0 +1,99 @@
+package limiter
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestSchedulerLimit(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		tails []float64 // seconds
+		want  float64   // limit; 0: none
+	}{
+		{"calm", []float64{.001, .002, .001}, 0},
+		{"one long wait", []float64{.001, .5, .001}, 0},
+		{"overload", []float64{.001, .5, .5}, 80},
+		{"goes on", []float64{.001, .5, .5, .5, .5}, 51.2},
+		{"to the floor", []float64{.001, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5}, 8},
+		{"from the start", []float64{.02, .02, .02, .02}, 51.2},
+		{"always so on this machine", slices.Repeat([]float64{.02}, 100), 0},
+		{"worse than it always is", append(slices.Repeat([]float64{.02}, 41), .07, .07), 80},
+		{"above the calm of this machine only", []float64{.009, .02, .02, .02}, 0},
+		{"over", []float64{.001, .5, .5, .001, .001, .001, .001, .001, .001}, 0},
+	} {
+		s := newSchedLimit(10*time.Millisecond, nil)
+		for _, tail := range tt.tails {
+			s.judge(tail, 100, 100, 8)
+		}
+		if d := s.limit - tt.want; d < -.01 || d > .01 {
+			t.Errorf("%s: limit %.1f, want %.1f", tt.name, s.limit, tt.want)
+		}
+	}
+}
+
+// A share is refused as long as goroutines wait for far too long, and no longer
+// than that helps.
+func TestSchedulerLimitRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		tails []float64 // seconds
+		want  float64
+	}{
+		{"calm", []float64{.001, .001}, 0},
+		{"too long", []float64{.001, .1, .1, .1}, 0}, // for the limit to see to
+		{"far too long", []float64{.001, .3}, .5},
+		{"goes on", []float64{.001, .3, .3, .3}, .875},
+		{"never all", append([]float64{.001}, slices.Repeat([]float64{5}, 20)...), schedMost},
+		{"gets better", []float64{.001, .3, .3, .1, .1}, .75 * .75 * .75},
+		{"over", append([]float64{.001, .3, .3}, slices.Repeat([]float64{.001}, 10)...), 0},
+		{"in vain", append([]float64{.001}, slices.Repeat([]float64{5}, 50)...), 0},
+	} {
+		s := newSchedLimit(10*time.Millisecond, nil)
+		for _, tail := range tt.tails {
+			s.judge(tail, 100, 10, 2)
+		}
+		if d := s.refuse - tt.want; d < -.001 || d > .001 {
+			t.Errorf("%s: refuses %.3f, want %.3f", tt.name, s.refuse, tt.want)
+		}
+	}
+}
+
+// A share of the requests is refused: all retries, the others by chance. A sample
+// is taken although no request completes.
+func TestRefuseOverrun(t *testing.T) {
+	samples := 0
+	c := New(Config{Min: 2, Max: 100, SchedulerLatency: 10 * time.Millisecond, Scheduler: func() (SchedulerSample, bool) {
+		samples++
+		return SchedulerSample{}, false
+	}})
+	if c.Overruns() || c.RefuseOverrun(0, true, 0) {
+		t.Error("refused without an overload")
+	}
+	c.adaptive.sched.refuse, c.adaptive.sched.at = .5, time.Hour
+	c.publishOverrun()
+	if !c.Overruns() {
+		t.Error("got no overrun, want one")
+	}
+	refused := 0
+	for i := range 100 {
+		chance := float64(i) / 100
+		if !c.RefuseOverrun(time.Hour, true, chance) {
+			t.Fatalf("a retry was let in at %v", chance)
+		}
+		if c.RefuseOverrun(time.Hour, false, chance) {
+			refused++
+		}
+	}
+	if refused != 50 || c.adaptive.window.shed != 150 {
+		t.Errorf("got %d of 100 refused and %d counted, want 50 and 150", refused, c.adaptive.window.shed)
+	}
+	if samples != 0 {
+		t.Errorf("got %d samples, want none before one is due", samples)
+	}
+	c.RefuseOverrun(time.Hour+schedEvery, false, 1)
+	if samples != 1 {
+		t.Errorf("got %d samples, want 1", samples)
+	}
+}
