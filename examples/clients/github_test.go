@@ -78,21 +78,31 @@ func TestGitHub(t *testing.T) {
 		}
 		b.expect(t, route, 1) // the second is refused by go-github
 	})
-	t.Run("secondary rate limit", func(t *testing.T) {
-		t.Parallel()
-		b := serve(t, always, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Retry-After", "60")
-			answer(403, "application/json", `{"message":"slow down","documentation_url":"https://docs.github.com/#secondary-rate-limits"}`)(w, r)
-		}, nil)
-		chain, calls := newChain(t, bare(t))
-		_, _, err := githubClient(t, b.URL, chain).Repositories.Get(t.Context(), "o", "r")
-		if _, ok := errors.AsType[*github.AbuseRateLimitError](err); !ok {
-			t.Errorf("error %v, want an AbuseRateLimitError", err)
-		}
-		if got, want := calls.String(), "[GET 1 not_retryable]"; got != want {
-			t.Errorf("calls %s, want %s", got, want)
-		}
-	})
+	for _, tt := range []struct {
+		retryAfter string
+		arrive     int
+		calls      string
+	}{
+		{"1", 2, "[GET 2 succeeded]"},
+		{"60", 1, "[GET 1 retry_after]"},
+	} {
+		t.Run("secondary rate limit for "+tt.retryAfter+"s", func(t *testing.T) {
+			t.Parallel()
+			b := serve(t, 1, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", tt.retryAfter)
+				answer(403, "application/json", `{"message":"slow down","documentation_url":"https://docs.github.com/#secondary-rate-limits"}`)(w, r)
+			}, answer(200, "application/json", `{"name":"r"}`))
+			chain, calls := newChain(t, bare(t))
+			_, _, err := githubClient(t, b.URL, chain).Repositories.Get(t.Context(), "o", "r")
+			if _, ok := errors.AsType[*github.AbuseRateLimitError](err); ok != (tt.arrive == 1) || !ok && err != nil {
+				t.Errorf("error %v, want an AbuseRateLimitError if it was sent once, and else none", err)
+			}
+			b.expect(t, route, tt.arrive)
+			if got := calls.String(); got != tt.calls {
+				t.Errorf("calls %s, want %s", got, tt.calls)
+			}
+		})
+	}
 	t.Run("slow download", func(t *testing.T) {
 		t.Parallel()
 		b := serve(t, 2, busy, func(w http.ResponseWriter, r *http.Request) { slowly(w, r, "one", "two") })

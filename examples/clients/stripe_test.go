@@ -61,6 +61,15 @@ func TestStripe(t *testing.T) {
 		}
 		b.expect(t, route, 3)
 	})
+	t.Run("three attempts stay three without an answer", func(t *testing.T) {
+		t.Parallel()
+		b := serve(t, always, reset, nil)
+		chain, _ := newChain(t, bare(t))
+		_, with := create(t, b, chain)
+		b.expect(t, route, 3)
+		_, without := create(t, b, bare(t))
+		sameError(t, without, with)
+	})
 	t.Run("Stripe says no", func(t *testing.T) {
 		t.Parallel()
 		b := serve(t, always, func(w http.ResponseWriter, r *http.Request) {
