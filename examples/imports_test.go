@@ -36,10 +36,11 @@ var rules = map[string]allowed{
 	"headers/service": {},
 	"budget":          {ours: []string{"headers/service"}},
 
-	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/quantile"}, modules: []string{retryable}},
+	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/guard", "transport/internal/quantile"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
 	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}},
 
+	"transport/internal/guard":    {},
 	"transport/internal/quantile": {},
 	"middleware/internal/gcra":    {},
 	"middleware/internal/limiter": {pure: true},

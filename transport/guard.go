@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/headers/service"
+	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
 // Guard configures [WithGuard]. The zero value is the guard as it should be:
@@ -19,8 +22,8 @@ type Guard struct {
 	Off bool
 }
 
-// A GuardError is the error of an attempt that the guard held back. Nothing
-// was sent.
+// A GuardError is the error of an attempt that the guard refused. Nothing was
+// sent.
 type GuardError struct {
 	Service string
 	RetryIn time.Duration // when to ask again; there may still be no room then
@@ -40,23 +43,53 @@ func isGuard(err error) bool {
 	return ok
 }
 
-// guardLayer is above the breaker: it holds attempts back while the service
-// is proved to be overloaded.
+// A GuardState is a look at the guard of one service; see [Transport.Guard].
+type GuardState struct {
+	// Engaged reports that the service is proved to be overloaded: attempts
+	// that find no room in Window are refused.
+	Engaged bool
+	// Window is how many attempts may be in flight: +Inf while the guard is
+	// not engaged, below 1 while only probes are sent.
+	Window float64
+	// InFlight is how many attempts are in flight. Without a guard nobody
+	// counts them, and it is 0.
+	InFlight int
+}
+
+// Guard returns the state of the guard of a service, which is named as in
+// [WithServicePolicy]. It is meant for metrics and for pages that people look
+// at: a state is out of date as soon as it is returned, and asking for it
+// changes nothing. For a service that was never called, or for which there was
+// no room, and with [Guard].Off, the guard is not engaged.
+func (t *Transport) Guard(service string) GuardState {
+	if t.made() && t.guard != nil {
+		if l := t.guard.limiters.Peek(spelt(service, t.service)); l != nil {
+			return GuardState(l.State())
+		}
+	}
+	return GuardState{Window: math.Inf(1)}
+}
+
+// guardLayer is above the breaker. It refuses attempts that find no room while
+// the service is proved to be overloaded. What is room and what is proof is for
+// package guard.
 type guardLayer struct {
-	next   http.RoundTripper
-	born   time.Time
-	valves *service.Set[valve]
+	next     http.RoundTripper
+	born     time.Time
+	limiters *service.Set[guard.Limiter]
 }
 
 func newGuardLayer(next http.RoundTripper) *guardLayer {
 	l := &guardLayer{next: next, born: time.Now()}
-	l.valves = service.NewSet(defaultServices, newValve, func(v *valve) bool { return v.idle(l.clock()) })
+	l.limiters = service.NewSet(defaultServices,
+		func(string) *guard.Limiter { return guard.New(rand.Float64) },
+		func(g *guard.Limiter) bool { return g.Idle(l.clock()) })
 	return l
 }
 
-// over returns the guard over another base, with the same valves.
+// over returns the guard over another base, with the same limiters.
 func (l *guardLayer) over(next http.RoundTripper) *guardLayer {
-	return &guardLayer{next: next, born: l.born, valves: l.valves}
+	return &guardLayer{next: next, born: l.born, limiters: l.limiters}
 }
 
 func (l *guardLayer) clock() time.Duration { return time.Since(l.born) }
@@ -66,68 +99,63 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	v, c := l.valves.Get(ctx.run.call.record.Service), ctx.claim()
-	if v == nil { // no room: services that shared a valve would pay for each other
+	name, priority := ctx.run.call.record.Service, ctx.priority()
+	limiter := l.limiters.Get(name)
+	if limiter == nil { // no room: services that shared a limiter would pay for each other
 		return l.next.RoundTrip(req)
 	}
-	ahead := v.inFlight.Add(1)
-	if c == claimFirst && ahead <= v.calm.Load() && v.overlooks() {
-		defer v.inFlight.Add(-1)
+	inFlight, watched := limiter.Start(priority)
+	if !watched {
+		defer limiter.Drop()
 		return l.next.RoundTrip(req)
 	}
-	start, limit := l.clock(), ctx.run.call.policy.AttemptTimeout
-	if held := v.enter(ahead, start, limit, c); held != nil {
+	attempt := guard.Attempt{
+		InFlight: inFlight,
+		Start:    l.clock(),
+		Limit:    ctx.run.call.policy.AttemptTimeout,
+		Priority: priority,
+	}
+	if refusal, ok := limiter.Enter(attempt); !ok {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, held
+		return nil, &GuardError{Service: name, RetryIn: refusal.RetryIn, scale: refusal.Scale}
 	}
-	seen := sightNothing // also if the layers below panic
-	defer func() { ctx.slow = v.leave(start, l.clock(), limit, ahead, c != claimLater, seen) }()
+	signal := guard.None // also if the layers below panic
+	defer func() { ctx.slow = limiter.Leave(attempt, l.clock(), signal) }()
 	resp, err := l.next.RoundTrip(req)
-	seen = sightOf(req.Context(), resp, err)
+	signal = signalOf(req.Context(), resp, err)
 	return resp, err
 }
 
-func (a *attemptCtx) claim() claim {
+func (a *attemptCtx) priority() guard.Priority {
 	switch {
 	case a.number > 1:
-		return claimLater
+		return guard.Retry
 	case a.run.held > 0:
-		return claimAgain
+		return guard.Waited
 	}
-	return claimFirst
+	return guard.First
 }
 
-// engaged reports whether calls to the service are held back.
+// engaged reports whether the number of attempts in flight is limited.
 func (l *guardLayer) engaged(name string) bool {
-	v := l.valves.Peek(name)
-	return v != nil && v.calm.Load() < 0
+	limiter := l.limiters.Peek(name)
+	return limiter != nil && limiter.Engaged()
 }
 
-// A sight is what an attempt shows of the load of the service.
-type sight int8
-
-const (
-	sightNothing sight = iota // an error of its own, or the caller gave up
-	sightAnswer               // an error status: alive, but no work was done
-	sightShed                 // a 503 that says when, or whether, to come back
-	sightSuccess
-	sightTimeout
-)
-
-func sightOf(ctx context.Context, resp *http.Response, err error) sight {
+func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal {
 	switch {
 	case err != nil && ctx.Err() != context.Canceled && isTimeout(err):
-		return sightTimeout
+		return guard.Timeout
 	case err != nil || resp == nil:
-		return sightNothing
+		return guard.None
 	case resp.StatusCode < 500 && !isThrottle(resp):
-		return sightSuccess
+		return guard.Success
 	case resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()):
-		return sightShed
+		return guard.Shed
 	}
-	return sightAnswer
+	return guard.Failed
 }
 
 func isTimeout(err error) bool {

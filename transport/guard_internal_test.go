@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// BenchmarkOpenValve is what the guard adds to an attempt while it is open,
-// beside the two looks at the clock that it cannot do without.
-func BenchmarkOpenValve(b *testing.B) {
+// BenchmarkGuardLayer is what the guard adds to an attempt while it is open,
+// beside two looks at the clock, which it needs for those that it watches.
+func BenchmarkGuardLayer(b *testing.B) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
 	next := RoundTripperFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
 	guard := newGuardLayer(next)
