@@ -1,0 +1,212 @@
+package limiter
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// room is a Controller with the state that a rule begins with.
+type room struct {
+	*Controller
+	waiters []*Waiter
+}
+
+const (
+	work  = 20 * time.Millisecond // baseline
+	start = time.Hour
+)
+
+// join is a request that joins the queue, and what Join says.
+func (r *room) join(at time.Duration, req Request) string {
+	w, patience, reason := r.Join(start+at, req)
+	if reason != ReasonNone {
+		return string(reason)
+	}
+	r.waiters = append(r.waiters, w)
+	return fmt.Sprint("waits ", patience)
+}
+
+// stand makes the queue stand: its first request has waited for longer than an
+// interval while others came.
+func (r *room) stand() {
+	patient := Request{Patience: time.Minute, HasPatience: true}
+	for at := range 3 {
+		r.join(time.Duration(at)*100*time.Millisecond, patient)
+	}
+}
+
+// settled says what became of each request that joined.
+func (r *room) settled() string {
+	var all []string
+	for _, w := range r.waiters {
+		select {
+		case d := <-w.Done():
+			if d.Reason == ReasonNone {
+				all = append(all, "admitted")
+			} else {
+				all = append(all, string(d.Reason))
+			}
+		default:
+			all = append(all, "waits")
+		}
+	}
+	return fmt.Sprint(all)
+}
+
+// The rules of admission, a row each. There is one slot, and one request has it.
+func TestAdmissionRules(t *testing.T) {
+	ms := time.Millisecond
+	for _, tt := range []struct {
+		name string
+		do   func(r *room) string
+		want string
+	}{
+		{"no slot is free", func(r *room) string { return string(r.Enter().Reason) }, "concurrency"},
+		{"a slot is free", func(r *room) string { r.Leave(); return string(r.Enter().Reason) }, ""},
+		{"a slot is free, but a request waits for it", func(r *room) string {
+			r.join(0, Request{})
+			r.Leave()
+			return string(r.Enter().Reason)
+		}, "concurrency"},
+		{"a slot became free before it joined", func(r *room) string {
+			r.Leave()
+			r.join(0, Request{})
+			return r.settled()
+		}, "[admitted]"},
+		{"its client does not say how long it waits", func(r *room) string { return r.join(0, Request{}) }, "waits 200ms"},
+		{"that, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{}) }, "waits 50ms"},
+		{"its client waits: less the work", func(r *room) string {
+			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
+		}, "waits 480ms"},
+		{"its client waits for no longer than the work takes", func(r *room) string {
+			return r.join(0, Request{Patience: work, HasPatience: true})
+		}, "queue"},
+		{"its client waits for longer than any may", func(r *room) string {
+			return r.join(0, Request{Patience: time.Hour, HasPatience: true})
+		}, "waits 5s"},
+		{"its deadline is sooner: less the work", func(r *room) string {
+			return r.join(0, Request{Expires: start + 100*ms})
+		}, "waits 80ms"},
+		{"its deadline leaves no time for the work", func(r *room) string {
+			return r.join(0, Request{Expires: start + work})
+		}, "expired"},
+		{"a retry", func(r *room) string { return r.join(0, Request{Retry: true}) }, "waits 200ms"},
+		{"a retry, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true}) }, "retry"},
+		{"a retry, once no request was refused for an interval", func(r *room) string {
+			r.stand()
+			return r.join(400*ms, Request{Retry: true})
+		}, "waits 200ms"},
+		{"the queue is full", func(r *room) string {
+			for range leastQueue {
+				r.join(0, Request{Priority: 1})
+			}
+			return r.join(0, Request{Priority: 1})
+		}, "queue"},
+		{"the queue is full, of lower priorities", func(r *room) string {
+			r.join(0, Request{Priority: 1})
+			for range leastQueue - 1 {
+				r.join(0, Request{Priority: 2})
+			}
+			r.join(0, Request{Priority: 2})
+			r.waiters = []*Waiter{r.waiters[0], r.waiters[leastQueue]}
+			return r.settled()
+		}, "[priority waits]"},
+		{"the queue is full and stands: the oldest makes room", func(r *room) string {
+			r.stand()
+			patient := Request{Patience: time.Minute, HasPatience: true}
+			for range leastQueue - 2 {
+				r.join(300*ms, patient)
+			}
+			r.waiters = []*Waiter{r.waiters[0], r.waiters[1], r.waiters[leastQueue]}
+			return r.settled()
+		}, "[queue waits waits]"},
+		{"a slot becomes free: the oldest", func(r *room) string {
+			r.join(0, Request{})
+			r.join(1, Request{})
+			r.Leave()
+			r.Dispatch(start + 2)
+			return r.settled()
+		}, "[admitted waits]"},
+		{"that, in a standing queue: the newest", func(r *room) string {
+			r.stand()
+			r.Leave()
+			r.Dispatch(start + 300*ms)
+			return r.settled()
+		}, "[waits waits admitted]"},
+		{"that, with priorities: the highest", func(r *room) string {
+			r.join(0, Request{Priority: 1})
+			r.join(1, Request{Priority: 2})
+			r.join(2, Request{Priority: 2})
+			r.Leave()
+			r.Dispatch(start + 3)
+			return r.settled()
+		}, "[waits admitted waits]"},
+		{"it waited too long", func(r *room) string {
+			r.join(0, Request{})
+			r.Dispatch(start + 201*ms)
+			return r.settled()
+		}, "[queue]"},
+		{"its patience is over", func(r *room) string {
+			r.join(0, Request{})
+			return string(r.Abandon(r.waiters[0], start+200*ms, ReasonNone).Reason)
+		}, "queue"},
+		{"that, and a higher priority went before it", func(r *room) string {
+			r.join(0, Request{Priority: 1})
+			r.join(0, Request{Priority: 2})
+			r.Leave()
+			r.Dispatch(start + 1)
+			return string(r.Abandon(r.waiters[0], start+200*ms, ReasonNone).Reason)
+		}, "priority"},
+		{"that, and so is the time until its deadline", func(r *room) string {
+			r.join(0, Request{Expires: start + 100*ms})
+			return string(r.Abandon(r.waiters[0], start+80*ms, ReasonNone).Reason)
+		}, "expired"},
+		{"its client left", func(r *room) string {
+			r.join(0, Request{})
+			return string(r.Abandon(r.waiters[0], start+1, ReasonGone).Reason)
+		}, "gone"},
+		{"its client left as it was admitted: it has a slot", func(r *room) string {
+			r.join(0, Request{})
+			r.Leave()
+			r.Dispatch(start + 1)
+			return fmt.Sprint(r.Abandon(r.waiters[0], start+2, ReasonGone).Reason, r.InFlight())
+		}, "1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, Priorities: 3})}
+			r.adaptive.baseline, r.adaptive.busy, r.adaptive.windows = float64(work), 1, learning+1
+			r.publish()
+			if d := r.Enter(); d.Reason != ReasonNone {
+				t.Fatalf("got %q for the first request, want a slot", d.Reason)
+			}
+			if got := tt.do(r); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Short is what a server without room says of itself.
+func TestShort(t *testing.T) {
+	c := New(Config{Limit: 2})
+	for _, tt := range []struct {
+		name string
+		do   func()
+		now  time.Duration
+		held int
+		want bool
+	}{
+		{"empty", func() {}, start, 0, false},
+		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
+		{"both slots, one of the request that asks", func() { c.Enter() }, start, 1, true},
+		{"one was given back", func() { c.Leave() }, start, 1, false},
+		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
+		{"that was a second ago", func() {}, start + lull, 1, false},
+	} {
+		tt.do()
+		if got := c.Short(tt.now, tt.held); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
