@@ -31,9 +31,9 @@ func TestQuotaNumbers(t *testing.T) {
 		{"nearly no limit of requests", middleware.Quota{Requests: math.MaxInt - 1, Per: time.Second}, -1},
 		{"nearly no limit of requests, for ever", middleware.Quota{Requests: math.MaxInt - 1, Per: math.MaxInt64}, -1},
 		{"nearly no limit of a burst", middleware.Quota{Requests: 1, Per: time.Hour, Burst: math.MaxInt - 1}, -1},
-		{"2^62 requests", middleware.Quota{Requests: 1 << 62, Per: time.Hour}, -1},
-		{"2^62 at once", middleware.Quota{Requests: 1, Per: time.Hour, Burst: 1 << 62}, -1},
-		{"2^31-1 per second", middleware.Quota{Requests: math.MaxInt32, Per: time.Second}, -1},
+		{"half of no limit of requests", middleware.Quota{Requests: math.MaxInt/2 + 1, Per: time.Second}, -1},
+		{"half of no limit at once", middleware.Quota{Requests: 1, Per: time.Hour, Burst: math.MaxInt/2 + 1}, -1},
+		{"2^31-2 per second", middleware.Quota{Requests: math.MaxInt32 - 1, Per: time.Second}, -1},
 		{"2^31-1 per hour", middleware.Quota{Requests: math.MaxInt32, Per: time.Hour}, 100},
 		{"2^31-1 at once", middleware.Quota{Requests: 1000, Per: time.Second, Burst: math.MaxInt32}, 100},
 		{"one per nanosecond", middleware.Quota{Requests: 1e9, Per: time.Second}, 100},
@@ -94,7 +94,7 @@ func TestNoLimitNoHeader(t *testing.T) {
 
 func TestNumbersOfKeys(t *testing.T) {
 	once := middleware.Quota{Requests: 1, Per: time.Hour}
-	for _, most := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt32, 1 << 62} {
+	for _, most := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt32, math.MaxInt/2 + 1} {
 		l, err := middleware.NewLocal(once, most)
 		if err != nil {
 			t.Fatal(err)

@@ -134,7 +134,7 @@ func TestLocalLimiter(t *testing.T) {
 func TestRateMistakes(t *testing.T) {
 	_, err := middleware.New(middleware.WithRate(middleware.Rate{Name: "\n", Quota: middleware.Quota{Requests: 0, Per: time.Second}, Legacy: 7}),
 		middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1}}), middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: time.Second, Burst: -1}}),
-		middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: 1 << 62, Burst: 1 << 40}}),
+		middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: 1 << 62, Burst: math.MaxInt32 - 1}}),
 		middleware.WithPriority(middleware.HeaderPriority))
 	for _, want := range []string{"Requests 0: want", "Legacy 7: want", "Name: want", "Per 0s: want", "Burst -1: want", "out of range", "WithPriority: want WithShedding"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -18,8 +18,9 @@ import (
 // of a crowd are served at once, and the event says that there is no limit.
 func TestGreatestNumbersMeanNoLimit(t *testing.T) {
 	const crowd = 100
-	numbers := []int{math.MaxInt, math.MaxInt - 1, math.MaxInt / 2, math.MaxInt/2 + 1, math.MaxUint32 + 1, math.MaxUint32, math.MaxInt32 + 1, math.MaxInt32}
-	for _, n := range numbers {
+	numbers := []int64{math.MaxInt, math.MaxInt - 1, math.MaxInt / 2, math.MaxInt/2 + 1, math.MaxUint32 + 1, math.MaxUint32, math.MaxInt32 + 1, math.MaxInt32}
+	for _, number := range numbers {
+		n := int(min(number, math.MaxInt))
 		for name, opts := range map[string][]middleware.Option{
 			"WithConcurrency":                 {middleware.WithConcurrency(n)},
 			"WithConcurrency, WithShedding":   {middleware.WithConcurrency(n), middleware.WithShedding(middleware.Shedding{})},
@@ -81,7 +82,7 @@ func TestNoLimitWhereClientsGiveUp(t *testing.T) {
 // A bound that is only an upper one leaves the limit to be found, whatever it
 // is, and the greatest wait is one that ends when there is room.
 func TestGreatestNumbersOfABoundAndAWait(t *testing.T) {
-	for _, n := range []int{math.MaxInt, math.MaxInt/2 + 1, math.MaxInt32 + 1, 1 << 61} {
+	for _, n := range []int{math.MaxInt, math.MaxInt/2 + 1, math.MaxInt32, math.MaxInt / 4} {
 		synctest.Test(t, func(t *testing.T) {
 			s := middleware.Shedding{MaxConcurrency: n, MaxWait: time.Duration(n), MaxRetryAfter: time.Duration(n), SchedulerLatency: time.Duration(n)}
 			h := build(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Millisecond) }, middleware.WithShedding(s))

@@ -337,7 +337,7 @@ func TestMistakes(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer client.Close()
 	for _, q := range []middleware.Quota{
-		{Requests: math.MaxInt - 1, Per: time.Second}, {Requests: math.MaxInt32, Per: time.Second}, {Requests: 1 << 62, Per: time.Hour},
+		{Requests: math.MaxInt - 1, Per: time.Second}, {Requests: math.MaxInt32 - 1, Per: time.Second}, {Requests: math.MaxInt/2 + 1, Per: time.Second},
 		{Requests: 1, Per: time.Hour, Burst: math.MaxInt - 1}, {Requests: 2e6, Per: time.Second},
 	} {
 		if _, err := redisrate.New(client, q); err == nil || !strings.Contains(err.Error(), "want") {
