@@ -257,7 +257,7 @@ func TestTimeout(t *testing.T) {
 		}
 	}
 	for d, want := range map[time.Duration]string{
-		-1: "0", 0: "0", 1: "1", 1999 * time.Microsecond: "1", time.Second: "1000", 1<<63 - 1: "31536000000",
+		-1: "0", 0: "0", 1: "1", 1999 * time.Microsecond: "2", time.Millisecond: "1", time.Millisecond + 1: "2", time.Second: "1000", time.Second - 1: "1000", 1<<63 - 1: "31536000000",
 	} {
 		if got := headers.FormatTimeout(d); got != want {
 			t.Errorf("FormatTimeout(%d) = %q, want %q", d, got, want)

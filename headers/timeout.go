@@ -12,9 +12,9 @@ import (
 const maxSkew = time.Hour
 
 // FormatTimeout formats the time that is left as the value of
-// Request-Timeout-Ms or Request-Attempt-Timeout-Ms: whole milliseconds, rounded down so that the server does
-// not work for a client that has gone, but at least 1 while any time is left.
-// It is "0" when none is.
+// Request-Timeout-Ms or Request-Attempt-Timeout-Ms: whole milliseconds, rounded up
+// so that a client comes to the end of its time before its server does, and has an
+// error that says so. It is "0" when none is left.
 func FormatTimeout(d time.Duration) string { return strconv.FormatInt(milliseconds(d), 10) }
 
 // AppendTimeout appends what [FormatTimeout] formats.
@@ -26,7 +26,7 @@ func milliseconds(d time.Duration) int64 {
 	if d <= 0 {
 		return 0
 	}
-	return max(1, int64(min(d, MaxDelay)/time.Millisecond))
+	return int64((min(d, MaxDelay) + time.Millisecond - 1) / time.Millisecond)
 }
 
 // ParseTimeout reads the value of either header. 0 is a request that has
