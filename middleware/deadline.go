@@ -1,10 +1,12 @@
 package middleware
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,9 +59,11 @@ const buffered = 2 << 10
 type bound struct {
 	mu     sync.Mutex // guards what follows
 	timer  *time.Timer
-	reads  bool // of a body that is not at its end
-	writes bool // of more than fits into buffers
-	own    bool // writes are the handler's
+	reads  bool        // of a body that is not at its end
+	writes bool        // of more than fits into buffers
+	over   bool        // they were ended
+	deaf   bool        // they cannot be
+	own    atomic.Bool // they are the handler's
 }
 
 // arm starts the timer, once. The caller holds the lock.
@@ -83,7 +87,8 @@ func (x *exchange) boundBody() {
 	defer b.mu.Unlock()
 	x.arm()
 	b.reads = true
-	r.Body = &boundBody{r.Body, b}
+	x.about.body = boundBody{r.Body, b}
+	r.Body = &x.about.body
 }
 
 type boundBody struct {
@@ -103,13 +108,16 @@ func (b *boundBody) Read(p []byte) (int, error) {
 // that reads slowly holds no slot for longer. It costs nothing for responses
 // that are so small that they cannot be waited for.
 func (x *exchange) boundWrites(n int64) {
+	if x.early && x.about.bound.own.Load() && x.request.Context().Err() != nil {
+		x.early = false // the handler goes on beyond it
+	}
 	if x.expires == 0 || x.bounded || x.bytes+n <= buffered {
 		return
 	}
 	x.bounded = true
 	b := &x.about.bound
 	b.mu.Lock()
-	b.writes = !b.own
+	b.writes = !b.own.Load()
 	x.arm()
 	b.mu.Unlock()
 	if x.machine.now() >= x.expires {
@@ -123,20 +131,59 @@ func (x *exchange) pass() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	passed := time.Unix(1, 0)
-	// A writer that cannot is none of a network connection.
+	// A writer that cannot is not that of a connection, or hides it.
 	if b.reads {
 		b.reads = false
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(passed)
 	}
 	if b.writes {
-		b.writes = false
-		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(passed)
+		b.writes, b.over = false, x.request.Context().Err() != context.Canceled // its client has left before
+		b.deaf = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(passed) != nil
+	}
+}
+
+// truncated reports whether the handler gave up in the middle of its answer, as
+// far as can be told: the deadline passed when the answer had begun, and it has
+// returned without all that it had announced, or anything to say how much there
+// was to be. A deadline that only the server has set, whose client may still wait,
+// is not held against an answer that is whole in the buffers.
+func (x *exchange) truncated() bool {
+	if !x.early || x.hijacked || x.machine.now() < x.expires || x.delivered() {
+		return false
+	}
+	b := &x.about.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return (b.over || x.request.Context().Err() == context.DeadlineExceeded) &&
+		(x.about.said || x.bounded && !b.own.Load())
+}
+
+// cutOff keeps net/http from sending the end of the response, by which its client
+// would take it for complete.
+func (x *exchange) cutOff() {
+	b := &x.about.bound
+	b.mu.Lock()
+	b.writes = !b.over
+	b.mu.Unlock()
+	x.pass()
+	// Where there are no deadlines it is by the panic that net/http takes for that,
+	// and others do not.
+	if b.deaf && x.server() != nil {
+		panic(http.ErrAbortHandler)
 	}
 }
 
 func (b *bound) releaseReads() {
 	b.mu.Lock()
 	b.reads = false
+	b.mu.Unlock()
+}
+
+// releaseWrites is for a response that is complete but for its end, which waits
+// for the handler.
+func (b *bound) releaseWrites() {
+	b.mu.Lock()
+	b.writes = false
 	b.mu.Unlock()
 }
 
@@ -169,7 +216,8 @@ func (x *exchange) SetWriteDeadline(at time.Time) error {
 	if x.about != nil {
 		b := &x.about.bound
 		b.mu.Lock()
-		b.own, b.writes = true, false
+		b.own.Store(true)
+		b.writes, b.over = false, false
 		b.mu.Unlock()
 	}
 	return http.NewResponseController(x.ResponseWriter).SetWriteDeadline(at)

@@ -89,7 +89,8 @@
 // one that has not may still be of use to whoever asked for it. A deadline of the
 // connection is only ever brought forward: that of the http.Server comes first where
 // it is the earlier one, and a handler that sets its own through
-// http.ResponseController, or lifts it, is left alone.
+// http.ResponseController, or lifts it, is left alone. Where the time is over in the
+// middle of a response, it ends without its end, so that nobody takes it for a whole one.
 //
 // # The ResponseWriter
 //

@@ -37,11 +37,12 @@ type exchange struct {
 	weight   uint8  // how many requests it is measured for; 0: it is not
 	bounded  bool   // boundWrites has nothing left to do
 	hijacked bool
-	late     bool // the deadline passed, and the handler had not answered
+	early    bool // the answer began before the deadline, and does not go on beyond it
+	late     bool // the deadline passed, and the handler had not answered, or not to the end
 	broken   bool // a write failed, since the client has left
 	cut      bool // one did, since it took too long
 	named    bool // route is settled
-	done     bool // the handler returned instead of panicking
+	done     bool // the handler returned instead of panicking, or was not called
 }
 
 // rare is what few requests have. It is replaced rather than changed, since
@@ -92,7 +93,9 @@ type about struct {
 	origin   *http.Request
 	info     Info
 	hop      headers.Hop
+	body     boundBody
 	bound    bound
+	said     bool // the client did, how long it waits
 }
 
 // Value implements [context.Context].
@@ -126,6 +129,10 @@ func (x *exchange) tell() context.CancelFunc {
 // returned is called when the handler has.
 func (x *exchange) returned(w http.ResponseWriter) {
 	x.done = true
+	if x.truncated() {
+		x.late = true
+		x.cutOff()
+	}
 	if x.status != 0 || x.hijacked {
 		return
 	}

@@ -105,6 +105,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.timed {
 		x.started = h.now()
 	}
+	h.serve(x, wrapped, r)
+	if !x.done {
+		panic(nil) // one of GODEBUG=panicnil=1, of which end has recovered without knowing
+	}
+}
+
+// serve lets the request into the handler, or refuses it.
+func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Request) {
 	defer x.end()
 	if h.route != nil {
 		if name := h.route(r); name != "" {
@@ -172,8 +180,10 @@ func (h *handler) read(x *exchange, r *http.Request) {
 	if trusted {
 		left, bounded = headers.TimeoutOf(r.Header, time.Now())
 	}
+	said, asked := bounded, left
 	if left, bounded = h.deadlines.bound(left, bounded); bounded {
-		x.expires = x.started + left
+		x.expires = max(0, x.started+left) // none, for the longest of durations
+		x.about.said = said && left == asked
 	}
 }
 
@@ -186,5 +196,6 @@ func (h *handler) shed(x *exchange, w http.ResponseWriter, reason ShedReason, wa
 		return false
 	}
 	x.refuse(w, reason, wait)
+	x.done = true
 	return true
 }

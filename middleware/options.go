@@ -99,7 +99,9 @@ func WithAttempts() Option {
 // so does one whose deadline passes in the queue or whose handler returned after
 // it without an answer. The body of a request is read, and a large response is
 // written, no longer than until then, unless the handler sets deadlines of its own
-// through http.ResponseController. How long a client waits for the header of an
+// through http.ResponseController. A response that has begun when the deadline
+// passes, and has not all of its Content-Length or has none when the handler then
+// returns, is cut off: its client gets an error in place of an end. How long a client waits for the header of an
 // attempt (headers.AttemptTimeoutOf) bounds nothing of that. The calls that package
 // transport makes with the context announce what is left. The default is off.
 func WithDeadlines(d Deadlines) Option {

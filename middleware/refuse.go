@@ -101,7 +101,7 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 
 // maxAccept is how much of the Accept lines of a request is read, each of which
 // counts for some more than its length.
-const maxAccept, acceptLine = 8 << 10, 32
+const maxAccept, acceptLine = 1 << 10, 32
 
 // wantsProblem reports whether the client asks for JSON (RFC 9457).
 func wantsProblem(r *http.Request) bool {

@@ -107,6 +107,9 @@ func (x *exchange) expired(now time.Duration) bool {
 // delivered reports whether all of the response is written that was announced.
 // A client that has it may leave before the handler returns.
 func (x *exchange) delivered() bool {
+	if x.status == http.StatusNoContent || x.status == http.StatusNotModified || x.status != 0 && x.request.Method == http.MethodHead {
+		return true
+	}
 	length, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)
 	return err == nil && x.status != 0 && x.bytes >= length
 }

@@ -27,6 +27,7 @@ func (x *exchange) begin(status int) {
 		return
 	}
 	x.status = int16(status)
+	x.early = x.expires > 0 && x.request.Context().Err() == nil
 	h := x.Header()
 	if n := x.attempt(); n > 0 {
 		if _, own := h[headers.RetryAttempt]; !own {
@@ -46,6 +47,9 @@ func (x *exchange) begin(status int) {
 func (x *exchange) wrote(n int64, err error, before int16) {
 	x.bytes += n
 	x.brokeOff(err)
+	if x.bounded && x.delivered() {
+		x.about.bound.releaseWrites()
+	}
 	if err == http.ErrHijacked {
 		x.status = before
 		x.takenOver()
@@ -127,9 +131,11 @@ func (x *exchange) readFrom(r io.Reader) (int64, error) {
 func (x *exchange) flush() error {
 	before := x.status
 	x.begin(http.StatusOK)
-	x.boundWrites(buffered + 1)
+	if x.early || x.bytes > buffered { // what answers to the deadline is no stream
+		x.boundWrites(buffered + 1)
+	}
 	err := http.NewResponseController(x.ResponseWriter).Flush()
-	x.brokeOff(err)
+	x.wrote(0, err, before)
 	if err == nil {
 		x.leave(true) // the work is done, or goes on for as long as the client likes
 	}
