@@ -140,6 +140,11 @@ func TestStoredNumber(t *testing.T) {
 	if g := l.Take(t.Context(), "k"); g.OK || g.RetryIn != 12*time.Minute {
 		t.Errorf("after the clock was set back: %+v, want to wait for one interval", g)
 	}
+	// What was corrected is kept, or the key would be locked out until the clock
+	// has caught up.
+	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(-47*time.Hour).UnixMicro()) || srv.TTL("p:k") != time.Hour {
+		t.Errorf("after the clock was set back: stored %s for %v", got, srv.TTL("p:k"))
+	}
 	srv.Set("p:k", "nonsense")
 	if g := limiter(t, srv.Addr(), hourly, redisrate.WithPrefix("p:")).Take(t.Context(), "k"); !g.OK || g.Remaining != 4 {
 		t.Errorf("over nonsense: %+v, want a whole quota", g)
