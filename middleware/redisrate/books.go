@@ -116,10 +116,14 @@ func (b books) earn(a *account, now time.Duration) {
 }
 
 // ask says that Redis is about to be asked, and returns what is to be told.
-func (b books) ask(name string, now time.Duration) (owed int) {
+// Where an answer is hardly to be hoped for, that is nothing: if none comes,
+// nobody knows whether Redis has counted it.
+func (b books) ask(name string, now time.Duration, tell bool) (owed int) {
 	b.update(name, func(a *account) {
 		b.earn(a, now)
-		owed, a.owed = a.owed, 0
+		if tell {
+			owed, a.owed = a.owed, 0
+		}
 		a.asking++
 	})
 	return owed

@@ -14,9 +14,9 @@ import (
 // not heed contexts by default. Its answer counts also when the request has been
 // decided without it.
 type call struct {
-	name    string
-	own     middleware.Grant // without Redis
-	waited  bool             // a request waits for it, or has
+	name string
+	own  middleware.Grant // without Redis
+	question
 	grant   chan middleware.Grant
 	decided atomic.Bool
 }
@@ -27,18 +27,18 @@ func (c *call) decide() bool { return c.decided.CompareAndSwap(false, true) }
 
 // shared asks Redis, and returns what it says if that comes in time. Otherwise
 // it is the own grant.
-func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant, wait bool) middleware.Grant {
-	c := &call{name: name, own: own, waited: wait}
+func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant, q question) middleware.Grant {
+	c := &call{name: name, own: own, question: q}
 	// A request that goes away says nothing about Redis.
 	ctx = context.WithoutCancel(ctx)
-	if !wait {
+	if q.wait == 0 {
 		c.decided.Store(true)
 		go l.call(ctx, c)
 		return l.alone(c)
 	}
 	c.grant = make(chan middleware.Grant, 1)
 	go l.call(ctx, c)
-	timer := time.NewTimer(l.timeout)
+	timer := time.NewTimer(q.wait)
 	defer timer.Stop()
 	select {
 	case g := <-c.grant:
@@ -49,7 +49,7 @@ func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant,
 	if !c.decide() {
 		return <-c.grant
 	}
-	l.failed(fmt.Errorf("no answer in %v: %w", l.timeout, context.DeadlineExceeded), true)
+	l.failed(fmt.Errorf("no answer in %v: %w", q.wait, context.DeadlineExceeded), true)
 	return l.alone(c)
 }
 
@@ -68,7 +68,7 @@ func (l *Limiter) call(ctx context.Context, c *call) {
 	ctx, cancel := context.WithTimeout(ctx, max(endCalls, 2*l.timeout))
 	defer cancel()
 	sent := l.now()
-	owed := l.books.ask(c.name, sent)
+	owed := l.books.ask(c.name, sent, !c.probe)
 	v, err := l.run(ctx, c.name, owed)
 	now := l.now()
 	if err != nil {
@@ -85,7 +85,7 @@ func (l *Limiter) call(ctx context.Context, c *call) {
 			l.answered(now - sent) // the key is another's, but Redis is well
 		}
 		// A request that waited in vain has counted the failure.
-		l.failed(err, !foreign && (first || !c.waited))
+		l.failed(err, !foreign && (first || c.wait == 0))
 		if first {
 			c.grant <- l.alone(c)
 		}

@@ -14,6 +14,10 @@
 // quota. So the sum is right where single answers are late, Redis makes a pause,
 // or a process is short of processor time and takes its answers late.
 //
+// The first answer of all has a second, since connections have to be made and a
+// process may be short of processor time while it starts. If Redis fails in that
+// time, nobody waits.
+//
 // If answers are late several times in a row, for at least 200 ms, requests no
 // longer wait, but Redis is asked all the same. If there are none at all, it is
 // left alone but for one call per pause ([WithPause]), and each instance counts
@@ -26,8 +30,9 @@
 //
 // # What is stored
 //
-// One number for each key: the time, in microseconds by the clock of Redis, at
-// which its quota will be whole again. It expires then. A script takes a request
+// One number for each key: the time, in microseconds by the clock of Redis and
+// with three decimals, at which its quota will be whole again. It expires then.
+// Quotas are kept to the nanosecond per request. A script takes a request
 // from the quota in one round trip, by the generic cell rate algorithm of ITU-T
 // I.371. A clock of Redis that is set back, or a failover to a node whose clock
 // is behind, costs a key at most one quota: a time that no requests can explain

@@ -32,7 +32,9 @@ type Limiter struct {
 	books     books
 	config
 	calls chan struct{} // one for each call under way
-	epoch time.Time
+	// What all calls are made with, as the client takes it: converted once.
+	sha, interval, burst, over any
+	epoch                      time.Time
 
 	mu    sync.Mutex // guards pulse
 	pulse pulse
@@ -71,8 +73,7 @@ func New(client redis.UniversalClient, q middleware.Quota, opts ...Option) (*Lim
 	if q.Burst == 0 {
 		q.Burst = q.Requests
 	}
-	// As Redis counts it.
-	interval := (q.Per / time.Duration(q.Requests)).Truncate(time.Microsecond)
+	interval := q.Per / time.Duration(q.Requests)
 	burst := interval * time.Duration(q.Burst)
 	if c.maxKeys == 0 {
 		c.maxKeys = defaultKeys
@@ -85,6 +86,7 @@ func New(client redis.UniversalClient, q middleware.Quota, opts ...Option) (*Lim
 		over: max(burst, min(q.Per, recall)) - interval,
 		keys: gcra.NewKeys[account](c.maxKeys),
 	}
+	l.sha, l.interval, l.burst, l.over = takeSHA, int64(interval), int64(burst), int64(l.books.over)
 	return l, nil
 }
 
@@ -101,13 +103,13 @@ func (l *Limiter) Take(ctx context.Context, key string) middleware.Grant {
 		return own
 	}
 	l.mu.Lock()
-	ask, wait := l.pulse.ask(now)
+	q := l.pulse.ask(now)
 	l.mu.Unlock()
 	// Where nobody waits for answers, one call speaks for the requests before.
-	if ask && (wait || !asking) {
+	if q.ask && (q.wait > 0 || !asking) {
 		select {
 		case l.calls <- struct{}{}:
-			return l.shared(ctx, name, own, wait)
+			return l.shared(ctx, name, own, q)
 		default:
 		}
 	}

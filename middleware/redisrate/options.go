@@ -42,19 +42,20 @@ func WithPrefix(prefix string) Option {
 }
 
 // WithTimeout sets how long a request waits for Redis. One that waited in vain
-// is decided here. The default is 50 ms.
+// is decided here. The first answer of all has at least 1 s. The default is
+// 50 ms, and what is not positive is an error.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) { c.timeout = d }
 }
 
 // WithPause sets how long Redis is left alone after it failed to answer several
-// times in a row. The default is 1 s.
+// times in a row. The default is 1 s, and what is not positive is an error.
 func WithPause(d time.Duration) Option {
 	return func(c *config) { c.pause = d }
 }
 
 // WithMaxKeys bounds how many keys are kept here, for when Redis is away. The
-// default is 65,536, and math.MaxInt means no limit.
+// default is 65,536, math.MaxInt means no limit, and a negative number is an error.
 func WithMaxKeys(n int) Option {
 	return func(c *config) { c.maxKeys = n }
 }

@@ -8,6 +8,9 @@ import "time"
 const (
 	several = 3
 	stretch = 200 * time.Millisecond
+	// opening is what the first answer of all has, since connections have to be
+	// made, by a process that may have to share its processor while it starts.
+	opening = time.Second
 )
 
 // A pulse tells from what came of the calls before whether Redis is to be asked,
@@ -19,6 +22,8 @@ type pulse struct {
 	lost    streak        // calls without an answer
 	asked   time.Duration // last, while it was lost
 	told    time.Duration // of a failure; 0: never
+	begun   time.Duration // with the first call; 0: not yet
+	open    bool          // something has come of a call
 }
 
 // A streak is what happened in a row.
@@ -36,23 +41,38 @@ func (s *streak) add(now time.Duration) {
 
 func (s *streak) lasts(now time.Duration) bool { return s.n >= several && now-s.since >= stretch }
 
-// ask reports whether to ask Redis, and whether to wait for the answer. One
-// that is late is asked all the same, so that it knows what was granted; one
-// that is lost is asked once in a pause, to see whether it is back.
-func (p *pulse) ask(now time.Duration) (ask, wait bool) {
+// A question is whether to ask Redis, and how.
+type question struct {
+	ask   bool
+	probe bool          // only to see whether it is there: what is owed is told later
+	wait  time.Duration // for the answer
+}
+
+// ask says whether to ask Redis. One that is late is asked all the same, so that
+// it knows what was granted; one that is lost is asked once in a pause.
+func (p *pulse) ask(now time.Duration) question {
+	if !p.open {
+		if p.begun == 0 {
+			p.begun = max(now, 1)
+		}
+		return question{ask: true, wait: max(p.begun+opening-now, p.timeout)}
+	}
 	if p.lost.lasts(now) {
 		if now-p.asked < p.pause {
-			return false, false
+			return question{}
 		}
 		p.asked = now
-		return true, false
+		return question{ask: true, probe: true}
 	}
-	return true, !p.late.lasts(now)
+	if p.late.lasts(now) {
+		return question{ask: true}
+	}
+	return question{ask: true, wait: p.timeout}
 }
 
 // answered says that an answer came after a time, waited for or not.
 func (p *pulse) answered(took time.Duration) {
-	p.lost = streak{}
+	p.open, p.lost = true, streak{}
 	if took <= p.timeout {
 		p.late = streak{}
 	}
@@ -61,6 +81,7 @@ func (p *pulse) answered(took time.Duration) {
 // failed says that a call ended without an answer, or that nobody waits for it
 // any longer.
 func (p *pulse) failed(now time.Duration) {
+	p.open = true
 	p.late.add(now)
 	p.lost.add(now)
 }

@@ -3,6 +3,7 @@ package redisrate_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -132,7 +133,7 @@ func TestStoredNumber(t *testing.T) {
 	srv.SetTime(now)
 	l := limiter(t, srv.Addr(), hourly, redisrate.WithPrefix("p:"))
 	l.Take(t.Context(), "k")
-	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(12*time.Minute).UnixMicro()) || srv.TTL("p:k") != 12*time.Minute {
+	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(12*time.Minute).UnixMicro(), ".000") || srv.TTL("p:k") != 12*time.Minute {
 		t.Errorf("stored %s for %v", got, srv.TTL("p:k"))
 	}
 	// The clock is set back, or the number is from one that was ahead.
@@ -142,12 +143,42 @@ func TestStoredNumber(t *testing.T) {
 	}
 	// What was corrected is kept, or the key would be locked out until the clock
 	// has caught up.
-	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(-47*time.Hour).UnixMicro()) || srv.TTL("p:k") != time.Hour {
+	if got, _ := srv.Get("p:k"); got != fmt.Sprint(now.Add(-47*time.Hour).UnixMicro(), ".000") || srv.TTL("p:k") != time.Hour {
 		t.Errorf("after the clock was set back: stored %s for %v", got, srv.TTL("p:k"))
 	}
 	srv.Set("p:k", "nonsense")
 	if g := limiter(t, srv.Addr(), hourly, redisrate.WithPrefix("p:")).Take(t.Context(), "k"); !g.OK || g.Remaining != 4 {
 		t.Errorf("over nonsense: %+v, want a whole quota", g)
+	}
+}
+
+// Quotas are kept to the nanosecond, though the clock of Redis shows microseconds.
+func TestFineQuota(t *testing.T) {
+	srv := miniredis.RunT(t)
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for i, tt := range []struct {
+		perSecond int
+		want      []int // in each of some times of 5 µs
+	}{
+		{1_000_000, []int{10, 5, 5, 5, 5}}, {700_000, []int{10, 3, 4, 3, 4}},
+		{300_000, []int{10, 1, 2, 1, 2}}, {900_000, []int{10, 4, 5, 4, 5}},
+	} {
+		for j, want := range tt.want {
+			srv.SetTime(now.Add(time.Duration(j) * 5 * time.Microsecond))
+			got := 0
+			for range 11 {
+				// A limiter that knows nothing, since this goes by another clock.
+				l := limiter(t, srv.Addr(), middleware.Quota{Requests: tt.perSecond, Per: time.Second, Burst: 10})
+				if g := l.Take(t.Context(), fmt.Sprint(i)); g.OK {
+					got++
+				} else if g.RetryIn <= 0 || g.RetryIn > 4*time.Microsecond {
+					t.Errorf("%d per second: %+v", tt.perSecond, g)
+				}
+			}
+			if got != want {
+				t.Errorf("%d per second: %d granted at %d µs, want %d", tt.perSecond, got, j*5, want)
+			}
+		}
 	}
 }
 
@@ -173,68 +204,62 @@ func TestRedisAway(t *testing.T) {
 		t.Error("nobody was told")
 	}
 	srv.SetError("")
-	l.Take(t.Context(), "other")
-	if !srv.Exists("evenkeel:rate:other") {
-		t.Error("Redis is not asked again")
+	for end := time.Now().Add(10 * time.Second); !srv.Exists("evenkeel:rate:other"); l.Take(t.Context(), "other") {
+		if time.Now().After(end) {
+			t.Fatal("Redis is not asked again")
+		}
 	}
+}
+
+// A lossy connection breaks when the reply of the script has come.
+type lossy struct {
+	net.Conn
+	taking atomic.Bool
+}
+
+func (c *lossy) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "evalsha") {
+		c.taking.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lossy) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil && c.taking.Load() {
+		c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // A connection that breaks after the script has run takes one request, not one
 // for each time that a client would send it again.
 func TestLostReplies(t *testing.T) {
-	srv := miniredis.RunT(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer l.Close()
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
+	servers(t, func(t *testing.T, addr string) {
+		direct := limiter(t, addr, hourly)
+		direct.Take(t.Context(), "so that the script is there")
+		client := redis.NewClient(&redis.Options{
+			MinRetryBackoff: time.Millisecond, MaxRetryBackoff: time.Millisecond, ReadTimeout: time.Minute,
+			Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+				return &lossy{Conn: conn}, err
+			},
+		})
+		defer client.Close()
+		l, err := redisrate.New(client, hourly, redisrate.WithTimeout(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if g := l.Take(t.Context(), "k"); !g.OK {
+				t.Errorf("%+v, want it granted", g)
 			}
-			wg.Go(func() {
-				defer conn.Close()
-				up, err := net.Dial("tcp", srv.Addr())
-				if err != nil {
-					return
-				}
-				defer up.Close()
-				buf := make([]byte, 1<<16)
-				for {
-					n, err := conn.Read(buf)
-					if err != nil {
-						return
-					}
-					take := strings.Contains(strings.ToLower(string(buf[:n])), "evalsha")
-					up.Write(buf[:n])
-					if n, err = up.Read(buf); err != nil || take && !strings.Contains(string(buf[:n]), "NOSCRIPT") {
-						return
-					}
-					conn.Write(buf[:n])
-				}
-			})
+		}
+		if g := direct.Take(t.Context(), "k"); g.Remaining != 2 {
+			t.Errorf("%d remain of 5 after 3 requests, want 2", g.Remaining)
 		}
 	})
-	direct := limiter(t, srv.Addr(), hourly)
-	direct.Take(t.Context(), "so that the script is there")
-	client := redis.NewClient(&redis.Options{Addr: l.Addr().String(), MinRetryBackoff: time.Millisecond, MaxRetryBackoff: time.Millisecond})
-	defer client.Close()
-	lossy, err := redisrate.New(client, hourly, redisrate.WithTimeout(10*time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if g := lossy.Take(t.Context(), "k"); !g.OK {
-			t.Errorf("%+v, want it granted", g)
-		}
-	}
-	if g := direct.Take(t.Context(), "k"); g.Remaining != 2 {
-		t.Errorf("%d remain of 5 after 3 requests, want 2", g.Remaining)
-	}
 }
 
 // A key that holds something else is left alone and counted here; the others

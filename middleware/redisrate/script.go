@@ -16,6 +16,7 @@ import (
 //go:embed take.lua
 var takeScript string
 
+// takeSHA is what the server knows the script by.
 var takeSHA = func() string {
 	sum := sha1.Sum([]byte(takeScript))
 	return hex.EncodeToString(sum[:])
@@ -31,7 +32,7 @@ type verdict struct {
 // run takes one request and says that owed ones were granted before. A server
 // that does not have the script has refused before executing anything.
 func (l *Limiter) run(ctx context.Context, name string, owed int) (verdict, error) {
-	reply, err := l.send(ctx, "evalsha", takeSHA, name, owed)
+	reply, err := l.send(ctx, "evalsha", l.sha, name, owed)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		reply, err = l.send(ctx, "eval", takeScript, name, owed)
 	}
@@ -43,14 +44,13 @@ func (l *Limiter) run(ctx context.Context, name string, owed int) (verdict, erro
 	}
 	return verdict{
 		ok:      reply[0] == 1,
-		reset:   time.Duration(reply[1]) * time.Microsecond,
-		retryIn: time.Duration(reply[2]) * time.Microsecond,
+		reset:   time.Duration(reply[1]),
+		retryIn: time.Duration(reply[2]),
 	}, nil
 }
 
-func (l *Limiter) send(ctx context.Context, verb, script, name string, owed int) ([]int64, error) {
-	cmd := redis.NewCmd(ctx, verb, script, 1, l.prefix+name,
-		l.books.rate.Interval.Microseconds(), l.books.rate.Burst.Microseconds(), l.books.over.Microseconds(), owed)
+func (l *Limiter) send(ctx context.Context, verb string, script any, name string, owed int) ([]int64, error) {
+	cmd := redis.NewCmd(ctx, verb, script, 1, l.prefix+name, l.interval, l.burst, l.over, owed)
 	cmd.SetFirstKeyPos(3)
 	if err := l.client.Process(ctx, once{cmd}); err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func TestTroublesKeepTheQuota(t *testing.T) {
 			t.Run(fmt.Sprintf("%+v/%s", q, tt.name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := tt.make()
-					_, granted, waited := load(w.instances(t, 8, q), 10*time.Millisecond, 30*time.Second)
+					_, granted, waited := load(w.instances(t, 8, q), 25*time.Millisecond, 30*time.Second)
 					burst := q.Burst
 					if burst == 0 {
 						burst = q.Requests
@@ -85,13 +85,53 @@ func TestLostForLong(t *testing.T) {
 	})
 }
 
+// The first answers take long, since processes that share too few processors
+// make their connections: requests wait, and none is granted beyond the quota.
+func TestSlowStart(t *testing.T) {
+	for _, first := range []time.Duration{60 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{back: func(since time.Duration) time.Duration { return max(first-since, time.Millisecond) }}
+			q := middleware.Quota{Requests: 100, Per: time.Second}
+			_, granted, _ := load(w.instances(t, 8, q), 10*time.Millisecond, 5*time.Second)
+			if granted > 601 || granted < 580 {
+				t.Errorf("the first answers after %v: %d granted in 5 s, want 600", first, granted)
+			}
+		})
+	}
+}
+
+// A Redis that is away from the start is waited for once, and one that refuses
+// connections is not.
+func TestStartWithoutRedis(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		waits []time.Duration
+	}{
+		{errHung, []time.Duration{time.Second, 50 * time.Millisecond}},
+		{errRefused, []time.Duration{0, 0}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{fails: func(time.Duration) error { return tt.err }}
+			l := w.instances(t, 1, middleware.Quota{Requests: 100, Per: time.Second})[0]
+			time.Sleep(time.Minute)
+			for i, want := range tt.waits {
+				start := time.Now()
+				if g := l.Take(context.Background(), "k"); !g.OK || time.Since(start) != want {
+					t.Errorf("request %d with %v: %+v after %v, want it granted after %v", i, tt.err, g, time.Since(start), want)
+				}
+			}
+			time.Sleep(5 * time.Second) // so that calls end by which nobody waits
+		})
+	}
+}
+
 // One key that is flooded costs Redis no more calls than its quota has requests,
 // from each instance.
 func TestFloodOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{there: func(time.Duration) time.Duration { return 200 * time.Microsecond }}
 		q := middleware.Quota{Requests: 50, Per: time.Second}
-		asked, granted, _ := load(w.instances(t, 4, q), 200*time.Microsecond, 10*time.Second)
+		asked, granted, _ := load(w.instances(t, 4, q), time.Millisecond, 10*time.Second)
 		if granted < 540 || granted > 552 {
 			t.Errorf("%d of %d granted, want 550", granted, asked)
 		}
@@ -120,6 +160,9 @@ func TestLateAnswer(t *testing.T) {
 			if took := time.Since(start); got.OK != want.OK || got.Remaining != want.Remaining || took != waited {
 				t.Errorf("%+v after %v, want %+v after %v", got, took, want, waited)
 			}
+		}
+		for _, l := range all {
+			l.Take(context.Background(), "another, so that there is a connection")
 		}
 		late.Store(true)
 		// Redis has counted it, and so it is not counted again.
@@ -182,7 +225,7 @@ func TestWorldIsLikeTheScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A day is so long that a test takes no time in comparison.
-		const day = int64(24 * time.Hour / time.Microsecond)
+		const day = int64(24 * time.Hour)
 		for range 300 {
 			burst := day * (1 + r.Int64N(5))
 			over := day * r.Int64N(5)
@@ -192,8 +235,8 @@ func TestWorldIsLikeTheScript(t *testing.T) {
 				t.Fatal(err)
 			}
 			if ahead := day * r.Int64N(12); ahead > 0 {
-				w.full = now.UnixMicro() + ahead - day/2
-				client.Set(t.Context(), "k", w.full, 0)
+				w.full = now.UnixNano() + ahead - day/2
+				client.Set(t.Context(), "k", w.full/1000, 0)
 			} else {
 				client.Del(t.Context(), "k")
 			}
