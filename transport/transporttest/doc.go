@@ -25,6 +25,10 @@
 //
 // It may send a request more than once, also at the same time, give it more
 // header fields, and end it with an error of its own making if that says why.
+// Copies under way at a time share no reader and no Header, and GetBody, which
+// may rewind the one reader that there is, is called once the copy before has
+// let go of its body. A layer that wraps the error of a call which it only
+// passed on says so by [WithWrappedErrors].
 // It must not refuse what the checks send; for a layer in a state in which it
 // does refuse there is [RunRefusing]. One that has no CloseIdleConnections, as
 // a func has none, is not failed for that, but the end of idle_connections is

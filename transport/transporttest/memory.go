@@ -24,9 +24,7 @@ type memory struct {
 
 func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := unsendable(req); err != nil {
-		if req.Body != nil {
-			req.Body.Close()
-		}
+		closeBody(req)
 		return nil, err
 	}
 	x := &exchange{req: req, over: m.ctx, header: make(http.Header), ready: make(chan struct{})}
@@ -34,9 +32,7 @@ func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	x.end = sync.OnceFunc(func() {
 		cancel()
-		if req.Body != nil {
-			req.Body.Close()
-		}
+		closeBody(req)
 	})
 	stop := context.AfterFunc(req.Context(), func() { x.abort(context.Cause(req.Context())) })
 	over := context.AfterFunc(m.ctx, func() { x.abort(m.ctx.Err()) })

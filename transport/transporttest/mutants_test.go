@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-var mutants = slices.Concat(requestMutants, bodyMutants, responseMutants, contextMutants, streamMutants, clientMutants)
+var mutants = slices.Concat(requestMutants, bodyMutants, repeatMutants, copyMutants, responseMutants, passedOnMutants, contextMutants, streamMutants, clientMutants)
 
 // before makes a layer that does something with the request before it sends it.
 func before(f func(*http.Request) *http.Request) func(http.RoundTripper) http.RoundTripper {
@@ -44,12 +44,6 @@ func sent(f func(io.ReadCloser) io.ReadCloser) func(http.RoundTripper) http.Roun
 		req.Body = f(req.Body)
 		return req
 	})
-}
-
-func closeOf(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
-	}
 }
 
 func under(f func(context.Context) context.Context) func(http.RoundTripper) http.RoundTripper {

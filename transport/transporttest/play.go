@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -177,6 +179,10 @@ func (e *env) request(k kind, path string) (*http.Request, *bodies) {
 	req.Header.Set("X-Test", path)
 	req.Header["X-Two"] = []string{"one", "two"}
 	req.ContentLength = k.length
+	req.Form, req.PostForm = url.Values{"q": {"1"}}, url.Values{}
+	if k.length < 0 {
+		req.Trailer = http.Header{"X-Sum": {"1"}}
+	}
 	if k.rewind {
 		req.GetBody = func() (io.ReadCloser, error) { return made.next(), nil }
 	}
@@ -193,6 +199,8 @@ type portrait struct {
 
 func portray(req *http.Request) *portrait {
 	p := &portrait{req: *req.WithContext(req.Context()), header: req.Header.Clone(), ctx: req.Context()}
+	p.req.Trailer, p.req.TransferEncoding = req.Trailer.Clone(), slices.Clone(req.TransferEncoding)
+	p.req.Form, p.req.PostForm = url.Values(http.Header(req.Form).Clone()), url.Values(http.Header(req.PostForm).Clone())
 	if req.URL != nil {
 		p.url = req.URL.String()
 	}

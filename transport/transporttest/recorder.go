@@ -13,6 +13,7 @@ type recorder struct {
 	mu     sync.Mutex // guards what follows
 	seen   []*http.Request
 	by     map[*http.Response]*http.Request // which one a response answers
+	failed error                            // the newest
 	idle   int                              // calls of CloseIdleConnections
 	open   int                              // bodies of responses not closed
 	panics any                              // what to panic with instead of sending
@@ -28,15 +29,11 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		asked()
 	}
 	if panics != nil {
-		if req.Body != nil {
-			req.Body.Close() // as even a base that panics has to
-		}
+		closeBody(req) // as even a base that panics has to
 		panic(panics)
 	}
 	resp, err := r.next.RoundTrip(req)
-	if err == nil {
-		r.note(req, resp)
-	}
+	r.note(req, resp, err)
 	if err != nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp, err
 	}
@@ -63,9 +60,13 @@ func (r *recorder) requests() []*http.Request {
 	return r.seen[:len(r.seen):len(r.seen)]
 }
 
-func (r *recorder) note(req *http.Request, resp *http.Response) {
+func (r *recorder) note(req *http.Request, resp *http.Response, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		r.failed = err
+		return
+	}
 	if r.by == nil {
 		r.by = make(map[*http.Response]*http.Request)
 	}
@@ -76,6 +77,12 @@ func (r *recorder) answered(resp *http.Response) *http.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.by[resp]
+}
+
+func (r *recorder) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
 }
 
 func (r *recorder) set(panics any, asked func()) {

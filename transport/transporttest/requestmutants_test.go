@@ -40,6 +40,16 @@ var requestMutants = []mutant{
 		req.URL = req.URL.JoinPath()
 		return req
 	})},
+	{"request_unchanged", "writes to the Trailer", 0, before(func(req *http.Request) *http.Request {
+		if req.Trailer != nil {
+			req.Trailer.Set("X-Trace", "1")
+		}
+		return req
+	})},
+	{"request_unchanged", "writes to the Form", 0, before(func(req *http.Request) *http.Request {
+		req.Form.Set("q", "2")
+		return req
+	})},
 	{"request_unchanged", "sets the Host", 0, before(func(req *http.Request) *http.Request {
 		req.Host = "elsewhere.test"
 		return req
@@ -118,7 +128,7 @@ var requestMutants = []mutant{
 			if req.Body != nil && req.Body != http.NoBody {
 				b, _ = io.ReadAll(req.Body)
 			}
-			closeOf(req)
+			closeBody(req)
 			for n := 1; ; n++ {
 				again := req.WithContext(req.Context())
 				if again.Body != nil && again.Body != http.NoBody {
@@ -155,10 +165,10 @@ var requestMutants = []mutant{
 	}},
 	{"refusal", "sends", 0, func(base http.RoundTripper) http.RoundTripper { return base }},
 	{"refusal", "does not close the body", 0, refusing(func(*http.Request) {})},
-	{"refusal", "changes the request", 0, refusing(func(req *http.Request) { closeOf(req); req.Header.Set("X-Refused", "1") })},
-	{"refusal", "leaves a goroutine", 0, refusing(func(req *http.Request) { closeOf(req); go func() { <-req.Context().Done() }() })},
+	{"refusal", "changes the request", 0, refusing(func(req *http.Request) { closeBody(req); req.Header.Set("X-Refused", "1") })},
+	{"refusal", "leaves a goroutine", 0, refusing(func(req *http.Request) { closeBody(req); go func() { <-req.Context().Done() }() })},
 	{"refusal", "leaks a context", 0, refusing(func(req *http.Request) {
-		closeOf(req)
+		closeBody(req)
 		context.AfterFunc(req.Context(), func() {})
 	})},
 }
@@ -166,7 +176,7 @@ var requestMutants = []mutant{
 func noRequestURI(base http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		if req.RequestURI != "" {
-			closeOf(req)
+			closeBody(req)
 			return nil, errors.New("http: Request.RequestURI can't be set in client requests")
 		}
 		return base.RoundTrip(req)

@@ -107,9 +107,9 @@ func statusIsNoError(e *env) error {
 	return nil
 }
 
-// faults are errors as a base has them.
 var errFault = errors.New("the base broke")
 
+// A fault is an error that says more of itself.
 type fault struct {
 	error
 	timeout, temporary bool
@@ -119,22 +119,23 @@ func (f fault) Timeout() bool   { return f.timeout }
 func (f fault) Temporary() bool { return f.temporary }
 func (f fault) Unwrap() error   { return f.error }
 
+// faults are errors as a base has them.
+var faults = []error{
+	errFault,
+	io.EOF,
+	io.ErrUnexpectedEOF,
+	fault{errFault, false, false},
+	fault{errFault, true, false},
+	fault{errFault, true, true},
+	fault{errFault, false, true},
+	http.ErrAbortHandler,
+	http.ErrSchemeMismatch,
+}
+
 func errorKept(e *env) error {
-	for _, want := range []error{
-		errFault,
-		io.EOF,
-		io.ErrUnexpectedEOF,
-		fault{errFault, false, false},
-		fault{errFault, true, false},
-		fault{errFault, true, true},
-		fault{errFault, false, true},
-		http.ErrAbortHandler,
-		http.ErrSchemeMismatch,
-	} {
+	for _, want := range faults {
 		e.over(roundTripper(func(req *http.Request) (*http.Response, error) {
-			if req.Body != nil {
-				req.Body.Close()
-			}
+			closeBody(req)
 			return nil, want
 		}))
 		for _, k := range kinds {

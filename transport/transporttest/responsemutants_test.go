@@ -133,7 +133,7 @@ var responseMutants = []mutant{
 			select {
 			case slots <- struct{}{}:
 			case <-req.Context().Done():
-				closeOf(req)
+				closeBody(req)
 				return nil, req.Context().Err()
 			}
 			resp, err := base.RoundTrip(req)

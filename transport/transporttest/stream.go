@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +14,16 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 var streamChecks = []check{
 	{"response_streams", "A response's header and each part of its body arrive when the server sends them.", everywhere, responseStreams},
+	{"response_ends_early", "Closing a response that goes on ends it, at once and down to the server, also during a Read.", everywhere, responseEndsEarly},
 	{"informational", "1xx responses pass.", everywhere, informational},
 	{"trailers", "Trailers pass, both ways.", everywhere, trailers},
 	{"upgrade", "The body of a 101 response stays writable.", stub | http1, upgrade},
+	{"upgrade_outlives_context", "An upgraded connection is the caller's: it outlives the context of the call.", stub | http1, upgradeOutlivesContext},
 	{"upgrade_half_close", "The body of a 101 response stays writable, and the caller can end its half by CloseWrite.", http1, upgradeHalfClose},
 	{"reverse_proxy", "The layer can be the Transport of httputil.ReverseProxy, upgrades included.", http1, reverseProxy},
 }
@@ -44,6 +48,66 @@ func responseStreams(e *env) error {
 		}
 	}
 	return nil
+}
+
+func responseEndsEarly(e *env) error {
+	left := make(chan struct{}, 1)
+	e.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusOK)
+		io.WriteString(w, "hello\n")
+		http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+			select {
+			case left <- struct{}{}:
+			default: // two copies were sent
+			}
+		case <-e.ctx.Done():
+		}
+	}))
+	for _, reading := range []bool{false, true} {
+		for _, k := range kinds {
+			if err := e.endEarly(k, reading, left); err != nil {
+				return fmt.Errorf("%s, Read under way: %v: %w", k.name, reading, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *env) endEarly(k kind, reading bool, left <-chan struct{}) error {
+	req, _ := e.request(k, "/")
+	resp, err := e.send(req)
+	if err != nil {
+		return err
+	}
+	err = e.within("reading what was sent", func() error {
+		_, err := io.ReadFull(resp.Body, make([]byte, len("hello\n")))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	begun, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		close(begun)
+		if reading {
+			resp.Body.Read(make([]byte, 1))
+		}
+	}()
+	<-begun
+	if err := e.within("closing a response that goes on", resp.Body.Close); err != nil {
+		return err
+	}
+	if err := e.within("the Read that was under way", func() error { <-ended; return nil }); err != nil {
+		return err
+	}
+	if !e.eventually(func() bool { return e.base.unclosed() == 0 }) {
+		return errors.New("the response of the base was not closed")
+	}
+	return e.within("the response, at the server,", func() error { <-left; return nil })
 }
 
 func informational(e *env) error {
@@ -149,13 +213,13 @@ func upgrading(e *env, to string) (*http.Request, error) {
 	return req, nil
 }
 
-func (e *env) upgrade() (*http.Response, error) {
+func (e *env) upgrade(ctx context.Context) (*http.Response, error) {
 	e.serve(http.HandlerFunc(upgraded))
 	req, err := upgrading(e, e.url)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := e.send(req)
+	resp, err := e.send(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +251,7 @@ func (e *env) echo(resp *http.Response) error {
 }
 
 func upgrade(e *env) error {
-	resp, err := e.upgrade()
+	resp, err := e.upgrade(e.ctx)
 	if err != nil {
 		return err
 	}
@@ -203,8 +267,23 @@ func upgrade(e *env) error {
 	})
 }
 
+func upgradeOutlivesContext(e *env) error {
+	ctx, cancel := e.cancellable()
+	defer cancel()
+	resp, err := e.upgrade(ctx)
+	if err != nil {
+		return err
+	}
+	cancel()
+	<-time.After(e.moment()) // in which a layer might act on it
+	if err := e.echo(resp); err != nil {
+		return fmt.Errorf("after the caller's context has ended: %w", err)
+	}
+	return nil
+}
+
 func upgradeHalfClose(e *env) error {
-	resp, err := e.upgrade()
+	resp, err := e.upgrade(e.ctx)
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,29 @@ import (
 
 // Run checks the layer that wrap puts around base. Each sentence of the
 // contract is a subtest on each ground.
-func Run(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper) {
+func Run(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper, opts ...Option) {
 	t.Helper()
-	run(t, checks, everywhere, wrap)
+	c := config{checks: checks}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	run(t, c.checks, everywhere, wrap)
+}
+
+// An Option says of a layer that it does what the contract allows and most
+// layers need not do.
+type Option func(*config)
+
+type config struct{ checks []check }
+
+// WithWrappedErrors says that the layer puts an error of the base into one of
+// its own also where it did no more than pass the call on. Then error_passed_on
+// is left out; error_kept, by which errors.Is finds the base's error and its
+// Timeout stays, is not. The default is that such an error is the base's own.
+func WithWrappedErrors() Option {
+	return func(c *config) {
+		c.checks = slices.DeleteFunc(slices.Clone(c.checks), func(c check) bool { return c.name == wrapped })
+	}
 }
 
 // RunRefusing checks a layer that wrap returns in a state in which it refuses
@@ -26,7 +46,7 @@ func RunRefusing(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripp
 	run(t, refusalChecks, stub, wrap)
 }
 
-var checks = slices.Concat(requestChecks, bodyChecks, responseChecks, contextChecks, streamChecks, clientChecks)
+var checks = slices.Concat(requestChecks, bodyChecks, repeatChecks, copyChecks, responseChecks, passedOnChecks, contextChecks, streamChecks, clientChecks)
 
 // A check is a sentence of the contract, and how to see whether it is kept.
 type check struct {

@@ -18,10 +18,24 @@ func TestFuncPasses(t *testing.T) {
 	Run(t, func(base http.RoundTripper) http.RoundTripper { return roundTripper(base.RoundTrip) })
 }
 
+// A layer that repeats by the contract passes.
+func TestRepeaterPasses(t *testing.T) { run(t, checks, stub, repeating(repeater{})) }
+
+// A layer may wrap every error if it says so.
+func TestWrappedErrorsPass(t *testing.T) {
+	var c config
+	c.checks = slices.Concat(passedOnChecks, responseChecks)
+	WithWrappedErrors()(&c)
+	run(t, c.checks, stub, after(wrapping))
+	if len(c.checks) != len(passedOnChecks)+len(responseChecks)-1 {
+		t.Errorf("%d checks are left, want all but one", len(c.checks))
+	}
+}
+
 func TestRefusalPasses(t *testing.T) {
 	RunRefusing(t, func(http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {
-			closeOf(req)
+			closeBody(req)
 			return nil, errors.New("refused")
 		})
 	})
