@@ -39,7 +39,7 @@ func TestPageOfStates(t *testing.T) {
 	}
 	table := page[strings.Index(page, "// Where two of them meet:"):]
 	stops := regexp.MustCompile(`(?m)^//\t.{70,}  ([a-z_]+(?:, [a-z_]+)?)$`).FindAllStringSubmatch(table, -1)
-	reasons := textOf(t, "stop.go")
+	reasons := textOf(t, "errors.go")
 	for _, stop := range stops {
 		for word := range strings.SplitSeq(stop[1], ", ") {
 			if !strings.Contains(reasons, `"`+word+`"`) {

@@ -272,7 +272,7 @@ func TestEveryWordHasARow(t *testing.T) {
 		column    int
 	}{
 		{"../../transport/result.go", "Result", client, 0},
-		{"../../transport/stop.go", "StopReason", client, 1},
+		{"../../transport/errors.go", "StopReason", client, 1},
 		{"../../middleware/result.go", "Result", server, 0},
 		{"../../middleware/observer.go", "ShedReason", server, 1},
 	} {

@@ -103,7 +103,7 @@ func constants(t *testing.T, file, typ string) []string {
 func TestEveryStopReasonIsThere(t *testing.T) {
 	_, reg := build(t, prommetrics.WithServices("users"))
 	got := samples(t, reg)
-	for _, stop := range constants(t, "../../transport/stop.go", "StopReason") {
+	for _, stop := range constants(t, "../../transport/errors.go", "StopReason") {
 		if _, ok := got["client_calls_total{users,"+stop+"}"]; !ok {
 			t.Errorf("no series for the stop reason %s", stop)
 		}
