@@ -45,7 +45,11 @@ func each(gap time.Duration, n int, latency time.Duration, s guard.Signal, p gua
 	return func(w *world) {
 		for range n {
 			w.now += gap
-			inFlight, _ := w.Start(p)
+			inFlight, watched := w.Start(p)
+			if !watched {
+				w.Drop()
+				continue
+			}
 			w.Leave(guard.Attempt{InFlight: inFlight, Start: w.now - latency, Limit: w.limit, Priority: p}, w.now, s)
 		}
 	}
@@ -119,7 +123,7 @@ var (
 
 // timeouts are as many as it takes to engage.
 func timeouts(w *world) {
-	for range 100 {
+	for range 1000 {
 		if w.Engaged() {
 			return
 		}
@@ -148,6 +152,10 @@ func TestRules(t *testing.T) {
 		{"engage: by 3 timeouts of 1 call/s", []step{seldom, each(T, 3, T, timeout, first)}, 1, 0},
 		{"engage: not by 6 timeouts of 20 calls/s", []step{usual, wait(T / 2), each(0, 6, T/2, timeout, first)}, open, 0},
 		{"engage: by 7 timeouts of 20 calls/s", []step{usual, wait(T / 2), each(0, 7, T/2, timeout, first)}, 1, 0},
+		{"engage: not by 3 timeouts of 2.2 calls/s", []step{each(450*ms, 100, 10*ms, success, first), wait(50 * ms), each(450*ms, 3, T/2, timeout, first)}, open, 0},
+		{"engage: by 4 timeouts of 2.2 calls/s", []step{each(450*ms, 100, 10*ms, success, first), wait(50 * ms), each(450*ms, 4, T/2, timeout, first)}, 1, 0},
+		{"engage: not by 21 timeouts of 100 calls/s", []step{limit(200 * ms), each(10*ms, 1000, 10*ms, success, first), wait(100 * ms), each(0, 21, 100*ms, timeout, first)}, open, 0},
+		{"engage: by 22 timeouts of 100 calls/s", []step{limit(200 * ms), each(10*ms, 1000, 10*ms, success, first), wait(100 * ms), each(0, 22, 100*ms, timeout, first)}, 1, 0},
 		{"engage: not by retries, which show nothing new", []step{healthy, wait(T), each(5*ms, 100, T, timeout, retry)}, open, 0},
 		{"engage: by calls that waited", []step{healthy, wait(T), each(5*ms, 25, T, timeout, waited)}, 1, 0},
 		{"engage: not by callers with little time", []step{healthy, wait(T), see(100, T/2-1, timeout)}, open, 0},
@@ -157,8 +165,9 @@ func TestRules(t *testing.T) {
 		{"engage: not by error responses", []step{healthy, wait(T), see(100, 10*ms, failed)}, open, 0},
 		{"engage: error responses do not end a row", []step{healthy, wait(T), repeat(20, see(1, T, timeout), see(1, 10*ms, failed))}, 1, 0},
 		{"engage: slow successes do not end a row", []step{healthy, wait(T), repeat(20, see(1, T, timeout), see(1, T/3, success))}, 1, 0},
+		{"engage: nor do those that would make room", []step{healthy, wait(T), see(12, T, timeout), see(1, T/5, success), see(12, T, timeout)}, 1, 0},
 		{"engage: a fast success ends a row", []step{healthy, repeat(2, wait(T), see(6, T, timeout), see(1, 10*ms, success))}, open, 0},
-		{"engage: a shed offsets a timeout", []step{healthy, wait(T), repeat(100, see(1, T, timeout), see(1, 10*ms, shed))}, open, 0},
+		{"engage: a shed offsets a timeout", []step{healthy, wait(T), see(15, T, timeout), see(10, 10*ms, shed), see(10, T, timeout)}, open, 0},
 		{"engage: a shed offsets no timeout to come", []step{healthy, wait(T), see(100, 10*ms, shed), see(35, T, timeout)}, 1, 0},
 		{"engage: not by a queue for one epoch", []step{healthy, wait(T), see(70, 700*ms, success)}, open, 0},
 		{"engage: by a queue for two epochs", []step{healthy, wait(T), see(110, 700*ms, success)}, 1, 0},
@@ -179,6 +188,7 @@ func TestRules(t *testing.T) {
 		{"hold: one retry finds room where a call does", []step{closed, see(1, 10*ms, shed), ask(2, retry)}, 1.5, 1},
 		{"hold: an open window is open to all", []step{busy, ask(200, first), ask(200, retry)}, open, 400},
 		{"hold: but to no crowd of calls that waited", []step{busy, ask(200, waited)}, open, 40},
+		{"hold: a peak is forgotten slowly", []step{busy, see(1000, 10*ms, success), ask(200, waited)}, open, 24},
 		{"hold: what cannot be answered waits in silence", []step{crowded, wait(T/4 + 1), ask(100, first)}, open, 80},
 		{"hold: silence is a quarter of the time", []step{crowded, wait(T / 4), ask(100, first)}, open, 100},
 		{"hold: what is answered in time is sent in silence", []step{frequent, wait(T/4 + 1), ask(500, first)}, open, 362},
@@ -196,7 +206,7 @@ func TestRules(t *testing.T) {
 		{"widen: open beyond 8", []step{engaged, see(8, 10*ms, success)}, open, 0},
 		{"widen: engaged up to twice the peak", []step{wide, see(69, 10*ms, success)}, 79, 0},
 		{"widen: open beyond twice the peak", []step{wide, see(71, 10*ms, success)}, open, 0},
-		{"widen: opened, the row begins anew", []step{engaged, see(8, 10*ms, shed), see(5, T, timeout)}, open, 0},
+		{"widen: opened, the row begins anew", []step{engaged, see(40, T/4, success), see(10, T, timeout)}, open, 0},
 
 		// Who finds out whether the service responds again.
 		{"probe: not before it is due", []step{closed, ask(100, first)}, 0.5, 0},
@@ -235,6 +245,110 @@ func TestRules(t *testing.T) {
 		}
 		if got := w.State(); got.Engaged != (tt.window != open) || got.Engaged != w.Engaged() || got.InFlight != len(w.held) {
 			t.Errorf("%s: state %+v, Engaged %v with %d in flight", tt.rule, got, w.Engaged(), len(w.held))
+		}
+	}
+}
+
+// A refusal says when the epoch ends, and what a response may take.
+func TestRefusal(t *testing.T) {
+	refused := ask(5, guard.Waited) // the fifth finds no room
+	rises := all(see(1, 10*ms, guard.Success), see(19, time.Hour, guard.Success))
+	risen := func(factor float64) time.Duration {
+		return time.Duration(20 * float64(10*ms) * math.Pow(1.2, 19) * factor)
+	}
+	slow := func(gap time.Duration) step { return each(gap, 1, time.Hour, guard.Success, guard.First) }
+	for _, tt := range []struct {
+		rule           string
+		steps          []step
+		retryIn, scale time.Duration // 0: any
+	}{
+		{"an epoch is a quarter of the limit", []step{limit(2 * T), refused}, T / 2, 2 * T},
+		{"or 100 ms", []step{limit(100 * ms), refused}, 100 * ms, 100 * ms},
+		{"what is left of the epoch", []step{refused, wait(150 * ms), ask(1, guard.Waited)}, 100 * ms, T},
+		{"1 ms at least", []step{refused, wait(T/4 - 1), ask(1, guard.Waited)}, ms, T},
+		{"no limit, nothing known", []step{limit(0), refused}, T / 4, T},
+		{"no limit, fast", []step{limit(0), see(1, 49*ms, guard.Success), refused}, 0, T},
+		{"no limit, 20 times the baseline", []step{limit(0), see(1, 100*ms, guard.Success), refused}, 0, 2 * T},
+		{"no limit, slow", []step{limit(0), see(1, 2*T, guard.Success), refused}, 0, 30 * T},
+		{"the baseline rises by a fifth at first", []step{limit(0), see(1, 100*ms, guard.Success), see(1, T, guard.Success), refused}, 0, 2400 * ms},
+		{"and falls by a fifth", []step{limit(0), see(1, 100*ms, guard.Success), see(1, ms, guard.Success), refused}, 0, 1600 * ms},
+		{"not for error responses", []step{limit(0), see(1, 100*ms, guard.Success), see(9, T, guard.Failed), refused}, 0, 2 * T},
+		{"the twentieth is of the first", []step{limit(0), rises, refused}, 0, risen(1)},
+		{"later by 2 % at most", []step{limit(0), rises, slow(T), refused}, 0, risen(1.02)},
+		{"later by 20 % per second at most", []step{limit(0), rises, slow(50 * ms), refused}, 0, risen(1.01)},
+	} {
+		w := newWorld()
+		w.do(tt.steps...)
+		got := w.refusal
+		if tt.retryIn != 0 && got.RetryIn != tt.retryIn || (got.Scale-tt.scale).Abs() > time.Microsecond {
+			t.Errorf("%s: got %+v, want %v and %v", tt.rule, got, tt.retryIn, tt.scale)
+		}
+	}
+}
+
+// Of frequent first attempts, a sample is watched that has the size it needs.
+func TestSampling(t *testing.T) {
+	for _, tt := range []struct {
+		rule    string
+		gap     time.Duration // between attempts, for three seconds
+		then    step
+		p       guard.Priority
+		watched float64 // share
+	}{
+		{"500/s", 2 * ms, nil, guard.First, 1},
+		{"1,500/s", 666 * time.Microsecond, nil, guard.First, 1. / 2},
+		{"5,000/s", 200 * time.Microsecond, nil, guard.First, 1. / 8},
+		{"retries", 200 * time.Microsecond, nil, guard.Retry, 1},
+		{"calls that waited", 200 * time.Microsecond, nil, guard.Waited, 1},
+		{"more in flight than usual", 200 * time.Microsecond, ask(9, guard.First), guard.First, 1},
+		{"engaged", 200 * time.Microsecond, all(wait(T), timeouts), guard.First, 1},
+	} {
+		w := newWorld()
+		draws := 0.0
+		w.Limiter = guard.New(func() float64 { // evenly spread
+			draws++
+			_, f := math.Modf(draws * math.Phi)
+			return f
+		})
+		w.do(each(tt.gap, int(3*T/tt.gap), 10*ms, guard.Success, guard.First))
+		if tt.then != nil {
+			w.do(tt.then)
+		}
+		watched := 0.0
+		before := w.State().InFlight
+		for range 10240 {
+			if _, ok := w.Start(tt.p); ok {
+				watched++
+			}
+			w.Drop()
+		}
+		if share := watched / 10240; math.Abs(share-tt.watched) > tt.watched/5 {
+			t.Errorf("%s: %v of the attempts are watched, want %v", tt.rule, share, tt.watched)
+		}
+		if got := w.State().InFlight; got != before {
+			t.Errorf("%s: %d in flight at the end, want %d", tt.rule, got, before)
+		}
+	}
+}
+
+func TestIdle(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		steps []step
+		after time.Duration // of which it is not idle yet
+		never bool
+	}{
+		{"after a success", []step{healthy, each(0, 1, 10*ms, guard.Success, guard.First)}, time.Minute, false},
+		{"after an epoch of timeouts", []step{healthy, wait(T), turned}, time.Minute, false},
+		{"in flight", []step{healthy, ask(1, guard.First)}, time.Hour, true},
+	} {
+		w := newWorld()
+		w.do(tt.steps...)
+		if w.Idle(w.now + tt.after) {
+			t.Errorf("%s: idle after %v", tt.rule, tt.after)
+		}
+		if got := w.Idle(w.now + tt.after + 1); got == tt.never {
+			t.Errorf("%s: idle %v after more than %v", tt.rule, got, tt.after)
 		}
 	}
 }
