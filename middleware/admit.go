@@ -38,20 +38,20 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if l.Overruns() && l.RefuseOverrun(x.now(), h.attemptOf(x, r) > 1, rand.Float64()) && !h.dryRun {
 		return ShedQueue
 	}
-	d := l.Enter()
-	x.before, x.limit = d.InFlight, d.Limit
-	ok := d.Reason == limiter.ReasonNone
+	slot, ok := l.Enter()
+	x.before, x.limit = slot.InFlight, slot.Limit
 	switch {
 	case ok:
-		if d.Weight > 0 {
-			d.At = x.now()
+		var now time.Duration
+		if slot.Weight > 0 {
+			now = x.now()
 		}
-		x.hold(d)
+		x.hold(now, slot)
 	case h.dryRun || !l.Queues():
 		l.Refuse(x.now())
 		if h.dryRun {
 			l.ForceEnter()
-			x.hold(limiter.Decision{At: x.now(), Weight: 1})
+			x.hold(x.now(), limiter.Slot{Weight: 1})
 		}
 	default:
 		return h.queueUp(x, r)
@@ -59,7 +59,10 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if h.cameBack(x, r) {
 		l.CameBack(ok)
 	}
-	return ShedReason(d.Reason)
+	if !ok {
+		return ShedConcurrency
+	}
+	return ShedNone
 }
 
 // cameBack reports whether the request may be one that the calendar told to come
@@ -85,7 +88,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 		reason = d.Reason
 		x.queueWait = max(0, d.At-now)
 		if reason == limiter.ReasonNone {
-			x.hold(d)
+			x.hold(d.At, d.Slot)
 		}
 	}
 	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {

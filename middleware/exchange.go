@@ -162,8 +162,8 @@ func (x *exchange) count() {
 }
 
 // hold notes that the request has a slot.
-func (x *exchange) hold(d limiter.Decision) {
-	x.entered, x.weight, x.probe = d.At, d.Weight, d.Probe
+func (x *exchange) hold(since time.Duration, s limiter.Slot) {
+	x.entered, x.weight, x.probe = since, s.Weight, s.Probe
 	x.held = 1
 }
 

@@ -79,27 +79,24 @@ func New(cfg Config) *Controller {
 }
 
 // Enter takes a slot if there is one and no request waits for it.
-func (c *Controller) Enter() Decision {
+func (c *Controller) Enter() (s Slot, ok bool) {
 	limit := c.limit.Load()
-	var d Decision
 	if limit < unlimited {
-		d.Limit = int32(limit)
+		s.Limit = int32(limit)
 	}
 	if c.waiting.Load() > 0 {
-		d.InFlight, d.Reason = int32(c.slots.taken()), ReasonConcurrency
-		return d
+		s.InFlight = int32(c.slots.taken())
+		return s, false
 	}
 	before, ok := c.slots.take(int(limit))
-	d.InFlight = int32(before.taken())
-	if !ok {
-		d.Reason = ReasonConcurrency
-		return d
+	s.InFlight = int32(before.taken())
+	if ok {
+		s.Weight = c.weight(before)
+		if c.probing.Load() {
+			s.Probe = c.tag()
+		}
 	}
-	d.Weight = c.weight(before)
-	if c.probing.Load() {
-		d.Probe = c.tag()
-	}
-	return d
+	return s, ok
 }
 
 // ForceEnter takes a slot although there may be none, for a dry run.
@@ -259,7 +256,7 @@ func (c *Controller) dispatch(now time.Duration) {
 // admitted is the decision on a request that waited and now has a slot. The
 // caller holds the lock.
 func (c *Controller) admitted(before slotCount, now time.Duration) Decision {
-	return Decision{At: now, Weight: c.weight(before), Probe: int32(c.adaptive.admitted())}
+	return Decision{At: now, Slot: Slot{Weight: c.weight(before), Probe: int32(c.adaptive.admitted())}}
 }
 
 // Learn takes in a request that was measured, once it has given back its slot.

@@ -27,6 +27,9 @@ func (r *room) join(at time.Duration, req Request) string {
 	return fmt.Sprint("waits ", patience)
 }
 
+// enter says whether a request gets a slot at once.
+func (r *room) enter() string { _, ok := r.Enter(); return fmt.Sprint(ok) }
+
 // stand makes the queue stand: its first request has waited for longer than an
 // interval while others came.
 func (r *room) stand() {
@@ -62,13 +65,16 @@ func TestAdmissionRules(t *testing.T) {
 		do   func(r *room) string
 		want string
 	}{
-		{"no slot is free", func(r *room) string { return string(r.Enter().Reason) }, "concurrency"},
-		{"a slot is free", func(r *room) string { r.Leave(); return string(r.Enter().Reason) }, ""},
+		{"no slot is free", func(r *room) string { return r.enter() }, "false"},
+		{"one leaves: so many were in the handler, and nobody waits", func(r *room) string { return fmt.Sprint(r.Leave()) }, "1 false"},
+		{"one leaves: another waits", func(r *room) string { r.join(0, Request{}); return fmt.Sprint(r.Leave()) }, "1 true"},
+		{"refused: back when the handler can serve it", func(r *room) string { return fmt.Sprint(r.Reserve(start, time.Second)) }, "40ms true"},
+		{"a slot is free", func(r *room) string { r.Leave(); return r.enter() }, "true"},
 		{"a slot is free, but a request waits for it", func(r *room) string {
 			r.join(0, Request{})
 			r.Leave()
-			return string(r.Enter().Reason)
-		}, "concurrency"},
+			return r.enter()
+		}, "false"},
 		{"a slot became free before it joined", func(r *room) string {
 			r.Leave()
 			r.join(0, Request{})
@@ -174,11 +180,11 @@ func TestAdmissionRules(t *testing.T) {
 		}, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, Priorities: 3})}
+			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, MaxRetryAfter: time.Second, Priorities: 3})}
 			r.adaptive.baseline, r.adaptive.busy, r.adaptive.windows = float64(work), 1, learning+1
 			r.publish()
-			if d := r.Enter(); d.Reason != ReasonNone {
-				t.Fatalf("got %q for the first request, want a slot", d.Reason)
+			if _, ok := r.Enter(); !ok {
+				t.Fatal("the first request got no slot")
 			}
 			if got := tt.do(r); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)

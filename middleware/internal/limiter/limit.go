@@ -88,8 +88,8 @@ type Completion struct {
 	At       time.Duration // when it left
 	Took     time.Duration // since it was admitted
 	InFlight int           // requests in the handler, itself included
-	Weight   uint8         // of its Decision
-	Probe    int           // of its Decision
+	Weight   uint8         // of its Slot
+	Probe    int           // of its Slot
 	Gone     bool          // its client no longer waited, or its deadline had passed
 	Route    string        // "" if it is not known
 }
