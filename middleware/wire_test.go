@@ -136,6 +136,7 @@ func (w *fakeWriter) Header() http.Header                 { return w.header }
 func (w *fakeWriter) WriteHeader(int)                     {}
 func (w *fakeWriter) Write(p []byte) (int, error)         { return len(p), nil }
 func (w *fakeWriter) Flush()                              {}
+func (w *fakeWriter) CloseNotify() <-chan bool            { return nil }
 func (w *fakeWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
 func (w *fakeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.ErrUnsupported

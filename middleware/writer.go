@@ -34,9 +34,11 @@ func (x *exchange) begin(status int) {
 			h[headers.RetryAttempt] = []string{headers.Attempt{N: n}.String()}
 		}
 	}
-	for name, values := range x.noted().limits {
-		if _, own := h[name]; !own {
-			h[name] = values
+	if r := x.rare.Load(); r != nil {
+		for name, values := range r.limits {
+			if _, own := h[name]; !own {
+				h[name] = values
+			}
 		}
 	}
 	x.complete(h, status)
