@@ -141,7 +141,7 @@ func (s *earlyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-next:
 		case <-r.Context().Done():
-		case <-time.After(30 * time.Millisecond):
+		case <-time.After(40 * time.Millisecond):
 		}
 	} else {
 		s.mu.Lock()

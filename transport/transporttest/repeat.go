@@ -86,7 +86,7 @@ func bodyEarlyAnswer(e *env) error {
 			}
 			one, _ := req.Body.(*rewound)
 			if one != nil {
-				one.pause, base.sent = tt.slow, one.sent
+				one.exact, one.pause, base.sent = false, tt.slow, one.sent
 			}
 			r, err := e.call(req)
 			switch {
@@ -104,6 +104,7 @@ func bodyEarlyAnswer(e *env) error {
 				err = e.whole(answerWith(req, http.StatusServiceUnavailable, busy), want, base.taken)
 			}
 			if err == nil && one != nil {
+				one.sent() // body_got_to_be_sent asks when
 				err = one.end()
 			}
 			if err != nil {
@@ -135,7 +136,7 @@ func (e *env) earlyOnAWire() error {
 		}
 		one, _ := req.Body.(*rewound)
 		if one != nil && e.ground == http2 {
-			one.first = 20 * time.Millisecond // net/http closes it by then, but does not wait for the Read
+			one.first = 40 * time.Millisecond // net/http closes it by then, but does not wait for the Read
 		}
 		resp, err := e.send(req)
 		if err == nil {

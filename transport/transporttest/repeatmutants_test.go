@@ -58,6 +58,7 @@ type repeater struct {
 
 func repeating(r repeater) func(http.RoundTripper) http.RoundTripper {
 	return func(base http.RoundTripper) http.RoundTripper {
+		r := r
 		r.base = base
 		return &r
 	}
