@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -99,20 +98,12 @@ func (s *server) start() {
 	})
 }
 
-// kill is kill -9.
+// kill is kill -9, which ends a server that is stopped too.
 func (s *server) kill() {
 	if s.cmd != nil {
-		s.cmd.Process.Signal(syscall.SIGCONT)
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
 		s.cmd = nil
-	}
-}
-
-func (s *server) signal(sig syscall.Signal) {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatal(err)
 	}
 }
 

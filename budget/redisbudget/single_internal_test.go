@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,18 +80,6 @@ func TestServerPaused(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.lost(3 * time.Second)
-	t.Logf("shared again after %v", h.shares(back))
-	h.together(time.Second)
-}
-
-func TestServerStopped(t *testing.T) {
-	t.Parallel()
-	s := startRedis(t)
-	h := newHerd(t, 1, dialer(s.addr))
-	s.signal(syscall.SIGSTOP)
-	h.lost(3 * time.Second)
-	h.onItsOwn(time.Second)
-	s.signal(syscall.SIGCONT)
 	t.Logf("shared again after %v", h.shares(back))
 	h.together(time.Second)
 }
