@@ -146,9 +146,13 @@ func (l *guardLayer) engaged(name string) bool {
 
 func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal {
 	switch {
-	case err != nil && ctx.Err() != context.Canceled && isTimeout(err):
-		return guard.Timeout
-	case err != nil || resp == nil:
+	case err != nil:
+		// What was refused below was not sent, so that it did not time out.
+		if _, refused := refusedBy(err); !refused && ResultOf(ctx, 0, err) == ResultTimeout {
+			return guard.Timeout
+		}
+		return guard.None
+	case resp == nil:
 		return guard.None
 	case resp.StatusCode < 500 && !isThrottle(resp):
 		return guard.Success
