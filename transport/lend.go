@@ -1,9 +1,13 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,7 +18,7 @@ import (
 // time may read, and GetBody is asked only once the one before reads no more.
 type lender struct {
 	get    func() (io.ReadCloser, error) // the caller's
-	direct bool                          // the base is net/http's
+	direct bool                          // the base is net/http's, and get makes readers
 	kept   memory                        // the newest body, if that is in memory
 
 	mu   sync.Mutex // guards what follows; never held during a Read or Close
@@ -42,11 +46,24 @@ type lent struct {
 const inOneWrite = 4 << 10
 
 // newLender returns the lender of req's body, and that body for the first
-// attempt.
-func newLender(req *http.Request, direct bool) (*lender, io.ReadCloser) {
-	l := &lender{get: req.GetBody, direct: direct}
+// attempt. The makers are nil where the base is not net/http's.
+func newLender(req *http.Request, makers []uintptr) (*lender, io.ReadCloser) {
+	l := &lender{get: req.GetBody}
+	l.direct = makers != nil && slices.Contains(makers, reflect.ValueOf(req.GetBody).Pointer())
 	l.free.L = &l.mu
 	return l, l.lend(req.Body)
+}
+
+// readerMakers returns where the GetBody begins that http.NewRequest makes for
+// each kind of reader, and that of NewClient: these return a new reader each time.
+// Funcs cannot be compared, but where they begin can.
+func readerMakers() (makers []uintptr) {
+	for _, body := range []io.Reader{new(bytes.Buffer), new(bytes.Reader), new(strings.Reader)} {
+		if req, err := http.NewRequest(http.MethodPut, "http://localhost/", body); err == nil {
+			makers = append(makers, reflect.ValueOf(req.GetBody).Pointer())
+		}
+	}
+	return append(makers, reflect.ValueOf(new(memory).getBody).Pointer())
 }
 
 // lend hands a body to the attempt whose turn it is.
@@ -60,9 +77,8 @@ func (l *lender) lend(body io.ReadCloser) io.ReadCloser {
 	}
 	m := inMemory(body)
 	l.kept = m
-	// Lent, a short body would cost a packet of its own. Before net/http has
-	// read all of it there is nothing that a server could answer, and if one
-	// does, what may happen to this reader no longer matters to those to come.
+	// Lent, a short body would cost a packet of its own. Readers that GetBody
+	// makes of the same bytes have nothing to do with this one.
 	if l.direct && m.known() && m.size() <= inOneWrite {
 		return body
 	}

@@ -22,9 +22,9 @@ type loop struct {
 	backoff   retryablehttp.Backoff
 	budget    func(service string) budget.Budget // nil: none
 	dryRun    bool
-	direct    bool // the base is net/http's
-	layered   bool // there are attempt layers
-	strange   bool // there are other parts below that are not ours
+	makers    []uintptr // readerMakers, where the base is net/http's
+	layered   bool      // there are attempt layers
+	strange   bool      // there are other parts below that are not ours
 	transport *Transport
 }
 
@@ -132,7 +132,7 @@ func (r *run) begin() (io.ReadCloser, error) {
 	case !hasBody(r.req) || r.call.policy.MaxAttempts == 1:
 		return body, nil
 	case r.req.GetBody != nil:
-		r.lender, body = newLender(r.req, r.loop.direct)
+		r.lender, body = newLender(r.req, r.loop.makers)
 		return body, nil
 	}
 	r.stream = newStream(r.req, r.call.policy.MaxReplayBytes)

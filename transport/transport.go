@@ -97,12 +97,15 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 		budget:    cfg.budget,
 		dryRun:    cfg.dryRun,
 	}
-	_, t.loop.direct = base.(*http.Transport)
+	_, direct := base.(*http.Transport)
+	if direct {
+		t.loop.makers = readerMakers()
+	}
 	// Ask a breaker that can tell, so that a retry that it would refuse does
 	// not cost the caller the answer in hand.
 	t.loop.opener, _ = t.loop.next.(opener)
 	t.loop.layered = len(cfg.attemptLayers) > 0
-	t.loop.strange = !t.loop.direct || cfg.breaker != nil && t.loop.opener == nil
+	t.loop.strange = !direct || cfg.breaker != nil && t.loop.opener == nil
 	var guard *guardLayer
 	if t.guard != nil {
 		guard = t.guard.over(t.loop.next)
