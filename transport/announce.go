@@ -113,7 +113,7 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 		req = withHeader(req)
 	}
 	if counts {
-		a := headers.Attempt{N: ctx.number, Max: p.MaxAttempts, ID: ctx.run.callID()}
+		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: ctx.run.callID()}
 		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
 	if !saysCall && !saysAttempt {

@@ -31,7 +31,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	event := AttemptEvent{
 		Service: ctx.run.call.record.Service,
 		Method:  methodOf(req),
-		Attempt: ctx.number,
+		Attempt: int(ctx.number),
 		Hedge:   ctx.hedge,
 		Waited:  ctx.run.lastWait,
 		Err:     errPanic,

@@ -14,18 +14,18 @@ import (
 
 // A Call says what happened in one RoundTrip, or one [Do].
 type Call struct {
-	Service    string
-	Method     string        // "" for Do
-	Attempts   int           // how many attempts were sent
-	Waited     time.Duration // the time spent waiting between attempts
-	Elapsed    time.Duration // from the start to the response header; 0 without observers
-	Stop       StopReason    // why there was no further attempt
-	Status     int           // of the response returned; 0 with an error
-	Err        error         // the last error; nil with a response
-	WouldRetry bool          // in a dry run: another attempt would have been sent
+	Service  string
+	Method   string        // "" for Do
+	Attempts int           // how many attempts were sent
+	Waited   time.Duration // the time spent waiting between attempts
+	Elapsed  time.Duration // from the start to the response header; 0 without observers
+	Stop     StopReason    // why there was no further attempt
+	Status   int           // of the response returned; 0 with an error
+	Err      error         // the last error; nil with a response
 
-	// What else a real run would have done, in a dry run.
+	// What a real run would have done, in a dry run.
 	WouldRefuse  StopReason // not send it at first, because of guard or breaker_open; else ""
+	WouldRetry   bool       // make another attempt
 	WouldHedge   bool       // send a second copy
 	WouldTimeOut bool       // end the attempt at AttemptTimeout
 }
@@ -35,7 +35,7 @@ type Call struct {
 // of the request, and the operation of [Do] in its own.
 func Attempt(ctx context.Context) int {
 	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
-		return a.number
+		return int(a.number)
 	}
 	return 0
 }
@@ -222,10 +222,9 @@ func (c *callCtx) Value(key any) any {
 type attemptCtx struct {
 	context.Context
 	run    *run
-	number int
+	number int32
 	hedge  bool
-	own    bool // its Header is no other attempt's, nor the caller's
-
+	own    bool           // its Header is no other attempt's, nor the caller's
 	slow   bool           // the guard saw it succeed, but late
 	resp   *http.Response // to close, should a layer above panic
 	cancel func()         // ends it; nil without an AttemptTimeout

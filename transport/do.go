@@ -194,7 +194,7 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 			os.attempt(ctx, event)
 		}()
 	}
-	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: int(r.sent.Load())}
+	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: r.sent.Load()}
 	if r.loop.dryRun && r.call.policy.AttemptTimeout > 0 {
 		start := time.Now()
 		defer func() { r.wouldTimeOut = time.Since(start) >= r.call.policy.AttemptTimeout }()

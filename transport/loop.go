@@ -88,7 +88,6 @@ type run struct {
 	stream *stream // of one without
 	told   *told   // nil: nothing
 
-	sent        atomic.Int32  // attempts that reached the attempt layer
 	lastWait    time.Duration // before the attempt at hand
 	held        int           // times that the guard refused
 	heldFor     time.Duration // of waited, because it did
@@ -101,16 +100,17 @@ type run struct {
 	newest      *attemptCtx    // its context
 	body        io.Closer      // of the attempt at hand, for a base that panics
 
-	entered                  bool // the body of the request is no longer RoundTrip's to close
-	interrupted              bool // the context ended during a wait
-	once                     bool // the error is of the first attempt, and not of the chain
-	ended                    bool // the context was done when the newest attempt ended
-	wouldRetry               bool // in a real run, and so on
-	wouldHedge, wouldTimeOut bool
-	wouldRefuse              StopReason
-	over                     bool // finish or fail was reached
-	asked                    bool // the func of WithRepeatable
-	repeatable               bool // what it said
+	wouldRefuse StopReason   // in a real run, and so on
+	sent        atomic.Int32 // attempts that reached the attempt layer
+
+	entered                              bool // the body of the request is no longer RoundTrip's to close
+	interrupted                          bool // the context ended during a wait
+	once                                 bool // the error is of the first attempt, and not of the chain
+	ended                                bool // the context was done when the newest attempt ended
+	wouldRetry, wouldHedge, wouldTimeOut bool
+	over                                 bool // finish or fail was reached
+	asked                                bool // the func of WithRepeatable
+	repeatable                           bool // what it said
 
 	// The first attempt and, without call layers, the call: most runs need no
 	// more than these, and so no more than this one allocation.
@@ -180,7 +180,7 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 	if ctx.run != nil { // responses of earlier attempts may still hold those
 		ctx, req = new(attemptCtx), new(http.Request)
 	}
-	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: int(r.sent.Load()) + 1}
+	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent.Load() + 1}
 	*req = *r.req.WithContext(ctx)
 	if r.loop.layered || ctx.number > 1 {
 		req.Header, ctx.own = req.Header.Clone(), true
