@@ -167,12 +167,18 @@ func (x *exchange) hold(since time.Duration, s limiter.Slot) {
 	x.held = 1
 }
 
-// leave gives the slot back, once, whoever comes first: the end of the handler,
-// a flush or a hijack.
+// leave notes when the handler, or the part of it that counts, was over, and
+// gives the slot back.
 func (x *exchange) leave(counted bool) {
 	if x.left == 0 && len(x.machine.observers) > 0 {
 		x.left = x.machine.now()
 	}
+	x.release(counted)
+}
+
+// release gives the slot back, once, whichever comes first: the end of the
+// handler, a flush or a hijack.
+func (x *exchange) release(counted bool) {
 	if atomic.LoadUint32(&x.held) == 0 || !atomic.CompareAndSwapUint32(&x.held, 1, 0) {
 		return
 	}

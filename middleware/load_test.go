@@ -109,3 +109,29 @@ func TestLogOfAMethodMadeUp(t *testing.T) {
 		}
 	}
 }
+
+// asking is a writer whose client sends its next request as soon as it has the
+// first bytes of an answer.
+type asking struct {
+	fakeWriter
+	next func()
+}
+
+func (w *asking) Flush() { w.next() }
+
+// A client that has the first event of a stream may ask for something else, and
+// finds the room that the stream no longer takes.
+func TestRoomBeforeTheFlush(t *testing.T) {
+	h := build(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			http.NewResponseController(w).Flush()
+		}
+	}, middleware.WithConcurrency(1))
+	next := httptest.NewRecorder()
+	h.ServeHTTP(&asking{fakeWriter{header: http.Header{}}, func() {
+		h.ServeHTTP(next, httptest.NewRequest("GET", "/", nil))
+	}}, httptest.NewRequest("GET", "/stream", nil))
+	if next.Code != http.StatusOK {
+		t.Errorf("got %d for the next request while the first event was on its way, want 200", next.Code)
+	}
+}

@@ -136,10 +136,14 @@ func (x *exchange) flush() error {
 	if x.early || x.bytes > buffered { // what answers to the deadline is no stream
 		x.boundWrites(buffered + 1)
 	}
+	// The work is done, or goes on for as long as the client likes. The slot is
+	// free before the client has the bytes, as it may answer them with its next
+	// request, and while they wait for a client that reads slowly.
+	x.release(true)
 	err := http.NewResponseController(x.ResponseWriter).Flush()
 	x.wrote(0, err, before)
 	if err == nil {
-		x.leave(true) // the work is done, or goes on for as long as the client likes
+		x.leave(true)
 	}
 	if errors.Is(err, http.ErrNotSupported) {
 		x.status = before // nothing was sent
