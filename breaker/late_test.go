@@ -133,11 +133,11 @@ func TestLateProbesTeachNothing(t *testing.T) {
 					calls.Go(func() { other.send(t, rt, 1) })
 					synctest.Wait()
 					plan{}.send(t, rt, 1) // the probe that fails: open for 10s
-					time.Sleep(10*time.Second - 1)
+					time.Sleep(10*time.Second - time.Nanosecond)
 					if got := set.State("api.test"); got != breaker.StateOpen {
 						t.Errorf("%v before its time is over, want open", got)
 					}
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					plan{status: 200, after: 2 * time.Second}.send(t, rt, 1)
 					if got := set.State("api.test"); got != breaker.StateHalfOpen {
 						t.Errorf("%v after one of two probes, want half-open", got)

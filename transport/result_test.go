@@ -17,6 +17,9 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
+// resultKey is of a value that a caller puts in its context.
+type resultKey struct{}
+
 func TestResultOf(t *testing.T) {
 	alive := t.Context()
 	cancelled := func(cause error) context.Context {
@@ -29,7 +32,7 @@ func TestResultOf(t *testing.T) {
 		t.Cleanup(cancel)
 		return ctx
 	}
-	below, cancel := context.WithCancel(context.WithValue(expired(io.EOF), "key", 1))
+	below, cancel := context.WithCancel(context.WithValue(expired(io.EOF), resultKey{}, 1))
 	defer cancel()
 	broken := errors.New("connection reset")
 	tests := []struct {
