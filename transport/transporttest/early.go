@@ -114,7 +114,10 @@ func answerWith(req *http.Request, code int, text string) *http.Response {
 // answer, once the next request is there or after a while; over HTTP/2 an
 // answer like that ends the upload.
 type earlyServer struct {
-	mu    sync.Mutex // guards what follows
+	patience time.Duration
+
+	mu    sync.Mutex                 // guards what follows
+	begun map[string]<-chan struct{} // when a body is being read, by path
 	calls map[string]chan struct{}
 	taken map[string][]string // sums of what came whole, by path
 }
@@ -122,6 +125,7 @@ type earlyServer struct {
 func (s *earlyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	next, again := s.calls[r.URL.Path]
+	begun := s.begun[r.URL.Path]
 	if !again {
 		next = make(chan struct{})
 		s.calls[r.URL.Path] = next
@@ -130,6 +134,12 @@ func (s *earlyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := http.NewResponseController(w)
 	c.EnableFullDuplex()
 	if !again {
+		if begun != nil && r.ProtoMajor == 2 {
+			select { // net/http would not begin to read once there is an answer
+			case <-begun:
+			case <-time.After(s.patience):
+			}
+		}
 		w.Header().Set("X-Why", busy)
 		w.Header().Set("Content-Length", fmt.Sprint(len(busy)))
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -180,7 +180,9 @@ func (e *env) request(k kind, path string) (*http.Request, *bodies) {
 	req.Header["X-Two"] = []string{"one", "two"}
 	req.ContentLength = k.length
 	req.Form, req.PostForm = url.Values{"q": {"1"}}, url.Values{}
-	if k.length < 0 {
+	// Over HTTP/2 a trailer that comes after the answer ends the connection, and
+	// net/http may then leave a body open that it sends again.
+	if k.length < 0 && e.ground == stub {
 		req.Trailer = http.Header{"X-Sum": {"1"}}
 	}
 	if k.rewind {

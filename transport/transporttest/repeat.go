@@ -116,7 +116,7 @@ func bodyEarlyAnswer(e *env) error {
 }
 
 func (e *env) earlyOnAWire() error {
-	server := &earlyServer{calls: make(map[string]chan struct{}), taken: make(map[string][]string)}
+	server := &earlyServer{patience: e.patience, begun: make(map[string]<-chan struct{}), calls: make(map[string]chan struct{}), taken: make(map[string][]string)}
 	e.serve(server)
 	large := payload()
 	if e.ground == http2 { // where they take their time, and a window is 1 MiB
@@ -136,7 +136,10 @@ func (e *env) earlyOnAWire() error {
 		}
 		one, _ := req.Body.(*rewound)
 		if one != nil && e.ground == http2 {
-			one.first = 40 * time.Millisecond // net/http closes it by then, but does not wait for the Read
+			server.mu.Lock()
+			server.begun[path] = one.begun
+			server.mu.Unlock()
+			one.first = 20 * time.Millisecond // net/http closes it by then, but does not wait for the Read
 		}
 		resp, err := e.send(req)
 		if err == nil {

@@ -40,7 +40,7 @@ var requestMutants = []mutant{
 		req.URL = req.URL.JoinPath()
 		return req
 	})},
-	{"request_unchanged", "writes to the Trailer", 0, before(func(req *http.Request) *http.Request {
+	{"request_unchanged", "writes to the Trailer", stub, before(func(req *http.Request) *http.Request {
 		if req.Trailer != nil {
 			req.Trailer.Set("X-Trace", "1")
 		}

@@ -24,19 +24,20 @@ type rewound struct {
 	pause time.Duration // of each Read
 	first time.Duration // of the first Read of each body
 	exact bool          // time is fake
+	begun chan struct{} // closed by the first Read
 
 	mu      sync.Mutex // guards what follows
 	at      int
 	open    bool
 	reading int
-	got     int       // by GetBody
+	read    bool      // ever
 	gotAt   time.Time // the newest, unless it was sent
 	twice   bool      // closed without being open
 	wrong   error
 }
 
 func newRewound(data []byte, exact bool) *rewound {
-	return &rewound{data: data, exact: exact, open: true}
+	return &rewound{data: data, exact: exact, begun: make(chan struct{}), open: true}
 }
 
 var errClosed = errors.New("transporttest: Read of a body that is closed")
@@ -68,6 +69,10 @@ func (b *rewound) enter() (pause time.Duration, ok bool) {
 	if b.reading++; b.reading > 1 {
 		b.fault("two Reads of one reader were under way at a time")
 	}
+	if !b.read {
+		b.read = true
+		close(b.begun)
+	}
 	if b.at == 0 {
 		return b.pause + b.first, true
 	}
@@ -95,7 +100,6 @@ func (b *rewound) again() (io.ReadCloser, error) {
 		b.fault("GetBody was called before the body that it rewinds was closed")
 	}
 	b.at, b.open, b.gotAt = 0, true, time.Now()
-	b.got++
 	return b, nil
 }
 
