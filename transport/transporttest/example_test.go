@@ -1,6 +1,7 @@
 package transporttest_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 
@@ -67,6 +68,43 @@ func ExampleRunRefusing() {
 	_ = TestRefusal
 }
 
+// A layer that says in each error which service failed wraps the error of the
+// base. errors.Is still finds that, and a timeout is still one.
+func ExampleWithWrappedErrors() {
+	TestContract := func(t *testing.T) {
+		transporttest.Run(t, func(base http.RoundTripper) http.RoundTripper {
+			return &naming{next: base}
+		}, transporttest.WithWrappedErrors())
+	}
+	_ = TestContract
+}
+
+type naming struct{ next http.RoundTripper }
+
+func (n *naming) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.next.RoundTrip(req)
+	if err != nil {
+		return nil, &serviceError{"api", err}
+	}
+	return resp, nil
+}
+
+func (n *naming) CloseIdleConnections() {
+	(&http.Client{Transport: n.next}).CloseIdleConnections()
+}
+
+type serviceError struct {
+	service string
+	err     error
+}
+
+func (e *serviceError) Error() string { return "service " + e.service + ": " + e.err.Error() }
+func (e *serviceError) Unwrap() error { return e.err }
+func (e *serviceError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.err, &t) && t.Timeout()
+}
+
 // shut is a layer that lets nothing through.
 type shut struct{}
 
@@ -75,4 +113,11 @@ func (shut) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body.Close()
 	}
 	return nil, http.ErrServerClosed
+}
+
+// The layer of ExampleWithWrappedErrors keeps the contract.
+func TestWrappedErrorsPass(t *testing.T) {
+	transporttest.Run(t, func(base http.RoundTripper) http.RoundTripper {
+		return &naming{next: base}
+	}, transporttest.WithWrappedErrors())
 }
