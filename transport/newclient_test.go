@@ -98,6 +98,7 @@ func TestNewClientSendsWhatItWasGiven(t *testing.T) {
 	} {
 		for _, path := range []string{"/busy", "/moved", "/moved/busy"} {
 			t.Run(tt.name+path, func(t *testing.T) {
+				t.Parallel() // a server that answers early lingers for half a second
 				eachProtocol(t, func(t *testing.T, srv *warehouse, base http.RoundTripper) {
 					c := transport.NewClient(build(t, base, unlimited(), steady(0)))
 					req, err := retryablehttp.NewRequest("PUT", srv.url+path, tt.body())

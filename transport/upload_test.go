@@ -101,7 +101,7 @@ func (s seeker) again() (io.ReadCloser, error) {
 // An upload that the server takes is the one that was sent, whatever GetBody
 // does, with the server answering early, sending it elsewhere or hedged.
 func TestUploadsArriveWholeOrNotAtAll(t *testing.T) {
-	size, calls := 4<<20, 2
+	size, calls := 8<<20, 2
 	if testing.Short() {
 		size = 1 << 20
 	}
@@ -129,6 +129,7 @@ func TestUploadsArriveWholeOrNotAtAll(t *testing.T) {
 	} {
 		for _, path := range []string{"/busy", "/moved/busy", "/slow"} {
 			t.Run(tt.name+path, func(t *testing.T) {
+				t.Parallel() // a server that answers early lingers for half a second
 				eachProtocol(t, func(t *testing.T, house *warehouse, base http.RoundTripper) {
 					house.sums.Store(sumOf(content), true)
 					opts := []transport.Option{unlimited(), steady(0)}
