@@ -168,6 +168,7 @@
 // under way is waited for up to MaxDelay. Where that does not end, or GetBody
 // fails, the call ends with the answer in hand, stopped by body; of an answer
 // that did not come whole within 64 KiB and 50 ms, the body then breaks off.
+// GetBody itself must not block: no context bounds it, as in net/http.
 // The same holds for a redirect that comes early, after which http.Client asks
 // for GetBody, if the redirect says that it is no longer than 64 KiB.
 //
