@@ -104,7 +104,7 @@ func (v visit) see(t *testing.T) []string {
 	result, stop := w.counted("evenkeel_client_attempts_total", "result"), w.counted("evenkeel_client_calls_total", "stop")
 	w.agree("result", result, w.logged("evenkeel: attempt", "result"))
 	w.agree("stop", stop, w.logged("evenkeel: call", "stop"))
-	for _, s := range w.spans {
+	for _, s := range w.seen() {
 		if got := field(s, "evenkeel.stop"); got != "" && got != stop {
 			t.Errorf("the span says stop %s, the metrics %s", got, stop)
 		}

@@ -128,7 +128,7 @@ func (s *site) row(reason middleware.ShedReason) []string {
 	if got := s.logged("evenkeel: request", "result"); !strings.Contains(got, result) {
 		s.t.Errorf("result %s was logged as %s", result, got)
 	}
-	for _, span := range s.spans {
+	for _, span := range s.seen() {
 		if got := field(span, "evenkeel.result"); mine(span) && got != "" && got != result {
 			s.t.Errorf("the span says result %s, the event %s", got, result)
 		}

@@ -182,6 +182,13 @@ func (w *watch) counted(metric, label string) string {
 	return cell(values)
 }
 
+// seen are the spans that have ended so far.
+func (w *watch) seen() []sdktrace.ReadOnlySpan {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.spans)
+}
+
 // statuses are those of the spans that pass.
 func (w *watch) statuses(pass func(sdktrace.ReadOnlySpan) bool) string {
 	w.t.Helper()
