@@ -20,7 +20,7 @@ type FleetStats struct {
 	Exchanges int64 // with the fleet, since the start, the failed ones included
 	Failures  int64 // those that failed
 
-	// Learning says that the figures of the fleet below, but for the pool, are
+	// Learning says that the figures of the fleet below, except the pool, are
 	// not known yet: they average over some time, of which this process, or
 	// Redis after it lost its memory, has not seen enough.
 	Learning bool

@@ -32,7 +32,7 @@ type Services struct {
 // NewServices returns an empty set of budgets. It keeps at most maxServices of
 // them. A new service makes room by dropping budgets that have not been used
 // for a while, never one in use, so a flood of names cannot wipe out a spent
-// budget. A budget that was dropped goes on working for whoever still holds it.
+// budget. A budget that was dropped goes on working for callers that still hold it.
 //
 // Services for which there is no room share one budget. It is shared with those
 // that fail at every call, which would soon leave the others nothing of what

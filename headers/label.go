@@ -11,7 +11,7 @@ const maxLabel = 1024
 
 const longestMethod = len(http.MethodOptions)
 
-// OtherMethod is what telemetry calls a method that is none of HTTP's own.
+// OtherMethod is what telemetry calls a method that HTTP does not define.
 const OtherMethod = "_OTHER"
 
 // Label returns a text that comes from outside, such as the name of a service,

@@ -179,7 +179,7 @@ func (b *bound) releaseReads() {
 	b.mu.Unlock()
 }
 
-// releaseWrites is for a response that is complete but for its end, which waits
+// releaseWrites is for a response that is complete except for its end, which waits
 // for the handler.
 func (b *bound) releaseWrites() {
 	b.mu.Lock()

@@ -86,7 +86,7 @@
 // waits for its response header (Request-Attempt-Timeout-Ms,
 // X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout, the ttl of AWS SDKs) bounds
 // only the wait for room: a response that has begun takes the time it takes, and
-// one that has not may still be of use to whoever asked for it. A deadline of the
+// one that has not may still be of use to the client that asked for it. A deadline of the
 // connection is only ever brought forward: that of the http.Server comes first where
 // it is the earlier one, and a handler that sets its own through
 // http.ResponseController, or lifts it, is left alone. Where the time is over in the

@@ -66,7 +66,7 @@ func (x *exchange) takenOver() {
 }
 
 // WriteHeader notes the first status that is an answer: informational ones are
-// not, but for 101.
+// not, except 101.
 func (x *exchange) WriteHeader(status int) {
 	switch {
 	case x.status != 0 || x.hijacked:
@@ -169,7 +169,7 @@ func (x *exchange) closeNotify() <-chan bool {
 
 type unwrapper interface{ Unwrap() http.ResponseWriter }
 
-// Unwrap is for [http.ResponseController], and whoever else looks for a method
+// Unwrap is for [http.ResponseController], and other code that looks for a method
 // further inside. A Flush or a Hijack that the writer inside has not itself,
 // but one that it wraps, must not get past the exchange: it is met on the way
 // there.

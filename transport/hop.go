@@ -23,7 +23,7 @@ func hopStop(ctx context.Context) StopReason {
 }
 
 // repeatedAbove reports whether what made the request repeats it by itself, so
-// that retries here would multiply: an SDK that says so in the header, also where a
+// that retries here would multiply: an SDK that says so in the header, even if a
 // proxy passes it on, or a chain further out of which the request is an attempt.
 func (r *run) repeatedAbove() bool {
 	if headers.SenderRetries(r.req.Header) {

@@ -21,7 +21,7 @@ import (
 // the same kind says how many were suppressed. Debug is not thinned out.
 //
 // A line names service and method but no URL, which may hold secrets: in the text
-// of an error, whoever made it, the URL of the request and its parts, those of
+// of an error of any origin, the URL of the request and its parts, those of
 // every *url.Error, and what looks like a URL are left out. The stop
 // reasons are the words of [StopReason], the results of attempts those of
 // [Result]. Texts from outside are cut at 1,024 bytes of UTF-8, and a method that

@@ -140,7 +140,8 @@ func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 // OPTIONS, TRACE, PUT and DELETE without an idempotency key. It gets the request
 // as the call layers passed it on, and must neither change it nor read its body.
 // What it allows is repeated and hedged like a GET, within the policy, the
-// budget and what is kept of the body. The default, also for nil, is none.
+// budget and what is kept of the body. By default, and with nil, only the method
+// and the key decide.
 //
 // One request can be marked without an option, as in net/http: with an entry
 // for the key that has no value,

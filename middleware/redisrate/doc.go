@@ -20,7 +20,7 @@
 //
 // If answers are late several times in a row, for at least 200 ms, requests no
 // longer wait, but Redis is asked all the same. If there are none at all, it is
-// left alone but for one call per pause ([WithPause]), and each instance counts
+// left alone except for one call per pause ([WithPause]), and each instance counts
 // for itself. For the first 10 s it grants the share of a key that it granted
 // before. From then on, and where it knows nothing of a key, the quota is that
 // of each instance, so that the fleet lets through at most as many times more as

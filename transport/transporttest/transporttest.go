@@ -28,7 +28,7 @@ type Option func(*config)
 type config struct{ checks []check }
 
 // WithWrappedErrors says that the layer puts an error of the base into one of
-// its own also where it did no more than pass the call on. Then error_passed_on
+// its own even if it did no more than pass the call on. Then error_passed_on
 // is left out; error_kept, by which errors.Is finds the base's error and its
 // Timeout stays, is not. The default is that such an error is the base's own.
 func WithWrappedErrors() Option {
