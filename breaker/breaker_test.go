@@ -83,10 +83,10 @@ func TestTripsProbesAndCloses(t *testing.T) {
 		var log []string
 		b := &backend{}
 		var set *breaker.Set
-		set = newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithOnStateChange(func(c breaker.StateChange) {
+		set = newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 			// A plain gobreaker deadlocks when its hook asks for the state.
 			log = append(log, fmt.Sprintf("%s %v>%v %v (%v)", c.Service, c.From, c.To, c.OpenFor, set.State(c.Service)))
-		}))
+		}}))
 		rt := set.Wrap(b)
 		b.set(503)
 		if refused := send(t, rt, 15); refused != 5 || b.calls.Load() != 10 {
@@ -133,7 +133,7 @@ func TestRetryAfterKeepsItOpen(t *testing.T) {
 			b := &backend{header: http.Header{"Retry-After": {asked}}}
 			b.set(503)
 			var change breaker.StateChange
-			set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithOnStateChange(func(c breaker.StateChange) { change = c }))
+			set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) { change = c }}))
 			rt := set.Wrap(b)
 			send(t, rt, 10)
 			_, err := rt.RoundTrip(request(t, t.Context()))

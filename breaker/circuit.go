@@ -38,14 +38,6 @@ func (p phase) state() State { return State(p & 3) }
 
 func (p phase) next(s State) phase { return (p>>2+1)<<2 | phase(s) }
 
-// A StateChange says that the circuit of a service went from one state to
-// another.
-type StateChange struct {
-	Service  string
-	From, To State
-	OpenFor  time.Duration // how long it will refuse calls; 0 unless To is open
-}
-
 // What the two-step breaker is told of a call.
 var (
 	errFailed   = errors.New("breaker: failed")

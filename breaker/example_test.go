@@ -18,9 +18,9 @@ func Example() {
 	circuits, err := breaker.New(
 		breaker.WithServiceName(func(*http.Request) string { return "users" }),
 		breaker.WithTripRatio(0.5, 3),
-		breaker.WithOnStateChange(func(c breaker.StateChange) {
+		breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 			fmt.Println(c.Service, "is", c.To, "for", c.OpenFor)
-		}),
+		}}),
 	)
 	if err != nil {
 		fmt.Println(err)

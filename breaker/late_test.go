@@ -83,9 +83,9 @@ func TestLateResultsTeachNothing(t *testing.T) {
 					start := time.Now()
 					var changes []string
 					set := newSet(t, breaker.WithSlowCall(2*time.Second, 0.5), breaker.WithTripRatio(0.5, 10),
-						breaker.WithOnStateChange(func(c breaker.StateChange) {
+						breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 							changes = append(changes, fmt.Sprintf("%v %v>%v %v", time.Since(start), c.From, c.To, c.OpenFor))
-						}))
+						}}))
 					rt := set.Wrap(planned)
 					var calls sync.WaitGroup
 					late.after = end

@@ -21,7 +21,7 @@ type config struct {
 	slowRatio   float64
 	failureIf   func(*http.Response, error) bool
 	maxServices int
-	hooks       []func(StateChange)
+	hooks       []func(StateChange) // of the observers
 }
 
 // buckets is how many parts of a window are forgotten one at a time.
@@ -129,13 +129,12 @@ func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }
 }
 
-// WithOnStateChange adds a hook that is told of every change of state: after
-// it, outside locks, in order per service, on the goroutine of a caller. It may
-// use the set. The default is none.
-func WithOnStateChange(hook func(StateChange)) Option {
+// WithObserver adds an observer. It may be given more than once; the observers
+// are called in the order in which they were given. The default is no observer.
+func WithObserver(o Observer) Option {
 	return func(c *config) {
-		if hook != nil {
-			c.hooks = append(c.hooks, hook)
+		if o.OnStateChange != nil {
+			c.hooks = append(c.hooks, o.OnStateChange)
 		}
 	}
 }

@@ -18,14 +18,14 @@ import (
 func TestChangesArriveInOrder(t *testing.T) {
 	var mu sync.Mutex
 	last := breaker.StateClosed
-	set := newSet(t, breaker.WithTripRatio(0.5, 1), breaker.WithOpenFor(time.Microsecond), breaker.WithOnStateChange(func(c breaker.StateChange) {
+	set := newSet(t, breaker.WithTripRatio(0.5, 1), breaker.WithOpenFor(time.Microsecond), breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.From != last {
 			t.Errorf("a change from %v after one to %v", c.From, last)
 		}
 		last = c.To
-	}))
+	}}))
 	var n atomic.Int64
 	rt := set.Wrap(roundTripper(func(*http.Request) (*http.Response, error) {
 		if n.Add(1)%3 == 0 {

@@ -188,9 +188,9 @@ func ExampleWithBreaker_hint() {
 	for _, hint := range [][2]string{
 		{"Server", "any"}, {"Retry-After", "30"}, {"X-Should-Retry", "true"}, {"X-Should-Retry", "false"},
 	} {
-		circuits, _ := breaker.New(breaker.WithOnStateChange(func(c breaker.StateChange) {
+		circuits, _ := breaker.New(breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 			fmt.Printf("%s: %s -> %s for %v\n", hint, c.From, c.To, c.OpenFor)
-		}))
+		}}))
 		rt, _ := transport.New(refusing(hint[0], hint[1]), transport.WithBreaker(circuits.Wrap),
 			transport.WithPolicy(transport.Policy{MaxAttempts: 1}))
 		for range 100 {

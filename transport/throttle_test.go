@@ -111,7 +111,7 @@ func TestThrottleAndCheckRetry(t *testing.T) {
 func TestThrottleIsNoOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log []string
-		circuits, err := breaker.New(breaker.WithTripRatio(0.1, 5), breaker.WithOnStateChange(func(e breaker.StateChange) { log = append(log, fmt.Sprint(e)) }))
+		circuits, err := breaker.New(breaker.WithTripRatio(0.1, 5), breaker.WithObserver(breaker.Observer{OnStateChange: func(e breaker.StateChange) { log = append(log, fmt.Sprint(e)) }}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -180,7 +180,7 @@ func TestEverybodyCountsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
+		circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
 		if err != nil {
 			t.Fatal(err)
 		}

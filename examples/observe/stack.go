@@ -99,7 +99,7 @@ func (s *stack) newServer(metrics *prommetrics.Metrics, tracing *oteltrace.Traci
 }
 
 func newClient(shared *fleet, metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (*transport.Transport, error) {
-	circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
+	circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
 	if err != nil {
 		return nil, err
 	}

@@ -25,10 +25,12 @@ type breakers struct {
 	all func() iter.Seq2[string, breaker.State]
 }
 
-// OnStateChange counts the transitions of circuits. It is for
-// breaker.WithOnStateChange.
-func (m *Metrics) OnStateChange(c breaker.StateChange) {
-	m.changes.WithLabelValues(m.services.of(c.Service).label, c.From.String(), c.To.String()).Inc()
+// Breaker returns an observer that counts how often circuits change state. The
+// states themselves are added by [Metrics.Breakers].
+func (m *Metrics) Breaker() breaker.Observer {
+	return breaker.Observer{OnStateChange: func(c breaker.StateChange) {
+		m.changes.WithLabelValues(m.services.of(c.Service).label, c.From.String(), c.To.String()).Inc()
+	}}
 }
 
 // Breakers adds the states of a set, such as circuits.All, and returns a func

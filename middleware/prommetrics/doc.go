@@ -1,7 +1,7 @@
 // Package prommetrics records both ends in Prometheus.
 //
 //	metrics, err := prommetrics.New(prometheus.DefaultRegisterer)
-//	circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
+//	circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
 //	client, err := transport.New(nil,
 //		transport.WithObserver(metrics.Client()),
 //		transport.WithBreaker(circuits.Wrap),

@@ -50,7 +50,7 @@ func Example() {
 	})))
 	defer server.Close()
 
-	circuits, err := breaker.New(breaker.WithOnStateChange(metrics.OnStateChange))
+	circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
 	if err != nil {
 		fmt.Println(err)
 		return

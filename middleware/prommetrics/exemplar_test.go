@@ -26,7 +26,7 @@ func full(t *testing.T, opts ...prommetrics.Option) (*prommetrics.Metrics, *prom
 	c.OnAttempt(t.Context(), transport.AttemptEvent{Service: "users", Attempt: 2, Status: 200, AfterStatus: 503})
 	c.OnCall(t.Context(), transport.Call{Service: "users", Attempts: 2, WouldRetry: true, Stop: transport.StopSucceeded})
 	s.OnRequest(t.Context(), middleware.Event{Status: 200, Shed: middleware.ShedExpired, DryRun: true})
-	m.OnStateChange(breaker.StateChange{Service: "users", To: breaker.StateOpen})
+	m.Breaker().OnStateChange(breaker.StateChange{Service: "users", To: breaker.StateOpen})
 	m.Breakers(func() iter.Seq2[string, breaker.State] {
 		return maps.All(map[string]breaker.State{"users": breaker.StateOpen})
 	})

@@ -239,9 +239,9 @@ func TestBreakers(t *testing.T) {
 	set := func(states map[string]breaker.State) func() iter.Seq2[string, breaker.State] {
 		return func() iter.Seq2[string, breaker.State] { return maps.All(states) }
 	}
-	m.OnStateChange(breaker.StateChange{Service: "users", From: breaker.StateClosed, To: breaker.StateOpen})
-	m.OnStateChange(breaker.StateChange{Service: "orders", From: breaker.StateOpen, To: breaker.StateHalfOpen})
-	m.OnStateChange(breaker.StateChange{Service: "(other services)", From: breaker.StateHalfOpen, To: breaker.StateClosed})
+	m.Breaker().OnStateChange(breaker.StateChange{Service: "users", From: breaker.StateClosed, To: breaker.StateOpen})
+	m.Breaker().OnStateChange(breaker.StateChange{Service: "orders", From: breaker.StateOpen, To: breaker.StateHalfOpen})
+	m.Breaker().OnStateChange(breaker.StateChange{Service: "(other services)", From: breaker.StateHalfOpen, To: breaker.StateClosed})
 	remove := m.Breakers(set(map[string]breaker.State{"users": breaker.StateOpen, "orders": breaker.StateClosed}))
 	m.Breakers(set(map[string]breaker.State{"users": breaker.StateHalfOpen, "a": breaker.StateOpen, "b": breaker.StateOpen}))
 	check(t, reg, map[string]float64{
