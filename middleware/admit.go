@@ -24,7 +24,7 @@ func newLimiter(c *config) *limiter.Controller {
 		cfg.MaxPatience = c.shedding.MaxWait
 	}
 	if c.priority != nil {
-		cfg.Priorities = MaxPriority + 1
+		cfg.Priorities = headers.MaxPriority + 1
 	}
 	if s.SchedulerLatency > 0 {
 		cfg.SchedulerLatency, cfg.Scheduler = s.SchedulerLatency, new(schedulerWait).sample

@@ -160,7 +160,7 @@ func ExampleWithDeadlines() {
 func ExampleWithPriority() {
 	priority := func(r *http.Request) int {
 		if strings.HasPrefix(r.URL.Path, "/reports/") {
-			return middleware.MinPriority
+			return 0
 		}
 		return middleware.HeaderPriority(r)
 	}
@@ -279,8 +279,8 @@ func ExampleFromContext() {
 	// false
 }
 
-func ExampleNewLocal() {
-	l, err := middleware.NewLocal(middleware.Quota{Requests: 60, Per: time.Minute, Burst: 2}, 0)
+func ExampleNewLocalLimiter() {
+	l, err := middleware.NewLocalLimiter(middleware.Quota{Requests: 60, Per: time.Minute, Burst: 2}, 0)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -58,9 +58,9 @@ func FuzzHeaders(f *testing.F) {
 			default:
 				t.Errorf("%s %q %q: %d", name, one, two, w.Code)
 			}
-			if p := middleware.HeaderPriority(r); p < middleware.MinPriority || p > middleware.MaxPriority {
+			if p := middleware.HeaderPriority(r); p < 0 || p > headers.MaxPriority {
 				t.Errorf("%s %q %q: priority %d", name, one, two, p)
-			} else if _, err := strconv.Atoi(strings.Trim(one, " \t")); err != nil && two == "" && p != middleware.MediumPriority && name[0] == 'X' {
+			} else if _, err := strconv.Atoi(strings.Trim(one, " \t")); err != nil && two == "" && p != headers.MediumPriority && name[0] == 'X' {
 				t.Errorf("%s %q: priority %d of nonsense", name, one, p)
 			}
 			if echo := w.Header().Get("Retry-Attempt"); echo != "" {

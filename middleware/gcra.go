@@ -14,12 +14,12 @@ const (
 	maxDebt     = 100 * 365 * 24 * time.Hour
 )
 
-// Local counts the requests of this process by the generic cell rate algorithm
+// LocalLimiter counts the requests of this process by the generic cell rate algorithm
 // of ITU-T I.371: a key is one number, the time at which its quota would be
 // whole again, and at most 65 bytes of name, since longer keys are kept by
-// their SHA-256. Make one with [NewLocal]; it is safe for concurrent use and
+// their SHA-256. Make one with [NewLocalLimiter]; it is safe for concurrent use and
 // starts no goroutine.
-type Local struct {
+type LocalLimiter struct {
 	rate      gcra.Rate
 	unlimited bool
 	epoch     time.Time
@@ -32,15 +32,15 @@ type fullAt time.Duration
 // Full is what the keys are ordered by.
 func (f fullAt) Full() time.Duration { return time.Duration(f) }
 
-// NewLocal returns a [Limiter] that keeps at most maxKeys keys; 0 means
+// NewLocalLimiter returns a [Limiter] that keeps at most maxKeys keys; 0 means
 // 65,536, and math.MaxInt no limit. If there are more, those are forgotten who
 // have used least of their quota.
-func NewLocal(q Quota, maxKeys int) (*Local, error) {
+func NewLocalLimiter(q Quota, maxKeys int) (*LocalLimiter, error) {
 	if err := q.validate(); err != nil {
-		return nil, fmt.Errorf("middleware: NewLocal: %w", err)
+		return nil, fmt.Errorf("middleware: NewLocalLimiter: %w", err)
 	}
 	if maxKeys < 0 {
-		return nil, fmt.Errorf("middleware: NewLocal: maxKeys %d: want at least 1, or 0 for the default", maxKeys)
+		return nil, fmt.Errorf("middleware: NewLocalLimiter: maxKeys %d: want at least 1, or 0 for the default", maxKeys)
 	}
 	if maxKeys == 0 {
 		maxKeys = defaultKeys
@@ -48,8 +48,8 @@ func NewLocal(q Quota, maxKeys int) (*Local, error) {
 	return newLocal(q, maxKeys), nil
 }
 
-func newLocal(q Quota, maxKeys int) *Local {
-	l := &Local{unlimited: q.unlimited(), epoch: time.Now(), keys: gcra.NewKeys[fullAt](maxKeys)}
+func newLocal(q Quota, maxKeys int) *LocalLimiter {
+	l := &LocalLimiter{unlimited: q.unlimited(), epoch: time.Now(), keys: gcra.NewKeys[fullAt](maxKeys)}
 	if !l.unlimited {
 		l.rate = q.filled().rate()
 	}
@@ -57,7 +57,7 @@ func newLocal(q Quota, maxKeys int) *Local {
 }
 
 // Take takes one request from the quota of key.
-func (l *Local) Take(_ context.Context, key string) Grant {
+func (l *LocalLimiter) Take(_ context.Context, key string) Grant {
 	if l.unlimited {
 		return Grant{OK: true, Remaining: math.MaxInt}
 	}

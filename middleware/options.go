@@ -59,10 +59,13 @@ func WithConcurrency(n int) Option {
 }
 
 // WithPriority sets which requests are refused last when WithShedding has to
-// refuse some: the higher the number the later, from [MinPriority] to
-// [MaxPriority], to which other values are clamped. It is only called for
-// requests that find no room. [HeaderPriority] reads it from the header. The
-// default is MediumPriority for all.
+// refuse some: the higher the number the later, from 0 to headers.MaxPriority,
+// 499. Values outside are clamped. The scale is that of failsafe-go: five classes
+// of a hundred levels. The class says how important a request is; levels may tell
+// the users of a class apart, so that under load the same users are served all the
+// time. It is called only for requests that find no room. [HeaderPriority] reads
+// the priority from the header. The default is headers.MediumPriority, 250, for
+// all.
 func WithPriority(of func(*http.Request) int) Option {
 	return func(c *config) { c.priority = of }
 }

@@ -49,7 +49,7 @@ func TestQuotaNumbers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, err := middleware.NewLocal(tt.quota, 0)
+				l, err := middleware.NewLocalLimiter(tt.quota, 0)
 				if _, ruleErr := middleware.New(middleware.WithRate(middleware.Rate{Quota: tt.quota})); (err == nil) != (ruleErr == nil) {
 					t.Errorf("NewLocal: %v, WithRate: %v", err, ruleErr)
 				}
@@ -83,7 +83,7 @@ func TestQuotaNumbers(t *testing.T) {
 // Without a limit there is nothing to say to a client.
 func TestNoLimitNoHeader(t *testing.T) {
 	h := build(t, func(w http.ResponseWriter, r *http.Request) {}, middleware.WithRate(middleware.Rate{
-		Quota: middleware.Quota{Requests: math.MaxInt, Per: time.Second}, Legacy: middleware.LegacyUnix,
+		Quota: middleware.Quota{Requests: math.MaxInt, Per: time.Second},
 	}))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
@@ -95,7 +95,7 @@ func TestNoLimitNoHeader(t *testing.T) {
 func TestNumbersOfKeys(t *testing.T) {
 	once := middleware.Quota{Requests: 1, Per: time.Hour}
 	for _, most := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt32, math.MaxInt/2 + 1} {
-		l, err := middleware.NewLocal(once, most)
+		l, err := middleware.NewLocalLimiter(once, most)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestNumbersOfKeys(t *testing.T) {
 		}
 	}
 	for _, most := range []int{-1, math.MinInt} {
-		if _, err := middleware.NewLocal(once, most); err == nil {
+		if _, err := middleware.NewLocalLimiter(once, most); err == nil {
 			t.Errorf("at most %d keys: no error", most)
 		}
 	}
@@ -136,7 +136,7 @@ func TestLongKeysTakeNoRoom(t *testing.T) {
 		{"a part of 1 MB", func(i int) string { return (fmt.Sprintf("%040d", i) + strings.Repeat("x", 1<<20))[:40] }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l, err := middleware.NewLocal(middleware.Quota{Requests: 1, Per: time.Hour}, 0)
+			l, err := middleware.NewLocalLimiter(middleware.Quota{Requests: 1, Per: time.Hour}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ type limiterFunc func(context.Context, string) middleware.Grant
 func (f limiterFunc) Take(ctx context.Context, key string) middleware.Grant { return f(ctx, key) }
 
 func TestLimiterThatIsNil(t *testing.T) {
-	for _, l := range []middleware.Limiter{(*middleware.Local)(nil), limiterFunc(nil)} {
+	for _, l := range []middleware.Limiter{(*middleware.LocalLimiter)(nil), limiterFunc(nil)} {
 		_, err := middleware.New(middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: time.Second}, Limiter: l}))
 		if want := fmt.Sprintf("middleware: WithRate: Limiter: the %T is nil", l); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %q", err, want)

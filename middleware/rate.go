@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,7 +43,7 @@ func (g Grant) bounded() Grant {
 	return g
 }
 
-// A Limiter counts the requests of each key. [NewLocal] makes one that counts
+// A Limiter counts the requests of each key. [NewLocalLimiter] makes one that counts
 // those of this process; package redisrate has one that a fleet shares. Take
 // is on the path of each request: it must not block for long, and has an
 // answer also when what it depends on is away.
@@ -64,22 +63,9 @@ type Rate struct {
 	// by their /64, since a client has all of one.
 	Key func(*http.Request) string
 	// Limiter is where requests are counted, by the same Quota. The default is
-	// a local one of 65,536 keys. A *Local or the like that is nil is an error.
+	// a local one of 65,536 keys. A *LocalLimiter or the like that is nil is an error.
 	Limiter Limiter
-	// Legacy adds X-RateLimit-Limit, -Remaining and -Reset to each response.
-	// They are no standard, so the unit of the reset has to be said. The
-	// default is none.
-	Legacy LegacyReset
 }
-
-// LegacyReset is the unit of X-RateLimit-Reset.
-type LegacyReset int8
-
-const (
-	LegacyNone    LegacyReset = iota // no X-RateLimit headers
-	LegacySeconds                    // seconds from now
-	LegacyUnix                       // seconds since 1970
-)
 
 func (q Quota) filled() Quota {
 	if q.Burst == 0 {
@@ -121,9 +107,6 @@ func (r Rate) validate() (errs []error) {
 	if err := r.Quota.validate(); err != nil {
 		errs = append(errs, fmt.Errorf("middleware: WithRate: %w", err))
 	}
-	if r.Legacy < LegacyNone || r.Legacy > LegacyUnix {
-		errs = append(errs, fmt.Errorf("middleware: WithRate: Legacy %d: want one of the constants", r.Legacy))
-	}
 	switch v := reflect.ValueOf(r.Limiter); v.Kind() {
 	case reflect.Pointer, reflect.Func, reflect.Map:
 		if v.IsNil() {
@@ -146,11 +129,10 @@ type rateLimit struct {
 	policy string // its item of RateLimit-Policy
 	key    func(*http.Request) string
 	quota  Quota
-	legacy LegacyReset
 }
 
 func newRateLimit(r Rate) rateLimit {
-	l := rateLimit{Limiter: r.Limiter, name: r.Name, key: r.Key, quota: r.Quota.filled(), legacy: r.Legacy}
+	l := rateLimit{Limiter: r.Limiter, name: r.Name, key: r.Key, quota: r.Quota.filled()}
 	if l.name == "" {
 		l.name = "default"
 	}
@@ -181,7 +163,7 @@ func (l *rateLimit) allows(x *exchange, r *http.Request) (time.Duration, bool) {
 }
 
 // limitFields are those that write sets.
-var limitFields = [...]string{headers.RateLimit, headers.RateLimitPolicy, "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
+var limitFields = [...]string{headers.RateLimit, headers.RateLimitPolicy}
 
 func (l *rateLimit) write(h http.Header, g Grant) {
 	// Retry-After should not be earlier than the reset here
@@ -193,16 +175,6 @@ func (l *rateLimit) write(h http.Header, g Grant) {
 	item := headers.ServiceLimit{Policy: l.name, Remaining: int64(g.Remaining), Reset: reset, HasReset: true}.String()
 	list(h, headers.RateLimit, item)
 	list(h, headers.RateLimitPolicy, l.policy)
-	if l.legacy == LegacyNone {
-		return
-	}
-	at := int64((reset + time.Second - 1) / time.Second)
-	if l.legacy == LegacyUnix {
-		at += time.Now().Unix()
-	}
-	h["X-Ratelimit-Limit"] = []string{strconv.Itoa(l.quota.Requests)}
-	h["X-Ratelimit-Remaining"] = []string{strconv.Itoa(g.Remaining)}
-	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(at, 10)}
 }
 
 // list adds an item to a field that is a list, to which other limits may have

@@ -22,15 +22,15 @@ func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ran := 0
 		h := build(t, func(w http.ResponseWriter, r *http.Request) { ran++ }, middleware.WithRate(middleware.Rate{
-			Name: "calls", Quota: middleware.Quota{Requests: 2, Per: 10 * time.Second}, Legacy: middleware.LegacySeconds,
+			Name: "calls", Quota: middleware.Quota{Requests: 2, Per: 10 * time.Second},
 		}))
 		for i, want := range []struct {
 			after  time.Duration
 			status int
 			header map[string]string
 		}{
-			{0, 200, map[string]string{"Ratelimit": `"calls";r=1;t=5`, "Ratelimit-Policy": `"calls";q=2;w=10`, "X-Ratelimit-Limit": "2", "X-Ratelimit-Remaining": "1", "X-Ratelimit-Reset": "5"}},
-			{0, 200, map[string]string{"Ratelimit": `"calls";r=0;t=10`, "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "10"}},
+			{0, 200, map[string]string{"Ratelimit": `"calls";r=1;t=5`, "Ratelimit-Policy": `"calls";q=2;w=10`}},
+			{0, 200, map[string]string{"Ratelimit": `"calls";r=0;t=10`}},
 			{0, 429, map[string]string{"Ratelimit": `"calls";r=0;t=5`, "X-Should-Retry": "true", "Cache-Control": "no-store"}},
 			{4 * time.Second, 429, map[string]string{"Ratelimit": `"calls";r=0;t=1`}},
 			{time.Second, 200, map[string]string{"Ratelimit": `"calls";r=0;t=10`}},
@@ -95,7 +95,7 @@ func TestRateKeys(t *testing.T) {
 
 func TestLocalLimiter(t *testing.T) {
 	// Never more than the quota, however many ask at once.
-	l, err := middleware.NewLocal(middleware.Quota{Requests: 100, Per: time.Hour, Burst: 50}, 0)
+	l, err := middleware.NewLocalLimiter(middleware.Quota{Requests: 100, Per: time.Hour, Burst: 50}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestLocalLimiter(t *testing.T) {
 		t.Errorf("%d granted, want 50", granted.Load())
 	}
 	// Keys are bounded, and the ones that are over their quota are kept.
-	l, err = middleware.NewLocal(middleware.Quota{Requests: 10, Per: time.Hour}, 1000)
+	l, err = middleware.NewLocalLimiter(middleware.Quota{Requests: 10, Per: time.Hour}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,11 +132,11 @@ func TestLocalLimiter(t *testing.T) {
 }
 
 func TestRateMistakes(t *testing.T) {
-	_, err := middleware.New(middleware.WithRate(middleware.Rate{Name: "\n", Quota: middleware.Quota{Requests: 0, Per: time.Second}, Legacy: 7}),
+	_, err := middleware.New(middleware.WithRate(middleware.Rate{Name: "\n", Quota: middleware.Quota{Requests: 0, Per: time.Second}}),
 		middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1}}), middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: time.Second, Burst: -1}}),
 		middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1, Per: 1 << 62, Burst: math.MaxInt32 - 1}}),
 		middleware.WithPriority(middleware.HeaderPriority))
-	for _, want := range []string{"Requests 0: want", "Legacy 7: want", "Name: want", "Per 0s: want", "Burst -1: want", "out of range", "WithPriority: want WithShedding"} {
+	for _, want := range []string{"Requests 0: want", "Name: want", "Per 0s: want", "Burst -1: want", "out of range", "WithPriority: want WithShedding"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
@@ -188,16 +188,16 @@ func (l limit) Take(context.Context, string) middleware.Grant { return middlewar
 // nonsense; what is sent is the nearest that means something.
 func TestRateOfAnAbsurdLimiter(t *testing.T) {
 	for _, tt := range []struct {
-		name              string
-		limit             limit
-		atLeast           time.Duration // of Retry-After
-		remaining, resets string        // X-RateLimit headers
+		name    string
+		limit   limit
+		atLeast time.Duration // of Retry-After
+		want    string        // RateLimit
 	}{
-		{"never", limit{RetryIn: math.MaxInt64, Reset: math.MaxInt64}, 365 * 24 * time.Hour, "0", "3153600000"},
-		{"before now", limit{RetryIn: math.MinInt64, Reset: math.MinInt64, Remaining: -5}, time.Second, "0", "0"},
+		{"never", limit{RetryIn: math.MaxInt64, Reset: math.MaxInt64}, 365 * 24 * time.Hour, `"default";r=0;t=31536000`},
+		{"before now", limit{RetryIn: math.MinInt64, Reset: math.MinInt64, Remaining: -5}, time.Second, `"default";r=0;t=0`},
 	} {
 		wrap, err := middleware.New(middleware.WithRate(middleware.Rate{
-			Quota: middleware.Quota{Requests: 1, Per: time.Second}, Limiter: tt.limit, Legacy: middleware.LegacySeconds,
+			Quota: middleware.Quota{Requests: 1, Per: time.Second}, Limiter: tt.limit,
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -208,11 +208,8 @@ func TestRateOfAnAbsurdLimiter(t *testing.T) {
 		if err != nil || time.Duration(seconds)*time.Second < tt.atLeast {
 			t.Errorf("%s: Retry-After %q, want at least %v", tt.name, w.Header().Get("Retry-After"), tt.atLeast)
 		}
-		if got := w.Header().Get("X-RateLimit-Remaining"); got != tt.remaining {
-			t.Errorf("%s: X-RateLimit-Remaining %s, want %s", tt.name, got, tt.remaining)
-		}
-		if got := w.Header().Get("X-RateLimit-Reset"); got != tt.resets {
-			t.Errorf("%s: X-RateLimit-Reset %s, want %s", tt.name, got, tt.resets)
+		if got := w.Header().Get("RateLimit"); got != tt.want {
+			t.Errorf("%s: RateLimit %s, want %s", tt.name, got, tt.want)
 		}
 	}
 }

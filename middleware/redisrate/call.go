@@ -121,9 +121,15 @@ func (l *Limiter) failed(err error, counts bool) {
 	if counts {
 		l.pulse.failed(now)
 	}
-	tell := l.onError != nil && l.pulse.tell(now)
+	tell := len(l.observers) > 0 && l.pulse.tell(now)
 	l.mu.Unlock()
-	if tell {
-		l.onError(fmt.Errorf("redisrate: %w", err))
+	if !tell {
+		return
+	}
+	err = fmt.Errorf("redisrate: %w", err)
+	for _, o := range l.observers {
+		if o.OnError != nil {
+			o.OnError(err)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func New(client redis.UniversalClient, q middleware.Quota, opts ...Option) (*Lim
 		err = errors.Join(err, errors.New("redisrate: New: want a client, not nil"))
 	}
 	unlimited := q.Requests == math.MaxInt || q.Burst == math.MaxInt
-	if _, quotaErr := middleware.NewLocal(q, 0); quotaErr != nil {
+	if _, quotaErr := middleware.NewLocalLimiter(q, 0); quotaErr != nil {
 		err = errors.Join(err, fmt.Errorf("redisrate: New: %w", quotaErr))
 	} else if !unlimited && q.Per/time.Duration(q.Requests) < time.Microsecond {
 		err = errors.Join(err, fmt.Errorf("redisrate: New: %d requests per %v: want at most one per microsecond, or math.MaxInt for no limit", q.Requests, q.Per))

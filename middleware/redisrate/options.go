@@ -10,11 +10,11 @@ import (
 type Option func(*config)
 
 type config struct {
-	prefix  string
-	timeout time.Duration
-	pause   time.Duration
-	maxKeys int
-	onError func(error)
+	prefix    string
+	timeout   time.Duration
+	pause     time.Duration
+	maxKeys   int
+	observers []Observer
 }
 
 func defaults() config {
@@ -62,8 +62,16 @@ func WithMaxKeys(n int) Option {
 	return func(c *config) { c.maxKeys = n }
 }
 
-// WithOnError sets what is told when Redis failed to answer, or not in time,
-// which is at most once per pause. The default is nothing.
-func WithOnError(f func(error)) Option {
-	return func(c *config) { c.onError = f }
+// WithObserver adds an observer. It may be given more than once; observers are
+// called in order. The default is none.
+func WithObserver(o Observer) Option {
+	return func(c *config) { c.observers = append(c.observers, o) }
+}
+
+// An Observer is a set of hooks. Nil fields are skipped. They are called outside
+// locks; a hook that blocks may delay the request at hand.
+type Observer struct {
+	// OnError is called when Redis failed to answer, or did not answer in time,
+	// at most once per pause (WithPause).
+	OnError func(error)
 }

@@ -99,12 +99,12 @@ func ExampleWithMaxKeys() {
 }
 
 // The log says that Redis is away, once in a pause.
-func ExampleWithOnError() {
+func ExampleWithObserver() {
 	srv, client, end := embedded()
 	defer end()
 	limiter, err := redisrate.New(client, middleware.Quota{Requests: 100, Per: time.Hour},
 		redisrate.WithPause(time.Hour),
-		redisrate.WithOnError(func(err error) { fmt.Println(err) }))
+		redisrate.WithObserver(redisrate.Observer{OnError: func(err error) { fmt.Println(err) }}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -186,11 +186,11 @@ func TestFineQuota(t *testing.T) {
 func TestRedisAway(t *testing.T) {
 	srv := miniredis.RunT(t)
 	var failures atomic.Int64
-	l := limiter(t, srv.Addr(), hourly, redisrate.WithPause(time.Nanosecond), redisrate.WithOnError(func(err error) {
+	l := limiter(t, srv.Addr(), hourly, redisrate.WithPause(time.Nanosecond), redisrate.WithObserver(redisrate.Observer{OnError: func(err error) {
 		if failures.Add(1); !strings.HasPrefix(err.Error(), "redisrate: ") {
 			t.Errorf("error %q", err)
 		}
-	}))
+	}}))
 	srv.SetError("LOADING Redis is loading the dataset in memory")
 	for i := range 5 {
 		if g := l.Take(t.Context(), "k"); !g.OK || g.Remaining != 4-i {
@@ -344,7 +344,7 @@ func TestRedisHangs(t *testing.T) {
 // The request's own end says nothing about Redis.
 func TestClientGone(t *testing.T) {
 	srv := miniredis.RunT(t)
-	l := limiter(t, srv.Addr(), hourly, redisrate.WithOnError(func(err error) { t.Error(err) }))
+	l := limiter(t, srv.Addr(), hourly, redisrate.WithObserver(redisrate.Observer{OnError: func(err error) { t.Error(err) }}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if g := l.Take(ctx, "k"); !g.OK || !srv.Exists("evenkeel:rate:k") {
