@@ -1,0 +1,156 @@
+package examples_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// markdown returns the pages of the repository.
+func markdown(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return filepath.SkipDir
+		case filepath.Ext(path) == ".md":
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(files, filepath.Join("..", "README.md")) {
+		t.Fatalf("pages %q, want README.md among them", files)
+	}
+	return files
+}
+
+// A link to a file of the repository leads to one that exists, and its anchor to
+// a heading.
+func TestLinks(t *testing.T) {
+	for _, file := range markdown(t) {
+		text := read(t, file)
+		for _, broken := range brokenLinks(t, file, text) {
+			t.Errorf("%s links to %s", strings.TrimPrefix(file, "../"), broken)
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+func brokenLinks(t *testing.T, file, text string) (broken []string) {
+	t.Helper()
+	for _, match := range link.FindAllStringSubmatch(text, -1) {
+		if strings.Contains(match[1], "://") {
+			continue
+		}
+		path, anchor, _ := strings.Cut(match[1], "#")
+		target, page := file, text
+		if path != "" {
+			target = filepath.Join(filepath.Dir(file), path)
+			if _, err := os.Stat(target); err != nil {
+				broken = append(broken, match[1])
+				continue
+			}
+		}
+		if anchor == "" {
+			continue
+		}
+		if target != file {
+			page = read(t, target)
+		}
+		if !slices.Contains(anchors(page), anchor) {
+			broken = append(broken, match[1])
+		}
+	}
+	return broken
+}
+
+// anchors returns what GitHub makes of the headings of a page.
+func anchors(page string) (found []string) {
+	fence := false
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fence = !fence
+		}
+		title := strings.TrimLeft(line, "#")
+		if fence || title == line || !strings.HasPrefix(title, " ") {
+			continue
+		}
+		found = append(found, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+				return r
+			}
+			return -1
+		}, strings.ToLower(strings.TrimSpace(title))))
+	}
+	return found
+}
+
+func TestBrokenLinksAreFound(t *testing.T) {
+	const page = "# The page\n\n## What it's for, `really`?\n\n```sh\n# no heading\n```\n" +
+		"[a](#the-page) [b](#whats-for) [c](#whats-it-for) [d](#no-heading) [e](gone.md) [f](links_test.go) [g](https://go.dev/x) " +
+		"[h](#what-its-for-really) [i](../README.md#no-such-heading)\n"
+	got := brokenLinks(t, "page.md", page)
+	if want := []string{"#whats-for", "#whats-it-for", "#no-heading", "gone.md", "../README.md#no-such-heading"}; !slices.Equal(got, want) {
+		t.Errorf("broken links %q, want %q", got, want)
+	}
+}
+
+var heldBy = regexp.MustCompile("`((?:Test|Fuzz)\\w+)` in ([a-z/]+)")
+
+// Each row of the threat table names the tests that hold it. They exist.
+func TestSecurityNamesTests(t *testing.T) {
+	text := read(t, "../.github/SECURITY.md")
+	rows := 0
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| who | can") {
+			continue
+		}
+		rows++
+		named := heldBy.FindAllStringSubmatch(line, -1)
+		if len(named) == 0 || len(named) != strings.Count(line, "`Test")+strings.Count(line, "`Fuzz") {
+			t.Errorf("this row does not name each test as `TestName` in package: %s", line)
+		}
+		for _, n := range named {
+			if !hasTest(t, filepath.Join("..", n[2]), n[1]) {
+				t.Errorf("there is no %s in %s", n[1], n[2])
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d rows, want the whole table", rows)
+	}
+}
+
+func hasTest(t *testing.T, dir, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		return strings.Contains(read(t, file), "\nfunc "+name+"(")
+	})
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
