@@ -1,0 +1,189 @@
+package examples_test
+
+import (
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mostNames bounds what the packages export together: types, funcs, variables
+// and constants. What belongs to a type is learnt with it and not counted: its
+// methods, its fields, and the constants that list its values.
+const mostNames = 218
+
+// surface is what one package exports.
+type surface struct {
+	names        []string
+	values       []string // constants that list the values of a type
+	undocumented []string
+	bare         []string // options without an Example of their own
+}
+
+// There are few names to learn, all are documented, and every option has an
+// Example to copy from.
+func TestNames(t *testing.T) {
+	total, values := 0, 0
+	for _, folder := range exporting(t) {
+		s := surfaceIn(t, folder)
+		total += len(s.names)
+		values += len(s.values)
+		t.Logf("%s: %d names, %d values", folder, len(s.names), len(s.values))
+		for _, name := range s.undocumented {
+			t.Errorf("%s: %s has no doc comment", folder, name)
+		}
+		for _, name := range s.bare {
+			t.Logf("%s: no Example%s", folder, name)
+		}
+	}
+	t.Logf("%d names, %d values", total, values)
+	if total > mostNames {
+		t.Errorf("%d exported names, want at most %d: nobody needs some of them", total, mostNames)
+	}
+}
+
+// exporting returns the folders of the packages that others can import.
+func exporting(t *testing.T) []string {
+	t.Helper()
+	var folders []string
+	for name := range goList(t) {
+		folder, ok := folderOf(name)
+		if ok && !strings.HasPrefix(folder, "examples/") && folder != "examples" && !strings.Contains(folder, "/internal/") {
+			folders = append(folders, folder)
+		}
+	}
+	slices.Sort(folders)
+	return folders
+}
+
+// surfaceIn reads the files of a package, with its tests, for their Examples.
+func surfaceIn(t *testing.T, folder string) surface {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, path := range paths {
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	return surfaceOf(t, fset, files)
+}
+
+func surfaceOf(t *testing.T, fset *token.FileSet, files []*ast.File) surface {
+	t.Helper()
+	p, err := doc.NewFromFiles(fset, files, module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s surface
+	s.document("package "+p.Name, p.Doc)
+	s.funcs(p.Funcs)
+	s.names = append(s.names, s.constants(p.Consts)...)
+	s.names = append(s.names, s.constants(p.Vars)...)
+	for _, typ := range p.Types {
+		s.names = append(s.names, typ.Name)
+		s.document(typ.Name, typ.Doc)
+		s.funcs(typ.Funcs)
+		s.names = append(s.names, s.constants(typ.Vars)...)
+		s.values = append(s.values, s.constants(typ.Consts)...)
+		for _, m := range typ.Methods {
+			if !slices.Contains(ofInterfaces, m.Name) {
+				s.document(typ.Name+"."+m.Name, m.Doc)
+			}
+		}
+	}
+	return s
+}
+
+// ofInterfaces are methods that everybody knows.
+var ofInterfaces = []string{"Error", "String", "Unwrap", "Close", "Read", "Timeout"}
+
+func (s *surface) document(name, text string) {
+	if text == "" {
+		s.undocumented = append(s.undocumented, name)
+	}
+}
+
+func (s *surface) funcs(funcs []*doc.Func) {
+	for _, f := range funcs {
+		s.names = append(s.names, f.Name)
+		s.document(f.Name, f.Doc)
+		if strings.HasPrefix(f.Name, "With") && len(f.Examples) == 0 {
+			s.bare = append(s.bare, f.Name)
+		}
+	}
+}
+
+// constants returns the names of constants or variables. What documents one may
+// also stand over its group, or behind it on its line.
+func (s *surface) constants(groups []*doc.Value) []string {
+	var names []string
+	for _, group := range groups {
+		for _, spec := range group.Decl.Specs {
+			spec := spec.(*ast.ValueSpec)
+			for _, name := range spec.Names {
+				if name.IsExported() {
+					names = append(names, name.Name)
+					s.document(name.Name, group.Doc+spec.Doc.Text()+spec.Comment.Text())
+				}
+			}
+		}
+	}
+	return names
+}
+
+// The test is worth something only if it can fail.
+func TestNamesCanFail(t *testing.T) {
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for name, text := range map[string]string{
+		"a.go": `package a
+// A State is open or not.
+type State int
+const (
+	Closed State = iota // not open
+	Open
+)
+// Limit is a bound.
+const Limit = 1
+type hidden int
+func (hidden) Hidden() {}
+func (State) String() string { return "" }
+func (State) Bare() {}
+// WithA sets a.
+func WithA() {}
+func WithB() {}
+`,
+		"a_test.go": "package a_test\nfunc ExampleWithA() {\n\t// Output:\n}\n",
+	} {
+		file, err := parser.ParseFile(fset, name, text, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	got := surfaceOf(t, fset, files)
+	for _, tt := range []struct {
+		what      string
+		got, want []string
+	}{
+		{"names", got.names, []string{"WithA", "WithB", "Limit", "State"}},
+		{"values", got.values, []string{"Closed", "Open"}},
+		{"undocumented", got.undocumented, []string{"package a", "WithB", "Open", "State.Bare"}},
+		{"options without an Example", got.bare, []string{"WithB"}},
+	} {
+		if !slices.Equal(tt.got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.what, tt.got, tt.want)
+		}
+	}
+}
