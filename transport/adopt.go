@@ -46,7 +46,7 @@ func FromClient(c *retryablehttp.Client) ([]Option, error) {
 		base = h.Transport
 		policy.AttemptTimeout = max(h.Timeout, 0) // which net/http takes for none, too
 	}
-	opts := []Option{WithPolicy(policy), func(cfg *config) { cfg.base = base }}
+	opts := []Option{WithPolicy(policy), option(func(cfg *config) { cfg.base = base })}
 	if c.CheckRetry != nil {
 		opts = append(opts, WithCheckRetry(c.CheckRetry))
 	}
@@ -87,7 +87,7 @@ func unfitForChain(c *retryablehttp.Client) error {
 }
 
 // passesOn reports whether a handler returns the last response or error as it
-// is: that of go-retryablehttp, or that of NewClient. Funcs cannot be compared, but
+// is: that of go-retryablehttp, or that of RetryableClient. Funcs cannot be compared, but
 // where they begin can; a closure around one of them is another.
 func passesOn(handler retryablehttp.ErrorHandler) bool {
 	at := reflect.ValueOf(handler).Pointer()
@@ -133,13 +133,13 @@ func hooks(c *retryablehttp.Client) Middleware {
 	}
 }
 
-// NewClient returns a go-retryablehttp client over the chain, for code that
+// RetryableClient returns a go-retryablehttp client over the chain, for code that
 // asks for that type. The chain does the retrying, so the client does none.
 // Its own methods still hold a request body in memory, and its Do turns the
 // body of each request into one that can be replayed. Where a response handler
 // fails, the call ends with that error alone, and the body is drained and
 // closed.
-func NewClient(t *Transport) *retryablehttp.Client {
+func RetryableClient(t *Transport) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	// The client closes the idle connections of its transport, to every host,
 	// whenever a call fails. The func hides them from it.
@@ -165,7 +165,7 @@ func copied(send RoundTripperFunc) RoundTripperFunc {
 	}
 }
 
-// responseOrError ends a call of NewClient's client: a failed one, such as that
+// responseOrError ends a call of RetryableClient's client: a failed one, such as that
 // of a response handler that fails, has no response.
 func responseOrError(resp *http.Response, err error, _ int) (*http.Response, error) {
 	if err == nil {

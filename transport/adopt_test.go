@@ -231,12 +231,12 @@ func TestFromClientNamesWhatItRefuses(t *testing.T) {
 }
 
 // The ErrorHandler that passes the last response on is what the chain does, also
-// through a variable, and where the client came from NewClient.
+// through a variable, and where the client came from RetryableClient.
 func TestFromClientWithPassthrough(t *testing.T) {
 	passing := retryablehttp.PassthroughErrorHandler
 	for name, handler := range map[string]retryablehttp.ErrorHandler{
 		"none": nil, "passthrough": retryablehttp.PassthroughErrorHandler, "a variable": passing,
-		"NewClient's": transport.NewClient(build(t, answering(200))).ErrorHandler,
+		"RetryableClient's": transport.RetryableClient(build(t, answering(200))).ErrorHandler,
 	} {
 		c := retryablehttp.NewClient()
 		c.RetryWaitMin, c.RetryWaitMax = 1, 1
@@ -268,7 +268,7 @@ func TestFromClientIsSafer(t *testing.T) {
 	})
 }
 
-func TestNewClient(t *testing.T) {
+func TestRetryableClient(t *testing.T) {
 	var n, bodies atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -286,7 +286,7 @@ func TestNewClient(t *testing.T) {
 	defer srv.Close()
 	idle := &idler{RoundTripper: &http.Transport{}}
 	rt := build(t, idle, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1}))
-	c := transport.NewClient(rt)
+	c := transport.RetryableClient(rt)
 	if c.RetryMax != 0 || c.Logger != nil {
 		t.Errorf("RetryMax %d and Logger %v, want 0 and nil", c.RetryMax, c.Logger)
 	}

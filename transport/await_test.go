@@ -16,7 +16,7 @@ import (
 
 // What happens between two attempts: paying and waiting.
 
-func (p *purse) option() transport.Option {
+func (p *purse) option() transport.DoOption {
 	return transport.WithBudget(func(string) budget.Budget { return p })
 }
 

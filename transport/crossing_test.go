@@ -224,16 +224,16 @@ func TestOpenCircuitProvesNothingToTheGuard(t *testing.T) {
 		})
 		rt := build(t, transport.RoundTripperFunc(hangs), unlimited(), transport.WithBreaker(opens),
 			transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}))
-		for rt.Guard("api.test").Window > 1 || !rt.Guard("api.test").Engaged {
+		for rt.GuardState("api.test").Window > 1 || !rt.GuardState("api.test").Engaged {
 			rt.RoundTrip(get(t, t.Context()))
 		}
 		refuses = true
-		before := rt.Guard("api.test")
+		before := rt.GuardState("api.test")
 		for range 600 {
 			time.Sleep(100 * time.Millisecond)
 			rt.RoundTrip(get(t, t.Context()))
 		}
-		if after := rt.Guard("api.test"); after.Engaged != before.Engaged || after.Window > before.Window || after.InFlight != 0 || probes == 0 {
+		if after := rt.GuardState("api.test"); after.Engaged != before.Engaged || after.Window > before.Window || after.InFlight != 0 || probes == 0 {
 			t.Errorf("after %d refused probes: %+v, want %+v", probes, after, before)
 		}
 	})

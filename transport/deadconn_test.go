@@ -122,7 +122,7 @@ func TestDeadHTTP2Connection(t *testing.T) {
 			base := srv.Client().Transport.(*http.Transport).Clone()
 			base.HTTP2 = tt.pings
 			defer base.CloseIdleConnections()
-			rt := build(t, base, unlimited(), transport.WithGuard(transport.Guard{Off: true}),
+			rt := build(t, base, unlimited(), transport.WithoutGuard(),
 				transport.WithPolicy(transport.Policy{AttemptTimeout: 100 * time.Millisecond, BaseDelay: time.Millisecond}))
 			call := func() error {
 				req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+nat.Addr().String(), nil)

@@ -9,10 +9,6 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// A DoOption is an [Option] that concerns more than HTTP: [WithBudget],
-// [WithBackoff], [WithObserver] and [WithDryRun]. [Do] refuses the others.
-type DoOption = Option
-
 // Do runs op under the policy until it succeeds, as a chain does with a
 // request: with the same backoff, and the budget and observers of the options.
 // The operation must be safe to repeat. Its context carries the number of the
@@ -104,10 +100,10 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	cfg := defaults()
 	for _, opt := range opts {
 		if opt != nil {
-			opt(&cfg)
+			opt.apply(&cfg)
 		}
 	}
-	if err := errors.Join(p.validate(), cfg.unfitForDo()); err != nil {
+	if err := p.validate(); err != nil {
 		return fmt.Errorf("transport: Do: %w", err)
 	}
 	c := &call{policy: p.filled()}
@@ -227,30 +223,4 @@ func operationAnswer(ctx context.Context, err error) answer {
 		return answerFinal
 	}
 	return answerRetryable
-}
-
-// unfitForDo names the options that only a chain can honour.
-func (c *config) unfitForDo() error {
-	var errs []error
-	for _, o := range []struct {
-		name  string
-		given bool
-	}{
-		{"WithPolicy", c.policySet},
-		{"WithServicePolicy", len(c.services) > 0},
-		{"WithServiceName", c.service != nil},
-		{"WithCheckRetry", c.check != nil},
-		{"WithRepeatable", c.repeatable != nil},
-		{"WithBreaker", c.breaker != nil},
-		{"WithGuard", c.guardSet},
-		{"WithHedging", c.hedge != nil},
-		{"WithIdempotencyKeys", c.keys},
-		{"WithCallLayer", len(c.callLayers) > 0},
-		{"WithAttemptLayer", len(c.attemptLayers) > 0},
-	} {
-		if o.given {
-			errs = append(errs, fmt.Errorf("%s applies to requests only", o.name))
-		}
-	}
-	return errors.Join(append(errs, c.errs...)...)
 }

@@ -19,7 +19,7 @@ import (
 var errBusy = errors.New("busy")
 
 // steady waits exactly d between attempts.
-func steady(d time.Duration) transport.Option {
+func steady(d time.Duration) transport.DoOption {
 	return transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { return d })
 }
 
@@ -308,32 +308,39 @@ func TestDoPanicPassesAndIsTold(t *testing.T) {
 		}))
 }
 
-func TestDoRefusesWhatDoesNotFit(t *testing.T) {
-	pass := func(next http.RoundTripper) http.RoundTripper { return next }
+func TestDoRefusesAnInvalidPolicy(t *testing.T) {
 	_, err := transport.Do(t.Context(), transport.Policy{MaxAttempts: -1, BaseDelay: -1}, func(context.Context) (int, error) {
 		t.Error("the operation ran")
 		return 0, nil
-	},
-		transport.WithPolicy(transport.Policy{}),
-		transport.WithServicePolicy("a", transport.Policy{}),
-		transport.WithServiceName(func(*http.Request) string { return "" }),
-		transport.WithCheckRetry(func(context.Context, *http.Response, error) (bool, error) { return false, nil }),
-		transport.WithRepeatable(func(*http.Request) bool { return true }),
-		transport.WithBreaker(pass),
-		transport.WithIdempotencyKeys(),
-		transport.WithCallLayer(pass),
-		transport.WithAttemptLayer(pass),
-	)
+	})
 	if err == nil {
-		t.Fatal("Do took options that it cannot honour")
+		t.Fatal("Do took a policy that is not valid")
 	}
-	for _, want := range []string{
-		"transport: Do: ", "Policy.MaxAttempts -1", "Policy.BaseDelay -1ns", "WithPolicy applies", "WithServicePolicy applies",
-		"WithServiceName applies", "WithCheckRetry applies", "WithRepeatable applies", "WithBreaker applies", "WithIdempotencyKeys applies",
-		"WithCallLayer applies", "WithAttemptLayer applies",
-	} {
+	for _, want := range []string{"transport: Do: ", "Policy.MaxAttempts -1", "Policy.BaseDelay -1ns"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+}
+
+// An option that concerns requests only does not compile as an option of Do.
+func TestOptionsOfDo(t *testing.T) {
+	for name, opt := range map[string]transport.Option{
+		"Patient":             transport.Patient(),
+		"WithAttemptLayer":    transport.WithAttemptLayer(),
+		"WithBreaker":         transport.WithBreaker(nil),
+		"WithCallLayer":       transport.WithCallLayer(),
+		"WithCheckRetry":      transport.WithCheckRetry(nil),
+		"WithHedging":         transport.WithHedging(transport.Hedge{}),
+		"WithIdempotencyKeys": transport.WithIdempotencyKeys(),
+		"WithPolicy":          transport.WithPolicy(transport.Policy{}),
+		"WithRepeatable":      transport.WithRepeatable(nil),
+		"WithServiceName":     transport.WithServiceName(nil),
+		"WithServicePolicy":   transport.WithServicePolicy("a", transport.Policy{}),
+		"WithoutGuard":        transport.WithoutGuard(),
+	} {
+		if _, ok := opt.(transport.DoOption); ok {
+			t.Errorf("%s is a DoOption, want an option of New only", name)
 		}
 	}
 }

@@ -138,7 +138,7 @@
 //	                    attempts used up with credit left: chance, says nothing attempts
 //	                    no success in spite of retries: says no to the hop above
 //
-// Each row has an Example: guard × breaker is that of WithGuard (Breaker), and so
+// Each row has an Example: guard × breaker is that of Transport.GuardState (Breaker), and so
 // on, deadline and hop are with Transport. What takes time is in tests that fake
 // it: TestBooksOfAStorm, TestTheRetryIsTheProbe, TestHeldBackUpToTheDeadline,
 // TestOpenCircuitProvesNothingToTheGuard and TestBudgetOfRefusedAttempts.

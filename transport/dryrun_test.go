@@ -62,7 +62,7 @@ func TestDryRunRefusesNothing(t *testing.T) {
 				var told told
 				opts := []transport.Option{transport.WithDryRun(), transport.WithPolicy(tt.policy), told.option()}
 				if tt.breaker {
-					opts = append(opts, transport.WithBreaker(circuits.Wrap), transport.WithGuard(transport.Guard{Off: true}))
+					opts = append(opts, transport.WithBreaker(circuits.Wrap), transport.WithoutGuard())
 				}
 				rt := build(t, base, opts...)
 				var wg sync.WaitGroup

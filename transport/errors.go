@@ -30,6 +30,15 @@ const (
 	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, a dry run, or the hop above retries
 )
 
+// StopReasons returns every [StopReason]. It is for metrics, which may want a
+// series for each from the start.
+func StopReasons() []StopReason {
+	return []StopReason{
+		StopSucceeded, StopNotRetryable, StopMethod, StopBody, StopAttempts, StopBudget, StopBreakerOpen,
+		StopDeadline, StopRetryAfter, StopServerSaidNo, StopGuard, StopCancelled, StopDisabled,
+	}
+}
+
 // An Error is returned when a call ends without a response and the chain did
 // more than pass it on: it sent the request again, waited, cut an attempt at
 // AttemptTimeout, or refused an attempt for lack of budget, of time, or of a

@@ -49,7 +49,7 @@ func TestEvidence(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				clients := guarded(t, base, 5, transport.WithBudget(evidence), transport.WithGuard(transport.Guard{}))
+				clients := guarded(t, base, 5, transport.WithBudget(evidence))
 				began, succeeded := drive(t, clients, 150, 200) // so that chance moves the shares by less than 0.0003
 				calls, good := 0, 0
 				for i := range began {

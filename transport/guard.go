@@ -14,14 +14,6 @@ import (
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
-// Guard configures [WithGuard]. The zero value is the guard as it should be:
-// the latencies that it sees, and AttemptTimeout where there is one, are its
-// only scales.
-type Guard struct {
-	// Off leaves the guard out.
-	Off bool
-}
-
 // A GuardError is the error of an attempt that the guard refused. Nothing was
 // sent.
 type GuardError struct {
@@ -43,7 +35,7 @@ func isGuard(err error) bool {
 	return ok
 }
 
-// A GuardState is a look at the guard of one service; see [Transport.Guard].
+// A GuardState is a look at the guard of one service; see [Transport.GuardState].
 type GuardState struct {
 	// Engaged reports that the service is proved to be overloaded: attempts
 	// that find no room in Window are refused.
@@ -56,12 +48,12 @@ type GuardState struct {
 	InFlight int
 }
 
-// Guard returns the state of the guard of a service, which is named as in
+// GuardState returns the state of the guard of a service, which is named as in
 // [WithServicePolicy]. It is meant for metrics and for pages that people look
 // at: a state is out of date as soon as it is returned, and asking for it
 // changes nothing. For a service that was never called, or for which there was
-// no room, and with [Guard].Off, the guard is not engaged.
-func (t *Transport) Guard(service string) GuardState {
+// no room, and with [WithoutGuard], the guard is not engaged.
+func (t *Transport) GuardState(service string) GuardState {
 	if t.made() && t.guard != nil {
 		if l := t.guard.limiters.Peek(spelt(service, t.service)); l != nil {
 			return GuardState(l.State())

@@ -190,23 +190,23 @@ func TestGuardEndsAStorm(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			const workers, load = 5, 0.7
 			rate := load * workers / test.work.Seconds()
-			storm := func(g transport.Guard) (after int) {
+			storm := func(opts ...transport.Option) (after int) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFarm(workers, exponential(test.work))
 					defer f.close()
 					time.AfterFunc(6*time.Second, func() { f.stall(8 * time.Second) })
-					clients := guarded(t, f, test.clients, transport.WithGuard(g),
-						transport.WithPolicy(transport.Policy{MaxAttempts: 4, AttemptTimeout: test.timeout}))
+					policy := transport.WithPolicy(transport.Policy{MaxAttempts: 4, AttemptTimeout: test.timeout})
+					clients := guarded(t, f, test.clients, append(opts, policy)...)
 					began, succeeded := drive(t, clients, rate, 34)
 					after = recovered(began, succeeded, 14)
 					t.Logf("recovered after %d s, %d attempts sent, successes %v", after, f.sent, succeeded)
 				})
 				return after
 			}
-			if after := storm(transport.Guard{Off: true}); after >= 0 && after <= test.within {
+			if after := storm(transport.WithoutGuard()); after >= 0 && after <= test.within {
 				t.Errorf("without a guard it recovered after %d s: this is no storm", after)
 			}
-			if after := storm(transport.Guard{}); after < 0 || after > test.within {
+			if after := storm(); after < 0 || after > test.within {
 				t.Errorf("recovered after %d s, want at most %d s", after, test.within)
 			}
 		})
@@ -270,7 +270,7 @@ func TestGuardStaysOpen(t *testing.T) {
 						mu.Unlock()
 					}
 				}}
-				drive(t, guarded(t, test.base(f), 2, transport.WithGuard(transport.Guard{}), transport.WithObserver(seen)), 200, 20)
+				drive(t, guarded(t, test.base(f), 2, transport.WithObserver(seen)), 200, 20)
 				if held > 0 {
 					t.Errorf("the guard held back %d calls, want none", held)
 				}
@@ -343,7 +343,7 @@ func TestGuardError(t *testing.T) {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		})
-		client := guarded(t, hang, 1, transport.WithGuard(transport.Guard{}),
+		client := guarded(t, hang, 1,
 			transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}))[0]
 		for range 50 { // each alone in flight: the first few prove it
 			req, err := http.NewRequestWithContext(t.Context(), "GET", "http://farm.test/", nil)
@@ -390,11 +390,11 @@ func BenchmarkGuard(b *testing.B) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: req}, nil
 	})
 	for _, bm := range []struct {
-		name  string
-		guard transport.Guard
-	}{{"off", transport.Guard{Off: true}}, {"open", transport.Guard{}}} {
+		name string
+		opts []transport.Option
+	}{{"off", []transport.Option{transport.WithoutGuard()}}, {"open", nil}} {
 		b.Run(bm.name, func(b *testing.B) {
-			rt, err := transport.New(ok, transport.WithGuard(bm.guard))
+			rt, err := transport.New(ok, bm.opts...)
 			if err != nil {
 				b.Fatal(err)
 			}

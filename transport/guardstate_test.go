@@ -31,7 +31,7 @@ func TestGuardStateFollowsTheGuard(t *testing.T) {
 					return
 				case <-time.After(50 * time.Millisecond):
 				}
-				s := client.Guard("farm.test")
+				s := client.GuardState("farm.test")
 				if s.Engaged == math.IsInf(s.Window, 1) {
 					t.Errorf("%+v: want a window that is infinite just while the guard is not engaged", s)
 				}
@@ -75,11 +75,11 @@ func TestGuardStateCountsWhatIsInFlight(t *testing.T) {
 			}
 		}
 		guard := guarded(t, waits, 1)[0]
-		none := guarded(t, waits, 1, transport.WithGuard(transport.Guard{Off: true}))[0]
+		none := guarded(t, waits, 1, transport.WithoutGuard())[0]
 		check := func(client *transport.Transport, service string, inFlight int) {
 			t.Helper()
 			want := transport.GuardState{Window: math.Inf(1), InFlight: inFlight}
-			if got := client.Guard(service); got != want {
+			if got := client.GuardState(service); got != want {
 				t.Errorf("%s: got %+v, want %+v", service, got, want)
 			}
 		}

@@ -113,7 +113,7 @@ func TestSeldomCallerFindsBack(t *testing.T) {
 		start := time.Now()
 		service := &outage{from: start.Add(-1), until: start.Add(time.Hour)}
 		client := guarded(t, service, 1, transport.WithPolicy(transport.Policy{MaxAttempts: 3, AttemptTimeout: 3 * time.Second}))[0]
-		for n := 0; !client.Guard("api.test").Engaged; n++ {
+		for n := 0; !client.GuardState("api.test").Engaged; n++ {
 			if n == 20 {
 				t.Fatal("the guard is not engaged")
 			}
@@ -127,7 +127,7 @@ func TestSeldomCallerFindsBack(t *testing.T) {
 				t.Fatalf("%v, want an answer: the service is back", err)
 			}
 		}
-		if s := client.Guard("api.test"); s.Engaged {
+		if s := client.GuardState("api.test"); s.Engaged {
 			t.Errorf("%+v, want an open guard after 20 answers", s)
 		}
 	})
@@ -144,8 +144,8 @@ func TestSeldomCallerAndAHungReplica(t *testing.T) {
 			}
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		})
-		share := func(g transport.Guard) float64 {
-			began, succeeded := drive(t, guarded(t, half, 200, transport.WithGuard(g)), 200, 30)
+		share := func(opts ...transport.Option) float64 {
+			began, succeeded := drive(t, guarded(t, half, 200, opts...), 200, 30)
 			calls, good := 0, 0
 			for i := range began {
 				calls += began[i]
@@ -153,7 +153,7 @@ func TestSeldomCallerAndAHungReplica(t *testing.T) {
 			}
 			return float64(good) / float64(calls)
 		}
-		with, without := share(transport.Guard{}), share(transport.Guard{Off: true})
+		with, without := share(), share(transport.WithoutGuard())
 		t.Logf("%.3f succeeded with a guard, %.3f without", with, without)
 		if with < without-0.05 {
 			t.Errorf("the guard lets %.3f succeed, want no less than without it, %.3f", with, without)
@@ -171,7 +171,7 @@ func TestBatchAfterTheOutage(t *testing.T) {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		}}
 		client := guarded(t, service, 1, transport.WithPolicy(transport.Policy{MaxAttempts: 3, AttemptTimeout: 3 * time.Second}))[0]
-		for client.Guard("api.test").Window > 0.5 {
+		for client.GuardState("api.test").Window > 0.5 {
 			client.RoundTrip(get(t, t.Context()))
 		}
 		service.until = time.Now()
@@ -196,7 +196,7 @@ func TestLoneRetryFindsBack(t *testing.T) {
 		service := &outage{from: start.Add(-1), until: start.Add(time.Hour)}
 		policy := transport.Policy{MaxAttempts: 3, AttemptTimeout: 10 * time.Second}
 		client := guarded(t, service, 1, transport.WithPolicy(policy))[0]
-		for !client.Guard("api.test").Engaged {
+		for !client.GuardState("api.test").Engaged {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+1)
 			client.RoundTrip(get(t, ctx))
 			cancel()

@@ -55,7 +55,7 @@ func newLender(req *http.Request, makers []uintptr) (*lender, io.ReadCloser) {
 }
 
 // readerMakers returns where the GetBody begins that http.NewRequest makes for
-// each kind of reader, and that of NewClient: these return a new reader each time.
+// each kind of reader, and that of RetryableClient: these return a new reader each time.
 // Funcs cannot be compared, but where they begin can.
 func readerMakers() (makers []uintptr) {
 	for _, body := range []io.Reader{new(bytes.Buffer), new(bytes.Reader), new(strings.Reader)} {

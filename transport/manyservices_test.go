@@ -94,7 +94,7 @@ func TestDeadHostsCostHealthyOnesNothing(t *testing.T) {
 							}
 						}
 						host := fmt.Sprintf("healthy-%d-%d", round, i)
-						if got := rt.Guard(host); got.Engaged || got.Window != math.Inf(1) || circuits.State(host) != breaker.StateClosed {
+						if got := rt.GuardState(host); got.Engaged || got.Window != math.Inf(1) || circuits.State(host) != breaker.StateClosed {
 							t.Errorf("%s: guard %+v, circuit %v, want neither in the way", host, got, circuits.State(host))
 						}
 					}

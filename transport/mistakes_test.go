@@ -40,11 +40,11 @@ func TestTransportThatNewDidNotMake(t *testing.T) {
 				t.Errorf("SetPolicy: %v, want %q", err, want)
 			}
 			client.CloseIdleConnections()
-			if got, want := rt.Guard("api.test"), (transport.GuardState{Window: math.Inf(1)}); got != want {
+			if got, want := rt.GuardState("api.test"), (transport.GuardState{Window: math.Inf(1)}); got != want {
 				t.Errorf("Guard: %+v, want %+v", got, want)
 			}
-			if _, err := transport.NewClient(rt).Get("http://api.test/"); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("NewClient: %v, want %q", err, want)
+			if _, err := transport.RetryableClient(rt).Get("http://api.test/"); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("RetryableClient: %v, want %q", err, want)
 			}
 		})
 	}

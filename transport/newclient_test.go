@@ -16,7 +16,7 @@ import (
 )
 
 // A response handler that fails leaves its error, no response, and no body open.
-func TestNewClientWithAHandlerThatFails(t *testing.T) {
+func TestRetryableClientWithAHandlerThatFails(t *testing.T) {
 	broken := errors.New("does not parse")
 	for _, tt := range []struct {
 		name    string
@@ -42,7 +42,7 @@ func TestNewClientWithAHandlerThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.SetResponseHandler(tt.handler)
-			resp, err := transport.NewClient(build(t, base, steady(0))).Do(req)
+			resp, err := transport.RetryableClient(build(t, base, steady(0))).Do(req)
 			if tt.name == "not at all" {
 				if err != nil || text(t, resp) != "xxxxxx" {
 					t.Errorf("got %v, %v; want the response, unread", resp, err)
@@ -71,7 +71,7 @@ func blocks(size int) []byte {
 
 // The body of a go-retryablehttp request arrives as it is or not at all,
 // whatever it is made of and wherever it is sent.
-func TestNewClientSendsWhatItWasGiven(t *testing.T) {
+func TestRetryableClientSendsWhatItWasGiven(t *testing.T) {
 	const size = 2 << 20
 	content := blocks(size)
 	name := filepath.Join(t.TempDir(), "body")
@@ -100,7 +100,7 @@ func TestNewClientSendsWhatItWasGiven(t *testing.T) {
 			t.Run(tt.name+path, func(t *testing.T) {
 				t.Parallel() // a server that answers early lingers for half a second
 				eachProtocol(t, func(t *testing.T, srv *warehouse, base http.RoundTripper) {
-					c := transport.NewClient(build(t, base, unlimited(), steady(0)))
+					c := transport.RetryableClient(build(t, base, unlimited(), steady(0)))
 					req, err := retryablehttp.NewRequest("PUT", srv.url+path, tt.body())
 					if err != nil {
 						t.Fatal(err)

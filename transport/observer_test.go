@@ -21,7 +21,7 @@ type told struct {
 	attempts []transport.AttemptEvent
 }
 
-func (o *told) option() transport.Option {
+func (o *told) option() transport.DoOption {
 	return transport.WithObserver(transport.Observer{
 		OnCall: func(_ context.Context, c transport.Call) {
 			o.mu.Lock()

@@ -57,7 +57,7 @@ func TestExactlyOnce(t *testing.T) {
 			return next.RoundTrip(req)
 		})
 		b := &tally{draw: draw, deposits: &deposits}
-		rt := build(t, base, transport.WithGuard(transport.Guard{Off: true}), // or it would hold most of them back
+		rt := build(t, base, transport.WithoutGuard(), // or it would hold most of them back
 			transport.WithBreaker(breaker), transport.WithBudget(func(string) budget.Budget { return b }),
 			transport.WithPolicy(transport.Policy{MaxAttempts: 4, BaseDelay: 8 * time.Millisecond, AttemptTimeout: 2 * time.Millisecond}),
 			transport.WithObserver(transport.Observer{

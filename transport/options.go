@@ -22,12 +22,30 @@ var defaultBudget = budget.Policy{
 const defaultServices = 1024
 
 // An Option changes what [New] builds.
-type Option func(*config)
+type Option interface {
+	apply(*config)
+}
+
+// A DoOption changes what [Do] does: [WithBackoff], [WithBudget], [WithObserver]
+// and [WithDryRun]. Each is an [Option] of [New] too. The other options concern
+// requests only, and do not compile as options of Do.
+type DoOption interface {
+	Option
+	forDo()
+}
+
+type (
+	option   func(*config)
+	doOption func(*config)
+)
+
+func (o option) apply(c *config)   { o(c) }
+func (o doOption) apply(c *config) { o(c) }
+func (doOption) forDo()            {}
 
 type config struct {
 	base          http.RoundTripper // from FromClient, used where New is given none
 	policy        Policy
-	policySet     bool
 	services      []servicePolicy
 	service       func(*http.Request) string
 	check         retryablehttp.CheckRetry
@@ -38,14 +56,12 @@ type config struct {
 	repeatable    func(*http.Request) bool
 	breaker       Middleware
 	guard         bool
-	guardSet      bool
 	hedge         *Hedge
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
 	observers     observers
 	dryRun        bool
-	errs          []error
 }
 
 type servicePolicy struct {
@@ -64,7 +80,7 @@ func (c *config) defaultBase() http.RoundTripper {
 }
 
 func (c *config) validate() error {
-	errs := c.errs
+	var errs []error
 	if err := c.policy.validate(); err != nil {
 		errs = append(errs, fmt.Errorf("transport: WithPolicy: %w", err))
 	}
@@ -98,7 +114,7 @@ func (c *config) named() map[string]*Policy {
 // WithPolicy sets the policy of every service that has none of its own. The
 // default is the zero Policy, whose fields all take their defaults.
 func WithPolicy(p Policy) Option {
-	return func(c *config) { c.policy, c.policySet = p, true }
+	return option(func(c *config) { c.policy = p })
 }
 
 // WithServicePolicy sets the policy of one service. It replaces the policy of
@@ -107,7 +123,7 @@ func WithPolicy(p Policy) Option {
 // [WithServiceName] it is one of those names, to the letter. By default no
 // service has a policy of its own.
 func WithServicePolicy(service string, p Policy) Option {
-	return func(c *config) { c.services = append(c.services, servicePolicy{service, p}) }
+	return option(func(c *config) { c.services = append(c.services, servicePolicy{service, p}) })
 }
 
 // WithServiceName sets how the service of a request is named. Policies,
@@ -116,7 +132,7 @@ func WithServicePolicy(service string, p Policy) Option {
 // the ports 80 and 443, which also stands in for an empty name; see
 // headers.HostService.
 func WithServiceName(name func(*http.Request) string) Option {
-	return func(c *config) { c.service = name }
+	return option(func(c *config) { c.service = name })
 }
 
 // WithCheckRetry sets when an answer is worth another attempt, in the terms
@@ -130,7 +146,7 @@ func WithServiceName(name func(*http.Request) string) Option {
 // refusals of a breaker do not. It must not read or close the body of the
 // response.
 func WithCheckRetry(check retryablehttp.CheckRetry) Option {
-	return func(c *config) { c.check = check }
+	return option(func(c *config) { c.check = check })
 }
 
 // WithRepeatable sets which requests may be sent again though their method is
@@ -151,7 +167,7 @@ func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 // it may be sent again, and no key is sent. [http.Transport] then repeats it,
 // too, on a connection that was kept alive and turns out to be closed.
 func WithRepeatable(may func(*http.Request) bool) Option {
-	return func(c *config) { c.repeatable = may }
+	return option(func(c *config) { c.repeatable = may })
 }
 
 // WithBackoff sets how long to wait before an attempt, in the terms of
@@ -161,8 +177,8 @@ func WithRepeatable(may func(*http.Request) bool) Option {
 // whose body it must not touch; what it returns is clamped to [0, MaxDelay]. A
 // server that asks for more time than that gets it, within MaxRetryAfter. The
 // default is full jitter.
-func WithBackoff(backoff retryablehttp.Backoff) Option {
-	return func(c *config) { c.backoff = backoff }
+func WithBackoff(backoff retryablehttp.Backoff) DoOption {
+	return doOption(func(c *config) { c.backoff = backoff })
 }
 
 // WithBudget sets the retry budget of each service. The func is called once
@@ -172,8 +188,8 @@ func WithBackoff(backoff retryablehttp.Backoff) Option {
 // [budget.Policy].Evidence, a Ratio of 0.05 and one retry per second: retries
 // that help pay for themselves. A nil func, or one that returns nil, means no
 // budget: then only MaxAttempts and the guard bound the retries.
-func WithBudget(of func(service string) budget.Budget) Option {
-	return func(c *config) { c.budget, c.noBudget = of, of == nil }
+func WithBudget(of func(service string) budget.Budget) DoOption {
+	return doOption(func(c *config) { c.budget, c.noBudget = of, of == nil })
 }
 
 // WithBreaker puts a circuit breaker between the retry loop and the attempts,
@@ -187,24 +203,24 @@ func WithBudget(of func(service string) budget.Budget) Option {
 // asked before a retry, so that the response in hand is returned instead of
 // the refusal. A nil mw means none; one that returns nil is an error of [New].
 func WithBreaker(mw Middleware) Option {
-	return func(c *config) { c.breaker = mw }
+	return option(func(c *config) { c.breaker = mw })
 }
 
-// WithGuard puts a guard between the retry loop and the breaker. It limits how
-// many attempts are in flight to a service once timeouts, or a queue that does
-// not drain, prove that the service is overloaded; sends a trickle to see when
-// it is back; and opens as soon as answers are fast. Healthy traffic is never
-// touched, and errors that come quickly are none of its business; nor is a
-// server that sheds for itself and says so with a 503 and Retry-After. A call
-// that is held back asks again after the usual wait, at least MaxAttempts times in
-// all, and for as long as the attempts that it has left could take: of a call of
-// which nothing was sent, (MaxAttempts-1) times AttemptTimeout, or the latency
-// that stands for it, and with [WithBackoff] BaseDelay, doubled from attempt to
-// attempt, as well. It ends with a [*GuardError], or with the last real
-// response. New calls come before those that have waited. The default is
-// Guard{}; Guard{Off: true} leaves it out.
-func WithGuard(g Guard) Option {
-	return func(c *config) { c.guard, c.guardSet = !g.Off, true }
+// WithoutGuard leaves out the guard, which is on by default. It is between the
+// retry loop and the breaker. It limits how many attempts are in flight to a
+// service once timeouts, or a queue that does not drain, prove that the service
+// is overloaded; sends a trickle to see when it is back; and opens as soon as
+// answers are fast. Healthy traffic is never touched, and errors that come
+// quickly are none of its business; nor is a server that sheds for itself and
+// says so with a 503 and Retry-After. A call that is held back asks again after
+// the usual wait, at least MaxAttempts times in all, and for as long as the
+// attempts that it has left could take: of a call of which nothing was sent,
+// (MaxAttempts-1) times AttemptTimeout, or the latency that stands for it, and
+// with [WithBackoff] BaseDelay, doubled from attempt to attempt, as well. It ends
+// with a [*GuardError], or with the last real response. New calls come before
+// those that have waited.
+func WithoutGuard() Option {
+	return option(func(c *config) { c.guard = false })
 }
 
 // WithHedging sends a second copy of a request whose answer takes unusually
@@ -217,14 +233,14 @@ func WithGuard(g Guard) Option {
 // while the guard holds back or the breaker is open, or for an inbound request
 // that is a retry itself. The default is off.
 func WithHedging(h Hedge) Option {
-	return func(c *config) { c.hedge = &h }
+	return option(func(c *config) { c.hedge = &h })
 }
 
 // WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a
 // fresh one, the same on all attempts of a call, and thereby makes it safe to
 // replay. Use it only for servers that honour the key. The default is off.
 func WithIdempotencyKeys() Option {
-	return func(c *config) { c.keys = true }
+	return option(func(c *config) { c.keys = true })
 }
 
 // WithCallLayer adds layers that see each call once, around the retry loop:
@@ -232,7 +248,7 @@ func WithIdempotencyKeys() Option {
 // first is the outermost; several options add up. One that is nil is skipped,
 // one that returns nil is an error of [New]. The default is none.
 func WithCallLayer(mw ...Middleware) Option {
-	return func(c *config) { c.callLayers = append(c.callLayers, mw...) }
+	return option(func(c *config) { c.callLayers = append(c.callLayers, mw...) })
 }
 
 // WithAttemptLayer adds layers that see each attempt, below breaker and
@@ -240,13 +256,13 @@ func WithCallLayer(mw ...Middleware) Option {
 // up. One that is nil is skipped, one that returns nil is an error of [New].
 // The default is none.
 func WithAttemptLayer(mw ...Middleware) Option {
-	return func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) }
+	return option(func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) })
 }
 
 // WithObserver adds an observer. It may be given more than once; observers are
 // called in order. The default is none.
-func WithObserver(o Observer) Option {
-	return func(c *config) { c.observers = append(c.observers, o) }
+func WithObserver(o Observer) DoOption {
+	return doOption(func(c *config) { c.observers = append(c.observers, o) })
 }
 
 // WithDryRun sends every request exactly once, at once, as it came, and reports
@@ -264,6 +280,6 @@ func WithObserver(o Observer) Option {
 // deadline ends after ten minutes. Call layers, attempt layers and observers work
 // as ever, and up to MaxReplayBytes of a body without GetBody are kept. The
 // default is off.
-func WithDryRun() Option {
-	return func(c *config) { c.dryRun = true }
+func WithDryRun() DoOption {
+	return doOption(func(c *config) { c.dryRun = true })
 }

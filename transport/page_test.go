@@ -20,7 +20,7 @@ func TestPageOfStates(t *testing.T) {
 		sources += textOf(t, f)
 	}
 	page = page[strings.Index(page, "// # States"):strings.Index(page, "// # What the caller gets")]
-	options := map[string]string{"guard": "WithGuard", "breaker": "WithBreaker", "budget": "WithBudget", "hedging": "WithHedging"}
+	options := map[string]string{"guard": "Transport_GuardState", "breaker": "WithBreaker", "budget": "WithBudget", "hedging": "WithHedging"}
 	rows := regexp.MustCompile(`(?m)^//\t(\w+) × (\w+)`).FindAllStringSubmatch(page, -1)
 	for _, row := range rows {
 		example := "ExampleTransport_" + row[1]

@@ -36,13 +36,13 @@ var patientBudget = budget.Policy{
 // Options given later override it. [WithPolicy] replaces the policy whole;
 // start from the figures above, for example with an AttemptTimeout.
 func Patient() Option {
-	return func(c *config) {
-		WithPolicy(Policy{
+	return option(func(c *config) {
+		c.policy = Policy{
 			MaxAttempts: 6, BaseDelay: time.Second, MaxDelay: 16 * time.Second, MaxRetryAfter: 2 * time.Minute,
-		})(c)
-		WithBackoff(halfJitter)(c)
+		}
+		c.backoff = halfJitter
 		c.budget, c.noBudget, c.ownBudget = nil, false, patientBudget
-	}
+	})
 }
 
 // halfJitter is exponential backoff less up to a half of it: full jitter has no

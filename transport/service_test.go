@@ -267,3 +267,37 @@ func TestSpellingOfNamesOfOnesOwn(t *testing.T) {
 		t.Errorf("the circuit of orders is %v, want closed: there is none", got)
 	}
 }
+
+// The budgets that the chain makes can be looked at; those of WithBudget are the
+// caller's.
+func TestBudgets(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts []transport.Option
+		want string
+	}{
+		{"by default", nil, "[api.test 1]"},
+		{"patient", []transport.Option{transport.Patient()}, "[api.test 1]"},
+		{"none", []transport.Option{unlimited()}, "[]"},
+		{"of the caller", []transport.Option{(&purse{}).option()}, "[]"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			rt := build(t, answeringAlways(503), append(tt.opts, transport.WithServicePolicy("api.test", transport.Policy{MaxAttempts: 2}))...)
+			resp, err := rt.RoundTrip(get(t, t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			var got []string
+			for service, stats := range rt.Budgets() {
+				got = append(got, fmt.Sprint(service, " ", stats.Spent))
+			}
+			if fmt.Sprint(got) != tt.want {
+				t.Errorf("%s: got %v, want %s", tt.name, got, tt.want)
+			}
+		})
+	}
+	for service := range new(transport.Transport).Budgets() {
+		t.Errorf("a Transport that New did not make has a budget for %q", service)
+	}
+}

@@ -54,7 +54,7 @@ func result(ctx context.Context, rt http.RoundTripper) (status, attempts int, st
 
 // overload makes calls to a service that hangs until its guard is engaged.
 func overload(rt *transport.Transport) (calls int) {
-	for ; !rt.Guard("api.test").Engaged && calls < 1000; calls++ {
+	for ; !rt.GuardState("api.test").Engaged && calls < 1000; calls++ {
 		result(context.Background(), rt)
 	}
 	return calls
@@ -62,7 +62,7 @@ func overload(rt *transport.Transport) (calls int) {
 
 // The guard is above the breaker. What it holds back the breaker does not see;
 // what an open circuit refuses is below the guard, and proves nothing to it.
-func ExampleWithGuard_breaker() {
+func ExampleTransport_GuardState_breaker() {
 	circuits, _ := breaker.New(breaker.WithTripRatio(0.5, 1000))
 	asked, sent, stalled := 0, 0, true
 	counted := func(next http.RoundTripper) http.RoundTripper {
@@ -91,7 +91,7 @@ func ExampleWithGuard_breaker() {
 		result(context.Background(), rt)
 	}
 	_, _, stop = result(context.Background(), rt)
-	fmt.Println(stop, "- engaged:", rt.Guard("api.test").Engaged)
+	fmt.Println(stop, "- engaged:", rt.GuardState("api.test").Engaged)
 	// Output:
 	// guard - the breaker saw only what was sent: true
 	// breaker_open - engaged: false
@@ -99,7 +99,7 @@ func ExampleWithGuard_breaker() {
 
 // A retry that is held back was paid for before. It is not paid for again when
 // it asks again, and paid back if it is never sent.
-func ExampleWithGuard_budget() {
+func ExampleTransport_GuardState_budget() {
 	retries := 0
 	base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
 		if transport.Attempt(req.Context()) > 1 {
@@ -122,7 +122,7 @@ func ExampleWithGuard_budget() {
 // Every tenth request hangs. Where the others are refused by a server that says
 // when to come back, it looks after itself; where the refusals are those of a
 // proxy that has lost its server, they are no sign of life.
-func ExampleWithGuard_hint() {
+func ExampleTransport_GuardState_hint() {
 	behind := func(refuses transport.RoundTripperFunc) *transport.Transport {
 		n := 0
 		rt, _ := transport.New(transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
@@ -135,13 +135,13 @@ func ExampleWithGuard_hint() {
 	}
 	proxy := behind(refusing("", ""))
 	calls := overload(proxy)
-	fmt.Println("503 alone, engaged:", proxy.Guard("api.test").Engaged)
+	fmt.Println("503 alone, engaged:", proxy.GuardState("api.test").Engaged)
 
 	server := behind(refusing("Retry-After", "1"))
 	for range calls {
 		result(context.Background(), server)
 	}
-	fmt.Println("503 with Retry-After, engaged:", server.Guard("api.test").Engaged)
+	fmt.Println("503 with Retry-After, engaged:", server.GuardState("api.test").Engaged)
 	// Output:
 	// 503 alone, engaged: true
 	// 503 with Retry-After, engaged: false

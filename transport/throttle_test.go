@@ -121,7 +121,7 @@ func TestThrottleIsNoOverload(t *testing.T) {
 		for range 500 {
 			send(t, rt)
 		}
-		if g := rt.Guard("api.test"); g.Engaged {
+		if g := rt.GuardState("api.test"); g.Engaged {
 			t.Errorf("the guard is engaged: %+v", g)
 		}
 		if len(log) > 0 {

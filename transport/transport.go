@@ -38,25 +38,27 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	cfg := defaults()
 	for _, opt := range opts {
 		if opt != nil {
-			opt(&cfg)
+			opt.apply(&cfg)
 		}
 	}
 	invalid := cfg.validate()
 	if base == nil {
 		base = cfg.defaultBase()
 	}
+	var budgets *budget.Services
 	if cfg.budget == nil && !cfg.noBudget {
-		perService, err := budget.PerService(cfg.ownBudget, defaultServices)
-		if err != nil {
+		var err error
+		if budgets, err = budget.NewServices(cfg.ownBudget, defaultServices); err != nil {
 			return nil, fmt.Errorf("transport: default budget: %w", err)
 		}
-		cfg.budget = perService
+		cfg.budget = budgets.Budget
 	}
 	s := &shared{
 		cfg:       cfg,
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
+		budgets:   budgets,
 		born:      time.Now(),
 	}
 	s.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/datapunk/evenkeel/budget"
 )
 
 // shared is the state of a chain, and of all that [Transport.Wrap] makes of it.
@@ -16,9 +18,10 @@ type shared struct {
 	observers observers
 	keys      bool // WithIdempotencyKeys
 	born      time.Time
-	guard     *guardLayer // over no base; nil with Guard.Off
-	hedge     *hedgeLayer // over no base; nil without WithHedging
-	wrapped   atomic.Bool // there may be one chain inside another
+	budgets   *budget.Services // nil where WithBudget is given
+	guard     *guardLayer      // over no base; nil with WithoutGuard
+	hedge     *hedgeLayer      // over no base; nil without WithHedging
+	wrapped   atomic.Bool      // there may be one chain inside another
 }
 
 // Wrap returns the chain around another base, with the same state: policies

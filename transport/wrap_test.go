@@ -93,7 +93,7 @@ func TestWrappedChainsShareTheirState(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := over(t, transport.RoundTripperFunc(hangs), unlimited(), transport.WithPolicy(hasty))
 			overload(c.root)
-			if a, b := c.root.Guard("api.test"), c.wrapped.Guard("api.test"); !a.Engaged || a != b {
+			if a, b := c.root.GuardState("api.test"), c.wrapped.GuardState("api.test"); !a.Engaged || a != b {
 				t.Errorf("guards %+v and %+v, want the same one engaged", a, b)
 			}
 			if _, err := c.wrapped.RoundTrip(get(t, t.Context())); !isGuarded(err) {
@@ -266,7 +266,7 @@ func TestChainInsideOfItself(t *testing.T) {
 			root := build(t, s, unlimited(), quick, told.option(), transport.WithAttemptLayer(layered), transport.WithCallLayer(layered))
 			inFlight := 0
 			s2 := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
-				inFlight = max(inFlight, root.Guard("api.test").InFlight)
+				inFlight = max(inFlight, root.GuardState("api.test").InFlight)
 				return s.RoundTrip(req)
 			})
 			body := &source{Reader: strings.NewReader("hello")}

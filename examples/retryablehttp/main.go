@@ -41,7 +41,7 @@ func run() error {
 	visit(&http.Client{Transport: chain}, server.URL, shop)
 
 	fmt.Println("code that asks for a *retryablehttp.Client:")
-	return legacy(transport.NewClient(chain), server.URL+"/flaky")
+	return legacy(transport.RetryableClient(chain), server.URL+"/flaky")
 }
 
 // oldClient is what a program may have today.

@@ -124,7 +124,7 @@ func withBreaker(c *client) (transport.Option, error) {
 
 func noGuard(c *client) (transport.Option, error) {
 	c.unguarded = true
-	return transport.WithGuard(transport.Guard{Off: true}), nil
+	return transport.WithoutGuard(), nil
 }
 
 // protected finds out by itself how much the backend can take.

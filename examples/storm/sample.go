@@ -169,7 +169,7 @@ func guardSample(clients []*client, service string) *GuardSample {
 		if c.chain == nil || c.unguarded {
 			return nil
 		}
-		state := c.chain.Guard(service)
+		state := c.chain.GuardState(service)
 		if state.Engaged {
 			g.Engaged++
 		}

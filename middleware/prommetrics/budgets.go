@@ -18,8 +18,8 @@ type (
 	}
 )
 
-// Budgets adds the local budgets of a source, such as the All of a
-// budget.Services, and returns a func that takes them out again. Budgets of one
+// Budgets adds the local budgets of a source, such as the Budgets of a
+// transport.Transport or the All of a budget.Services, and returns a func that takes them out again. Budgets of one
 // service in several sources are added up.
 func (m *Metrics) Budgets(all func() iter.Seq2[string, budget.Stats]) (remove func()) {
 	return add(m, &m.budgets, &budgets{all})

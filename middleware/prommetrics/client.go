@@ -44,12 +44,7 @@ func (m *Metrics) newClientVecs() clientVecs {
 
 // stops are the reasons that have a counter each; the last is for words that
 // are not among them.
-var stops = [...]transport.StopReason{
-	transport.StopSucceeded, transport.StopNotRetryable, transport.StopMethod, transport.StopBody,
-	transport.StopAttempts, transport.StopBudget, transport.StopBreakerOpen, transport.StopDeadline,
-	transport.StopRetryAfter, transport.StopServerSaidNo, transport.StopGuard, transport.StopCancelled,
-	transport.StopDisabled, other,
-}
+var stops = append(transport.StopReasons(), other)
 
 // heldBack reports whether a call ended because the chain refused it, or a
 // further attempt of it.
@@ -84,7 +79,7 @@ func reasonWord(reason int) string {
 // clientSeries is what a service has of the metrics. All of it is made at once:
 // a ratio of which one side is not there yet is no ratio.
 type clientSeries struct {
-	calls    [len(stops)]tracked
+	calls    []tracked // by the place of the reason in stops
 	attempts [len(attemptWords)][len(results)]prometheus.Counter
 	retries  [reasons]prometheus.Counter
 	would    prometheus.Counter
@@ -100,6 +95,7 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 	}
 	v := &m.client
 	c := &clientSeries{
+		calls:        make([]tracked, len(stops)),
 		callAttempts: v.callAttempts.WithLabelValues(s.label),
 		attempt:      v.attempt.WithLabelValues(s.label),
 		wait:         v.wait.WithLabelValues(s.label),
@@ -159,5 +155,5 @@ func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
 		c.would.Inc()
 	}
 	m.observe(ctx, &c.duration, call.Elapsed)
-	m.count(ctx, &c.calls[index(stops[:], call.Stop)], heldBack(call.Stop))
+	m.count(ctx, &c.calls[index(stops, call.Stop)], heldBack(call.Stop))
 }

@@ -8,7 +8,7 @@
 //	)
 //	wrap, err := middleware.New(middleware.WithObserver(metrics.Server()))
 //	metrics.Breakers(circuits.All)
-//	metrics.FleetBudgets(fleet.All) // of a redisbudget.Fleet; Budgets for local ones
+//	metrics.Budgets(client.Budgets) // FleetBudgets for those of a redisbudget.Fleet
 //
 // What calls and requests come to is counted as it happens; the state of
 // breakers and budgets is read when Prometheus scrapes.

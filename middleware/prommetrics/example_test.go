@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/datapunk/evenkeel/breaker"
-	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/middleware"
 	"github.com/datapunk/evenkeel/middleware/prommetrics"
 	"github.com/datapunk/evenkeel/transport"
@@ -55,15 +54,9 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	budgets, err := budget.NewServices(budget.Policy{Ratio: 0.2, MinPerSecond: 1}, 100)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	chain, err := transport.New(nil,
 		transport.WithServiceName(func(*http.Request) string { return "users" }),
 		transport.WithBreaker(circuits.Wrap),
-		transport.WithBudget(budgets.Budget),
 		transport.WithObserver(metrics.Client()),
 	)
 	if err != nil {
@@ -71,7 +64,7 @@ func Example() {
 		return
 	}
 	metrics.Breakers(circuits.All)
-	metrics.Budgets(budgets.All)
+	metrics.Budgets(chain.Budgets)
 
 	client := &http.Client{Transport: chain}
 	resp, err := client.Get(server.URL)

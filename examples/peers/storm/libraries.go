@@ -74,7 +74,7 @@ func evenkeelWith(opts ...transport.Option) func(http.RoundTripper, settings) (h
 	}
 }
 
-var guardOff = transport.WithGuard(transport.Guard{Off: true})
+var guardOff = transport.WithoutGuard()
 
 func evenkeelBreaker(base http.RoundTripper, s settings) (http.RoundTripper, error) {
 	circuits, err := breaker.New()
