@@ -38,7 +38,7 @@ var rules = map[string]allowed{
 
 	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/guard", "transport/internal/quantile"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
-	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}},
+	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}, modules: []string{timeRate}},
 
 	"transport/internal/guard":    {},
 	"transport/internal/quantile": {},
@@ -62,6 +62,7 @@ var floors = []string{"headers", "budget", "transport", "breaker", "middleware"}
 // A module whose path ends in a slash stands for all below it.
 const (
 	retryable       = "github.com/hashicorp/go-retryablehttp"
+	timeRate        = "golang.org/x/time"
 	gobreaker       = "github.com/sony/gobreaker/v2"
 	goRedis         = "github.com/redis/go-redis/v9"
 	prometheus      = "github.com/prometheus/client_golang"

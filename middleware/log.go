@@ -3,52 +3,54 @@ package middleware
 import (
 	"context"
 	"log/slog"
-	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/datapunk/evenkeel/headers"
+	"golang.org/x/time/rate"
 )
 
-// What the refusals for one reason may take up.
-const (
-	linesPerWindow = 10
-	lineWindow     = time.Second
-)
+// linesPerSecond bounds the lines at Warn and Info, for each reason.
+const linesPerSecond = 10
 
-// Log returns an observer that writes lines to logger:
+// Log returns an observer that writes a line for each request to logger:
 //
 //	Warn   a request that was refused
-//	Info   a request that would have been, but for the dry run
+//	Info   a request that would have been refused without the dry run
 //	Debug  every other request
 //
-// A server that sheds refuses thousands in a second, and must not spend on
-// lines what it saves on work. So at Warn and Info each reason has ten lines a
-// second; what is over that is counted, and the next line with the same reason
-// says how many were suppressed. Debug is not thinned out.
+// A server in an overload refuses thousands of requests per second, and logging
+// them all would cost what refusing them saves. So each reason is limited to ten
+// lines per second at Warn and Info; the next line with that reason counts those
+// that were suppressed. Debug is not limited.
 //
-// A line has no URL, which may hold secrets. The reasons are the words of
-// [ShedReason], the results those of [Result]; a method that HTTP does not know
-// is _OTHER. A nil logger means silence.
+// A line has no URL, which may hold secrets. The field reason is a [ShedReason],
+// the field result a [Result]. A method that HTTP does not define is logged as
+// _OTHER. If logger is nil, nothing is logged.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
 	}
-	l := &requestLog{logger: logger, reasons: make(map[ShedReason]*recent)}
+	l := &requestLog{logger: logger, lines: make(map[ShedReason]*logLimit), others: newLogLimit()}
+	for _, reason := range ShedReasons() {
+		l.lines[reason] = newLogLimit()
+	}
 	return Observer{OnRequest: l.request}
 }
 
 type requestLog struct {
 	logger *slog.Logger
-
-	mu      sync.Mutex // guards what follows
-	reasons map[ShedReason]*recent
+	lines  map[ShedReason]*logLimit // of each reason
+	others *logLimit                // of reasons that are not in the list
 }
 
-// recent is what was written for a reason lately.
-type recent struct {
-	began      time.Time
-	lines      int
-	suppressed int
+// A logLimit bounds the lines of one kind, and counts those that it suppressed.
+type logLimit struct {
+	*rate.Limiter
+	suppressed atomic.Int64
+}
+
+func newLogLimit() *logLimit {
+	return &logLimit{Limiter: rate.NewLimiter(linesPerSecond, linesPerSecond)}
 }
 
 func (l *requestLog) request(ctx context.Context, e Event) {
@@ -56,10 +58,10 @@ func (l *requestLog) request(ctx context.Context, e Event) {
 	if !l.logger.Enabled(ctx, level) {
 		return
 	}
-	suppressed := 0
+	var suppressed int64
 	if level > slog.LevelDebug {
 		var pass bool
-		if suppressed, pass = l.pass(e.Shed, time.Now()); !pass {
+		if suppressed, pass = l.pass(e.Shed); !pass {
 			return
 		}
 	}
@@ -75,12 +77,12 @@ func (l *requestLog) request(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("reason", string(e.Shed)), slog.Bool("dry_run", e.DryRun))
 	}
 	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("suppressed", suppressed))
+		attrs = append(attrs, slog.Int64("suppressed", suppressed))
 	}
 	l.logger.LogAttrs(ctx, level, msg, attrs...)
 }
 
-// line says how loud a request is, and what it is called.
+// line returns the level and the message of a request.
 func (e Event) line() (slog.Level, string) {
 	switch {
 	case e.Shed == ShedNone:
@@ -92,23 +94,15 @@ func (e Event) line() (slog.Level, string) {
 }
 
 // pass reports whether a line for this reason may be written now, and how many
-// were not since the one before.
-func (l *requestLog) pass(reason ShedReason, now time.Time) (suppressed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w := l.reasons[reason]
-	if w == nil {
-		w = &recent{began: now}
-		l.reasons[reason] = w
+// were suppressed since the one before.
+func (l *requestLog) pass(reason ShedReason) (suppressed int64, ok bool) {
+	limit, known := l.lines[reason]
+	if !known {
+		limit = l.others
 	}
-	if now.Sub(w.began) >= lineWindow {
-		w.began, w.lines = now, 0
-	}
-	if w.lines >= linesPerWindow {
-		w.suppressed++
+	if !limit.Allow() {
+		limit.suppressed.Add(1)
 		return 0, false
 	}
-	w.lines++
-	suppressed, w.suppressed = w.suppressed, 0
-	return suppressed, true
+	return limit.suppressed.Swap(0), true
 }

@@ -5,21 +5,6 @@ import (
 	"time"
 )
 
-// A ShedReason says why a request was refused. The list is closed.
-type ShedReason string
-
-const (
-	ShedNone        ShedReason = ""            // it was not
-	ShedExpired     ShedReason = "expired"     // its deadline had passed, or would before the work was done
-	ShedConcurrency ShedReason = "concurrency" // the handler had no room, and there is no queue
-	ShedQueue       ShedReason = "queue"       // the queue was full, or it waited for as long as is of use, there or for a processor
-	ShedRetry       ShedReason = "retry"       // it is a retry, and the queue stands
-	ShedPriority    ShedReason = "priority"    // others with a higher priority took the room
-	ShedRate        ShedReason = "rate"        // its client sends more than its quota
-	ShedDrain       ShedReason = "drain"       // the server is shutting down
-	ShedGone        ShedReason = "gone"        // its client went away while it waited
-)
-
 // An Observer is told what became of requests. Nil fields are skipped.
 type Observer struct {
 	// OnRequest is called exactly once per request that is not exempt, after

@@ -281,7 +281,7 @@ func TestEveryWordHasARow(t *testing.T) {
 		{"../../transport/result.go", "Result", client, 0},
 		{"../../transport/errors.go", "StopReason", client, 1},
 		{"../../middleware/result.go", "Result", server, 0},
-		{"../../middleware/observer.go", "ShedReason", server, 1},
+		{"../../middleware/shedreason.go", "ShedReason", server, 1},
 	} {
 		var has []string
 		for _, row := range tt.table {

@@ -7,12 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// shedReasons have their series from the start.
-var shedReasons = [...]middleware.ShedReason{
-	middleware.ShedExpired, middleware.ShedConcurrency, middleware.ShedQueue, middleware.ShedRetry,
-	middleware.ShedPriority, middleware.ShedRate, middleware.ShedDrain, middleware.ShedGone,
-}
-
 // maxReasons bounds the label reason. There are fewer, so that this is for
 // a list that turns out not to be closed.
 const maxReasons = 32
@@ -52,7 +46,7 @@ func (m *Metrics) newServerSeries() *serverSeries {
 	s.reasons.make = func(label string) *reason {
 		return &reason{shed: tracked{Counter: refused.WithLabelValues(label)}, would: would.WithLabelValues(label)}
 	}
-	for _, r := range shedReasons {
+	for _, r := range middleware.ShedReasons() {
 		s.reasons.of(string(r))
 	}
 	return s
