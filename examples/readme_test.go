@@ -21,12 +21,13 @@ type page struct {
 var pages = []page{
 	{"../README.md", ".", false},
 	{"clients/README.md", "clients", true},
+	{"clients/moving/README.md", "clients/moving", true},
 	{"servers/README.md", "servers", true},
 }
 
 // Every Go block of a page is a region of a file in its directory, between the
 // comments "// README: name" and "// README: end". So it compiles, and a test
-// runs it.
+// runs it. A diff is two blocks, the code before and the code after.
 func TestPagesShowRealCode(t *testing.T) {
 	for _, p := range pages {
 		t.Run(p.file, func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestPagesShowRealCode(t *testing.T) {
 					t.Errorf("it does not name %s", name)
 				}
 			}
-			for _, named := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(text), -1) {
+			for _, named := range regexp.MustCompile("`((?:Test|Example)\\w+)`").FindAllStringSubmatch(string(text), -1) {
 				if !slices.Contains(tests, named[1]) {
 					t.Errorf("it names %s, which is not there", named[1])
 				}
@@ -94,7 +95,7 @@ func (p page) code() (regions map[string]string, tests []string, err error) {
 		if err != nil {
 			return err
 		}
-		for _, test := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+		for _, test := range regexp.MustCompile(`(?m)^func ((?:Test|Example)\w+)\(`).FindAllStringSubmatch(string(source), -1) {
 			tests = append(tests, test[1])
 		}
 		found, err := regionsOf(string(source))
@@ -119,28 +120,43 @@ func matching(code string, regions map[string]string) string {
 	return ""
 }
 
-// goBlocks returns the contents of the code fences marked as Go.
+// goBlocks returns the contents of the code fences marked as Go, and both sides
+// of those marked as diff.
 func goBlocks(markdown string) []string {
 	var blocks []string
 	var block strings.Builder
-	fence, inGo := false, false
+	fence, lang := false, ""
 	for line := range strings.Lines(markdown) {
 		info, isFence := strings.CutPrefix(strings.TrimLeft(line, " \t>-*"), "```") // also in a list
 		switch {
 		case isFence && !fence:
-			lang, _, _ := strings.Cut(strings.TrimSpace(info), " ")
-			fence, inGo = true, lang == "go"
+			lang, _, _ = strings.Cut(strings.TrimSpace(info), " ")
+			fence = true
 			block.Reset()
 		case isFence:
-			if inGo {
+			switch lang {
+			case "go":
 				blocks = append(blocks, dedent(block.String()))
+			case "diff":
+				blocks = append(blocks, side(block.String(), '-'), side(block.String(), '+'))
 			}
-			fence, inGo = false, false
-		case inGo:
+			fence = false
+		case fence:
 			block.WriteString(line)
 		}
 	}
 	return blocks
+}
+
+// side returns one side of a diff: '-' is before, '+' is after.
+func side(diff string, sign byte) string {
+	var code strings.Builder
+	for line := range strings.Lines(diff) {
+		if line[0] == sign || line[0] == ' ' {
+			code.WriteString(line[1:])
+		}
+	}
+	return dedent(code.String())
 }
 
 // regionsOf returns the code between markers, by name.
@@ -195,14 +211,14 @@ func dedent(code string) string {
 
 func TestReadmeRegionsAreFound(t *testing.T) {
 	const source = "func f() {\n\t// README: one\n\tif a {\n\n\t\tb()\n\t}\n\t// README: end\n\tc()\n}\n"
-	const readme = "# T\n\n```sh\ngo test\n```\n\n```go\nif a {\n\n\tb()\n}\n```\n\n- ```go\n  c()\n  ```\n"
+	const readme = "# T\n\n```sh\ngo test\n```\n\n```go\nif a {\n\n\tb()\n}\n```\n\n- ```go\n  c()\n  ```\n\n```diff\n-old()\n+if a {\n+\n+\tb()\n+}\n \n kept()\n```\n"
 	regions, err := regionsOf(source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := goBlocks(readme)
-	if len(blocks) != 2 || blocks[1] != "c()" {
-		t.Fatalf("blocks %q, want two, the second of them c()", blocks)
+	if want := []string{"if a {\n\n\tb()\n}", "c()", "old()\n\nkept()", "if a {\n\n\tb()\n}\n\nkept()"}; !slices.Equal(blocks, want) {
+		t.Fatalf("blocks %q, want %q", blocks, want)
 	}
 	if got := matching(blocks[0], regions); got != "one" {
 		t.Errorf("block %q matches %q, want the region one of %q", blocks[0], got, regions)
