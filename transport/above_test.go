@@ -33,7 +33,7 @@ func TestRequestsThatTheirSenderRepeats(t *testing.T) {
 		{"Opc-Client-Retries", "true", 1},
 	} {
 		t.Run(tt.name+": "+tt.value, func(t *testing.T) {
-			for name, answers := range map[string][]answer{"status": statuses(503), "error": {{err: fmt.Errorf("reset")}}} {
+			for name, answers := range map[string][]reply{"status": statuses(503), "error": {{err: fmt.Errorf("reset")}}} {
 				s := &script{answers: answers}
 				var told told
 				req := get(t, t.Context())

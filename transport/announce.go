@@ -92,14 +92,14 @@ func says(h http.Header, name string, now, before patience) bool {
 // waits for its response header. Times that the caller has set, or passes on, are
 // only lowered; its own Retry-Attempt stays.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	if ctx.run.loop.dryRun || req.Header == nil { // which is for the base to refuse
+	if ctx.round.loop.dryRun || req.Header == nil { // which is for the base to refuse
 		return req
 	}
-	p := ctx.run.call.policy
+	p := ctx.round.call.policy
 	call, attempt := times(req, p.AttemptTimeout)
 	var before told
-	if ctx.run.told != nil {
-		before = *ctx.run.told
+	if ctx.round.told != nil {
+		before = *ctx.round.told
 		before.lower(&call, &attempt)
 	}
 	_, ownAttempt := req.Header[headers.RetryAttempt]
@@ -113,7 +113,7 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 		req = withHeader(req)
 	}
 	if counts {
-		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: ctx.run.callID()}
+		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: ctx.round.callID()}
 		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
 	if !saysCall && !saysAttempt {
@@ -143,7 +143,7 @@ func withHeader(req *http.Request) *http.Request {
 
 // callID tells the attempts of one call from those of others. It is no
 // secret, so it need not be hard to guess.
-func (r *run) callID() string {
+func (r *round) callID() string {
 	if r.id == 0 {
 		r.id = rand.Uint64()
 	}

@@ -21,7 +21,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok { // a layer above made a context of its own
 		return l.next.RoundTrip(req)
 	}
-	ctx.run.sending()
+	ctx.round.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
 		resp, err := l.bounded(req, ctx)
@@ -29,19 +29,19 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	event := AttemptEvent{
-		Service: ctx.run.call.record.Service,
+		Service: ctx.round.call.record.Service,
 		Method:  methodOf(req),
 		Attempt: int(ctx.number),
 		Hedge:   ctx.hedge,
-		Waited:  ctx.run.lastWait,
+		Waited:  ctx.round.lastWait,
 		Err:     errPanic,
 
-		AfterStatus: ctx.run.afterStatus,
-		AfterErr:    ctx.run.afterErr,
+		AfterStatus: ctx.round.afterStatus,
+		AfterErr:    ctx.round.afterErr,
 	}
-	start := ctx.run.call.clock()
+	start := ctx.round.call.clock()
 	defer func() {
-		event.Duration = ctx.run.call.answered() - start
+		event.Duration = ctx.round.call.answered() - start
 		l.observers.attempt(req.Context(), event)
 	}()
 	resp, err := l.bounded(req, ctx)
@@ -55,10 +55,10 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // sending counts the attempt. Only the first of a call adds to the budget:
 // retries that earned credit would pay for more retries.
-func (r *run) sending() {
-	r.credit.sent()
-	if r.sent.Add(1) == 1 && r.credit.budget != nil {
-		r.credit.budget.Deposit()
+func (r *round) sending() {
+	r.charge.sent()
+	if r.sent.Add(1) == 1 && r.charge.budget != nil {
+		r.charge.budget.Deposit()
 	}
 }
 
@@ -66,7 +66,7 @@ func (r *run) sending() {
 // one. The limit ends with the response header, but the context of the attempt
 // lives until the body is closed or read to its end.
 func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
-	limit := attempt.run.limit(req.Context())
+	limit := attempt.round.limit(req.Context())
 	if limit <= 0 {
 		return l.next.RoundTrip(req)
 	}

@@ -82,7 +82,7 @@ func TestSecondWithdrawAfterTheWait(t *testing.T) {
 func TestNoLongWaitForARefusedBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &purse{refuse: true}
-		base := &script{answers: []answer{{status: 503, header: head("Retry-After", "20")}}}
+		base := &script{answers: []reply{{status: 503, header: head("Retry-After", "20")}}}
 		start := time.Now()
 		resp, err := build(t, base, p.option()).RoundTrip(get(t, t.Context()))
 		if err != nil {
@@ -173,7 +173,7 @@ func TestBudgetOfRefusedAttempts(t *testing.T) {
 		name     string
 		refuse   map[int]time.Duration
 		openFor  time.Duration
-		answers  []answer
+		answers  []reply
 		attempts int
 		cost     int
 		stop     transport.StopReason
@@ -182,7 +182,7 @@ func TestBudgetOfRefusedAttempts(t *testing.T) {
 	}{
 		{name: "open after the first answer", refuse: map[int]time.Duration{2: time.Hour}, answers: statuses(503), attempts: 1, cost: 0, stop: transport.StopBreakerOpen, status: 503},
 		{name: "and asked before", openFor: time.Hour, answers: statuses(503), attempts: 1, cost: 0, stop: transport.StopBreakerOpen, status: 503},
-		{name: "open after the first error", openFor: time.Hour, answers: []answer{{err: io.ErrUnexpectedEOF}}, attempts: 1, cost: 0, stop: transport.StopBreakerOpen, is: io.ErrUnexpectedEOF},
+		{name: "open after the first error", openFor: time.Hour, answers: []reply{{err: io.ErrUnexpectedEOF}}, attempts: 1, cost: 0, stop: transport.StopBreakerOpen, is: io.ErrUnexpectedEOF},
 		{name: "closing within the wait", refuse: map[int]time.Duration{2: time.Second}, answers: statuses(503, 200), attempts: 2, cost: 1, stop: transport.StopSucceeded, status: 200},
 		{name: "closing at last", refuse: map[int]time.Duration{2: 1, 3: 1, 4: 1}, answers: statuses(503, 200), attempts: 2, cost: 1, stop: transport.StopSucceeded, status: 200},
 		{name: "refused up to the last try", refuse: map[int]time.Duration{2: 1, 3: 1, 4: 1, 5: 1}, answers: statuses(503, 200), attempts: 1, cost: 0, stop: transport.StopBreakerOpen, status: 503},

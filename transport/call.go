@@ -55,7 +55,7 @@ func CallOf(resp *http.Response) (Call, bool) {
 	if !ok {
 		return Call{}, false
 	}
-	return a.run.call.snapshot(), true
+	return a.round.call.snapshot(), true
 }
 
 // CallIn returns what has happened so far in the call that ctx belongs to, which
@@ -67,13 +67,13 @@ func CallIn(ctx context.Context) (Call, bool) {
 		return c.snapshot(), true
 	}
 	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
-		return a.run.call.snapshot(), true
+		return a.round.call.snapshot(), true
 	}
 	return Call{}, false
 }
 
 // call is the state of one RoundTrip. A call layer may run the loop more than
-// once, even at the same time, so that what the runs report is guarded.
+// once, even at the same time, so that what the rounds report is guarded.
 type call struct {
 	policy *Policy
 	born   time.Time     // what clock counts from; zero without observers
@@ -169,10 +169,10 @@ func (c *call) end(ctx context.Context, of *url.URL, os observers) {
 	os.call(ctx, record)
 }
 
-// report adds what a run of the loop came to. Service and Method stay
+// report adds what a round came to. Service and Method stay
 // untouched: contexts give them out, and those are read without the lock, at
 // times by a goroutine of the base that outlives the call.
-func (c *call) report(r *run, stop StopReason, status int, err error) {
+func (c *call) report(r *round, stop StopReason, status int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.record.Attempts += int(r.sent.Load())
@@ -221,7 +221,7 @@ func (c *callCtx) Value(key any) any {
 // attemptCtx is the context of an attempt.
 type attemptCtx struct {
 	context.Context
-	run    *run
+	round  *round
 	number int32
 	hedge  bool
 	own    bool           // its Header is no other attempt's, nor the caller's
@@ -235,7 +235,7 @@ func (c *attemptCtx) Value(key any) any {
 	case attemptKey:
 		return c
 	case headers.ServiceKey:
-		return &c.run.call.record.Service
+		return &c.round.call.record.Service
 	}
 	return c.Context.Value(key)
 }

@@ -20,39 +20,39 @@ import (
 // Where two of guard, breaker, budget, hints and hop meet, and fake time is
 // needed to see it. The other crossings are Examples.
 
-// ledger is a budget that grants all and notes what came of it.
-type ledger struct {
+// account is a budget that grants all and notes what came of it.
+type account struct {
 	purse
 	outcomes []budget.Outcome
 }
 
-func (l *ledger) Settle(o budget.Outcome) { l.outcomes = append(l.outcomes, o) }
+func (l *account) Settle(o budget.Outcome) { l.outcomes = append(l.outcomes, o) }
 
 // What was not sent is no attempt: a retry that is held back between the
 // refusal of the server and the success stays one that followed a refusal, and
 // earns no interest.
-func TestHeldBackRetryStillFollowsTheRefusal(t *testing.T) {
+func TestThrottledRetryStillFollowsTheRefusal(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		first  answer
+		first  reply
 		refuse map[int]time.Duration
 		want   budget.Outcome
 	}{
-		{"shed, then sent", answer{status: 503, header: head("Retry-After", "1")}, nil, budget.Admitted},
-		{"shed, then held back", answer{status: 503, header: head("Retry-After", "1")}, map[int]time.Duration{2: 1}, budget.Admitted},
-		{"shed in another dialect", answer{status: 503, header: head("X-Ms-Retry-After-Ms", "20")}, nil, budget.Admitted},
-		{"shed by a verdict", answer{status: 503, header: head("X-Should-Retry", "true")}, nil, budget.Admitted},
-		{"throttled", answer{status: 429}, nil, budget.Admitted},
-		{"throttled by a 403", answer{status: 403, header: head("Retry-After", "1")}, nil, budget.Admitted},
-		{"a 503 that says nothing, then sent", answer{status: 503}, nil, budget.Helped},
-		{"a 503 that says nothing, then held back", answer{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
-		{"an error, then sent", answer{err: io.ErrUnexpectedEOF}, nil, budget.Helped},
-		{"an error, then held back", answer{err: io.ErrUnexpectedEOF}, map[int]time.Duration{2: 1}, budget.Helped},
+		{"shed, then sent", reply{status: 503, header: head("Retry-After", "1")}, nil, budget.Admitted},
+		{"shed, then held back", reply{status: 503, header: head("Retry-After", "1")}, map[int]time.Duration{2: 1}, budget.Admitted},
+		{"shed in another dialect", reply{status: 503, header: head("X-Ms-Retry-After-Ms", "20")}, nil, budget.Admitted},
+		{"shed by a verdict", reply{status: 503, header: head("X-Should-Retry", "true")}, nil, budget.Admitted},
+		{"throttled", reply{status: 429}, nil, budget.Admitted},
+		{"throttled by a 403", reply{status: 403, header: head("Retry-After", "1")}, nil, budget.Admitted},
+		{"a 503 that says nothing, then sent", reply{status: 503}, nil, budget.Helped},
+		{"a 503 that says nothing, then held back", reply{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
+		{"an error, then sent", reply{err: io.ErrUnexpectedEOF}, nil, budget.Helped},
+		{"an error, then held back", reply{err: io.ErrUnexpectedEOF}, map[int]time.Duration{2: 1}, budget.Helped},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &ledger{}
+			l := &account{}
 			refusing := &refuser{refuse: tt.refuse}
-			rt := build(t, &script{answers: []answer{tt.first, {status: 200}}}, steady(time.Second),
+			rt := build(t, &script{answers: []reply{tt.first, {status: 200}}}, steady(time.Second),
 				transport.WithBudget(func(string) budget.Budget { return l }), transport.WithBreaker(refusing.wrap))
 			resp, err := rt.RoundTrip(get(t, t.Context()))
 			if err != nil || resp.StatusCode != 200 || !slices.Equal(l.outcomes, []budget.Outcome{tt.want}) {
@@ -86,7 +86,7 @@ func TestGuardIsNoServerHint(t *testing.T) {
 
 // Retries that are left to the hop above say nothing about a call that was
 // never sent: it was the guard or the breaker that stopped it.
-func TestHeldBackBelowARetryingHop(t *testing.T) {
+func TestThrottledBelowARetryingHop(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		opt  func() transport.Option
@@ -193,7 +193,7 @@ func TestTheRetryIsTheProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		base := &script{answers: []answer{{status: 503, header: head("Retry-After", "20")}, {status: 200}}}
+		base := &script{answers: []reply{{status: 503, header: head("Retry-After", "20")}, {status: 200}}}
 		start := time.Now()
 		resp, err := build(t, base, transport.WithBreaker(circuits.Wrap)).RoundTrip(get(t, t.Context()))
 		if err != nil {
@@ -240,7 +240,7 @@ func TestOpenCircuitProvesNothingToTheGuard(t *testing.T) {
 }
 
 // A call that is held back waits within its deadline or not at all.
-func TestHeldBackUpToTheDeadline(t *testing.T) {
+func TestThrottledUpToTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()

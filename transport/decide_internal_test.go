@@ -21,18 +21,18 @@ var rules = []struct {
 	{"the body is gone", func(f *facts) { f.replayable = false }, StopBody},
 	{"the method is not safe", func(f *facts) { f.safe = false }, StopMethod},
 	{"attempts are used up", func(f *facts) { f.attempt = f.max }, StopAttempts},
-	{"retries are left to the hop above", func(f *facts) { f.hop = StopDisabled }, StopDisabled},
+	{"retries are left to the hop above", func(f *facts) { f.inbound = StopDisabled }, StopDisabled},
 	{"retries are off", func(f *facts) { f.attempt, f.max = 1, 1 }, StopDisabled},
 	{"the caller has gone", func(f *facts) { f.ended = StopCancelled }, StopCancelled},
 	{"the deadline has passed", func(f *facts) { f.ended = StopDeadline }, StopDeadline},
 	{"the server said no", func(f *facts) { f.verdict = headers.DoNotRetry }, StopServerSaidNo},
-	{"the answer is final", func(f *facts) { f.answer = answerFinal }, StopNotRetryable},
-	{"the answer is a success", func(f *facts) { f.answer = answerSuccess }, StopSucceeded},
+	{"the answer is final", func(f *facts) { f.class = classFinal }, StopNotRetryable},
+	{"the answer is a success", func(f *facts) { f.class = classSuccess }, StopSucceeded},
 }
 
 func retryable() facts {
 	return facts{
-		answer: answerRetryable, attempt: 1, max: 3, safe: true, replayable: true,
+		class: classRetryable, attempt: 1, max: 3, safe: true, replayable: true,
 		maxHint: time.Minute, wait: 100 * time.Millisecond,
 	}
 }
@@ -67,11 +67,11 @@ func TestDecideExceptions(t *testing.T) {
 		{"refused for longer", func(f *facts) { f.refused, f.openFor = StopGuard, f.wait+1 }, StopGuard},
 		{"refused at the last try", func(f *facts) { f.refused, f.attempt = StopBreakerOpen, 3 }, StopBreakerOpen},
 		{"refused with retries off", func(f *facts) { f.refused, f.attempt, f.max = StopGuard, 1, 1 }, StopGuard},
-		{"refused below a hop that retries", func(f *facts) { f.refused, f.hop = StopGuard, StopDisabled }, StopGuard},
+		{"refused below a hop that retries", func(f *facts) { f.refused, f.inbound = StopGuard, StopDisabled }, StopGuard},
 		{"the hint is exactly what is allowed", func(f *facts) { f.hint = f.maxHint }, ""},
 		{"the wait ends just before the deadline", func(f *facts) { f.deadline, f.left = true, f.wait+1 }, ""},
-		{"an error of the caller's cancellation", func(f *facts) { f.answer, f.failed, f.ended = answerFinal, true, StopCancelled }, StopCancelled},
-		{"a final response although the caller has gone", func(f *facts) { f.answer, f.ended = answerFinal, StopCancelled }, StopNotRetryable},
+		{"an error of the caller's cancellation", func(f *facts) { f.class, f.failed, f.ended = classFinal, true, StopCancelled }, StopCancelled},
+		{"a final response although the caller has gone", func(f *facts) { f.class, f.ended = classFinal, StopCancelled }, StopNotRetryable},
 		{"the server wants a retry of what is not safe", func(f *facts) { f.verdict, f.unsent, f.safe = headers.Retry, true, false }, ""},
 	} {
 		f := retryable()

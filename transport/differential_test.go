@@ -373,7 +373,7 @@ func TestCheckRetryAndBackoffArguments(t *testing.T) {
 			max    time.Duration
 		}
 		run := func(over func(base http.RoundTripper, check retryablehttp.CheckRetry, backoff retryablehttp.Backoff) func(*http.Request) (*http.Response, error)) (log []seen) {
-			base := &script{answers: []answer{{err: io.ErrUnexpectedEOF}, {status: 503}, {status: 200}}}
+			base := &script{answers: []reply{{err: io.ErrUnexpectedEOF}, {status: 503}, {status: 200}}}
 			check := func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 				s := seen{n: -1}
 				if resp != nil {

@@ -111,9 +111,9 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	if len(cfg.observers) > 0 {
 		c.born = time.Now()
 	}
-	r := &run{call: c, loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
+	r := &round{call: c, loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
 	defer c.end(ctx, nil, cfg.observers)
-	defer r.credit.refund()
+	defer r.charge.refund()
 	err := r.begun(ctx)
 	if err == nil {
 		err = r.repeat(ctx, op, cfg.observers)
@@ -123,7 +123,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 }
 
 // begun returns why the operation is not to be run at all.
-func (r *run) begun(ctx context.Context) error {
+func (r *round) begun(ctx context.Context) error {
 	if err := r.open(); err != nil {
 		return r.refuse(err)
 	}
@@ -142,14 +142,14 @@ func (r *run) begun(ctx context.Context) error {
 
 // repeat is the loop of Do. It differs from that of requests in what is sent
 // and what an answer is; what is decided, and in which order, is the same.
-func (r *run) repeat(ctx context.Context, op func(context.Context) error, os observers) error {
+func (r *round) repeat(ctx context.Context, op func(context.Context) error, os observers) error {
 	p := r.call.policy
 	for n := 1; ; n++ {
 		err := r.try(ctx, op, os)
-		r.credit.settle(err == nil, false, false)
+		r.charge.settle(err == nil, false, false)
 		f := facts{failed: err != nil, attempt: n, max: p.MaxAttempts, maxHint: p.MaxRetryAfter, safe: true, replayable: true}
-		f.answer, f.hint = operationAnswer(ctx, err), askedWait(err)
-		f.ended, f.hop = endedBy(ctx), hopStop(ctx)
+		f.class, f.hint = classifyOperation(ctx, err), askedWait(err)
+		f.ended, f.inbound = endedBy(ctx), inboundStop(ctx)
 		r.once, r.ended = n == 1 && !isCut(err), f.ended != ""
 		if f.open() {
 			f.wait = p.delay(n, f.hint, r.loop.backoff, nil)
@@ -178,7 +178,7 @@ func (r *run) repeat(ctx context.Context, op func(context.Context) error, os obs
 }
 
 // try runs op once, within AttemptTimeout.
-func (r *run) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
+func (r *round) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
 	event := AttemptEvent{
 		Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic, AfterErr: r.afterErr,
@@ -190,7 +190,7 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 			os.attempt(ctx, event)
 		}()
 	}
-	var attempt context.Context = &attemptCtx{Context: ctx, run: r, number: r.sent.Load()}
+	var attempt context.Context = &attemptCtx{Context: ctx, round: r, number: r.sent.Load()}
 	if r.loop.dryRun && r.call.policy.AttemptTimeout > 0 {
 		start := time.Now()
 		defer func() { r.wouldTimeOut = time.Since(start) >= r.call.policy.AttemptTimeout }()
@@ -213,14 +213,14 @@ func (r *run) try(ctx context.Context, op func(context.Context) error, os observ
 	return err
 }
 
-// operationAnswer judges what an operation returned. An operation knows best,
+// classifyOperation judges what an operation returned. An operation knows best,
 // so only its own mark and the end of the context are final.
-func operationAnswer(ctx context.Context, err error) answer {
+func classifyOperation(ctx context.Context, err error) class {
 	switch {
 	case err == nil:
-		return answerSuccess
+		return classSuccess
 	case isMarkedPermanent(err), ctx.Err() != nil:
-		return answerFinal
+		return classFinal
 	}
-	return answerRetryable
+	return classRetryable
 }

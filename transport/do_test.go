@@ -357,7 +357,7 @@ func TestMarkedErrorsOfNilAreNil(t *testing.T) {
 // An attempt layer may say when to come back, in the error of its own.
 func TestRetryAfterOfALayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base := &script{answers: []answer{{err: transport.RetryAfter(errBusy, 8*time.Second)}, {status: 200}}}
+		base := &script{answers: []reply{{err: transport.RetryAfter(errBusy, 8*time.Second)}, {status: 200}}}
 		resp, err := build(t, base).RoundTrip(get(t, t.Context()))
 		if err != nil {
 			t.Fatal(err)

@@ -140,7 +140,7 @@
 //
 // Each row has an Example: guard × breaker is that of Transport.GuardState (Breaker), and so
 // on, deadline and hop are with Transport. What takes time is in tests that fake
-// it: TestBooksOfAStorm, TestTheRetryIsTheProbe, TestHeldBackUpToTheDeadline,
+// it: TestBooksOfAStorm, TestTheRetryIsTheProbe, TestThrottledUpToTheDeadline,
 // TestOpenCircuitProvesNothingToTheGuard and TestBudgetOfRefusedAttempts.
 //
 // # What the caller gets

@@ -150,3 +150,21 @@ func givenUp(start []byte) io.ReadCloser {
 type brokenOff struct{}
 
 func (brokenOff) Read([]byte) (int, error) { return 0, errGivenUp }
+
+func closeBody(resp *http.Response) {
+	if resp.Body != nil {
+		resp.Body.Close()
+	}
+}
+
+// isRedirect reports whether http.Client is about to send the same body
+// elsewhere: it asks for GetBody by itself, even before it closes the response.
+// A response that is too long to be set aside, which another caller may want,
+// stays as it came.
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return resp.Header.Get("Location") != "" && resp.ContentLength >= 0 && resp.ContentLength <= drainBytes
+	}
+	return false
+}

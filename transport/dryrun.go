@@ -27,7 +27,7 @@ func (l *dryRunLayer) RoundTrip(req *http.Request) (resp *http.Response, err err
 		return l.send.RoundTrip(req)
 	}
 	h := &rehearsal{
-		attemptCtx: attemptCtx{Context: ctx.Context, run: ctx.run, number: ctx.number},
+		attemptCtx: attemptCtx{Context: ctx.Context, round: ctx.round, number: ctx.number},
 		answered:   make(chan struct{}),
 		done:       make(chan struct{}),
 	}
@@ -96,12 +96,12 @@ func (h *rehearsal) answer(resp *http.Response, err error) {
 	close(h.answered)
 }
 
-// report notes in the run what the judges would have done.
+// report notes in the round what the judges would have done.
 func (h *rehearsal) report(ctx *attemptCtx, resp *http.Response) {
 	if h.crashed != nil {
 		panic(h.crashed)
 	}
-	r := ctx.run
+	r := ctx.round
 	ctx.slow = h.slow
 	r.wouldTimeOut = h.late.Load()
 	if !h.reached.Load() {
@@ -127,7 +127,7 @@ func (echo) RoundTrip(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 	}
 	h.reached.Store(true)
-	if limit := h.run.call.policy.AttemptTimeout; limit > 0 {
+	if limit := h.round.call.policy.AttemptTimeout; limit > 0 {
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
 		select {
@@ -163,12 +163,12 @@ func (b *lentBody) Close() error {
 }
 
 // dry ends a dry run with what came of its only attempt.
-func (r *run) dry(resp *http.Response, err error) (*http.Response, error) {
+func (r *round) dry(resp *http.Response, err error) (*http.Response, error) {
 	seen, seenErr := resp, err
 	if r.wouldTimeOut {
 		seen, seenErr = nil, &timeoutError{after: r.call.policy.AttemptTimeout, missing: missingHeader}
 	}
-	r.credit.settle(seenErr == nil && seen.StatusCode < 500 && !isShed(seen), r.newest.slow, isShed(seen))
+	r.charge.settle(seenErr == nil && seen.StatusCode < 500 && !isShed(seen), r.newest.slow, isShed(seen))
 	_, stop := r.judge(1, seen, seenErr)
 	if stop == "" {
 		stop = r.wouldGoOn()
@@ -181,20 +181,20 @@ func (r *run) dry(resp *http.Response, err error) (*http.Response, error) {
 
 // wouldGoOn notes that a real run would make another attempt, if it can pay for
 // it. What was not sent in the first place is another matter.
-func (r *run) wouldGoOn() StopReason {
+func (r *round) wouldGoOn() StopReason {
 	if r.wouldRefuse != "" {
 		return StopDisabled
 	}
 	if !r.pay() {
 		return StopBudget
 	}
-	r.wouldRetry, r.credit.paid = true, false
+	r.wouldRetry, r.charge.paid = true, false
 	return StopDisabled
 }
 
 // limit is how long an attempt may take. A dry run cuts nothing that would have
 // gone on.
-func (r *run) limit(ctx context.Context) time.Duration {
+func (r *round) limit(ctx context.Context) time.Duration {
 	limit := r.call.policy.AttemptTimeout
 	if limit <= 0 || !r.loop.dryRun {
 		return limit

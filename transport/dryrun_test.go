@@ -41,7 +41,7 @@ func TestDryRunRefusesNothing(t *testing.T) {
 		{"hung, with a deadline", hangs, transport.Policy{}, 2 * time.Second, false, transport.StopGuard, 100},
 		{"hung, behind a breaker", hangs, transport.Policy{AttemptTimeout: 200 * time.Millisecond}, 3 * time.Second, true, transport.StopBreakerOpen, 50},
 		{"failing, behind a breaker", answering(500), transport.Policy{}, 0, true, transport.StopBreakerOpen, 400},
-		{"unreachable, behind a breaker", (&script{answers: []answer{{err: io.EOF}}}).RoundTrip, transport.Policy{}, 0, true, transport.StopBreakerOpen, 400},
+		{"unreachable, behind a breaker", (&script{answers: []reply{{err: io.EOF}}}).RoundTrip, transport.Policy{}, 0, true, transport.StopBreakerOpen, 400},
 		{"healthy", answering(200), transport.Policy{AttemptTimeout: time.Second}, 0, true, "", 500},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func (e *Error) Temporary() bool {
 // this reason than to send it once. What ends a call for what it is, or for what
 // its caller did, is not the doing of the chain; what the chain knows of other
 // calls, or of the time to come, is.
-func (r *run) passedOn(stop StopReason) bool {
+func (r *round) passedOn(stop StopReason) bool {
 	if r.loop.dryRun {
 		return true
 	}
@@ -175,3 +175,7 @@ func (e *endedError) Unwrap() []error {
 }
 func (e *endedError) Timeout() bool   { return e.err == context.DeadlineExceeded }
 func (e *endedError) Temporary() bool { return e.Timeout() }
+
+// errPanic is what observers see of a call whose base panicked. The panic
+// itself passes on to the caller.
+var errPanic = errors.New("transport: panic in the chain")

@@ -19,7 +19,7 @@ func TestAttemptEventSaysWhatItReplaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("connection reset")
 		var got []string
-		rt := build(t, &script{answers: []answer{{status: 503}, {err: broken}, {status: 200}}}, unlimited(),
+		rt := build(t, &script{answers: []reply{{status: 503}, {err: broken}, {status: 200}}}, unlimited(),
 			transport.WithObserver(transport.Observer{OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
 				got = append(got, fmt.Sprint(e.Attempt, e.AfterStatus, e.AfterErr))
 			}}))
@@ -54,7 +54,7 @@ func TestElapsed(t *testing.T) {
 	const work = 30 * time.Millisecond
 	tests := []struct {
 		name    string
-		answers []answer
+		answers []reply
 		ctx     time.Duration // until the caller's deadline; 0: none
 		want    func(c transport.Call) time.Duration
 	}{
@@ -106,7 +106,7 @@ func TestElapsed(t *testing.T) {
 func TestElapsedOfACallCancelledWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var call transport.Call
-		rt := build(t, &script{answers: []answer{{status: 503, header: http.Header{"Retry-After": {"20"}}}}}, unlimited(),
+		rt := build(t, &script{answers: []reply{{status: 503, header: http.Header{"Retry-After": {"20"}}}}}, unlimited(),
 			transport.WithObserver(transport.Observer{OnCall: func(_ context.Context, c transport.Call) { call = c }}))
 		time.Sleep(time.Hour) // the transport is older than the call
 		ctx, cancel := context.WithCancel(t.Context())

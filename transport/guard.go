@@ -91,7 +91,7 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	name, priority := ctx.run.call.record.Service, ctx.priority()
+	name, priority := ctx.round.call.record.Service, ctx.priority()
 	limiter := l.limiters.Get(name)
 	if limiter == nil { // no room: services that shared a limiter would pay for each other
 		return l.next.RoundTrip(req)
@@ -104,7 +104,7 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	attempt := guard.Attempt{
 		InFlight: inFlight,
 		Start:    l.clock(),
-		Limit:    ctx.run.call.policy.AttemptTimeout,
+		Limit:    ctx.round.call.policy.AttemptTimeout,
 		Priority: priority,
 	}
 	if refusal, ok := limiter.Enter(attempt); !ok {
@@ -124,7 +124,7 @@ func (a *attemptCtx) priority() guard.Priority {
 	switch {
 	case a.number > 1:
 		return guard.Retry
-	case a.run.held > 0:
+	case a.round.throttled > 0:
 		return guard.Waited
 	}
 	return guard.First
@@ -157,4 +157,23 @@ func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// throttle says how a call goes on whose attempt the guard refused. There may be
+// room after any wait, and asking again costs the service nothing. So it may go on
+// for as long as the attempts would have taken that it still has; with the waits
+// between, where those are the caller's own, which may be far longer.
+func (r *round) throttle(f *facts, e *GuardError, try int) {
+	r.throttled++
+	p, sent := r.call.policy, int(r.sent.Load())
+	f.refused, f.openFor = StopGuard, max(min(f.openFor, p.MaxDelay), time.Millisecond)
+	f.hint, f.maxHint = f.openFor, f.openFor // MaxRetryAfter is for servers
+	f.attempt = try
+	between := time.Duration(0)
+	if r.loop.backoff != nil {
+		between = p.backoffs(sent)
+	}
+	if left := p.MaxAttempts - max(sent, 1); left > 0 && (r.throttledFor-between)/time.Duration(left) < e.scale {
+		f.attempt = sent
+	}
 }

@@ -28,7 +28,7 @@ func TestCallLayers(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		layer    func(next http.RoundTripper, req *http.Request) (*http.Response, error)
-		answers  []answer
+		answers  []reply
 		attempts int
 		stop     transport.StopReason
 		status   int
@@ -53,7 +53,7 @@ func TestCallLayers(t *testing.T) {
 				return resp, nil
 			}
 			return answering(203)(req)
-		}, answers: []answer{{err: io.ErrUnexpectedEOF}}, attempts: 3, stop: transport.StopAttempts, status: 203},
+		}, answers: []reply{{err: io.ErrUnexpectedEOF}}, attempts: 3, stop: transport.StopAttempts, status: 203},
 		{name: "an error for an answer", layer: func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(req)
 			if err == nil {

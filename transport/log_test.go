@@ -33,7 +33,7 @@ var secrets = []string{"joe", "hunter2", "path-of-joe", "s3cret", "token", "part
 // An exit is a way for a call to end.
 type exit struct {
 	stop     transport.StopReason
-	answer   answer // of every attempt
+	answer   reply // of every attempt
 	method   string
 	body     io.Reader
 	opts     []transport.Option
@@ -48,31 +48,31 @@ type exit struct {
 // there can be one.
 func exits() []exit {
 	return []exit{
-		{stop: transport.StopSucceeded, answer: answer{status: 200}},
-		{stop: transport.StopSucceeded, opts: []transport.Option{once(503)}, answer: answer{status: 200}, msg: "call retried", level: "INFO"},
-		{stop: transport.StopNotRetryable, answer: answer{status: 404}},
-		{stop: transport.StopNotRetryable, answer: answer{err: transport.Permanent(errBusy)}, fails: true},
-		{stop: transport.StopNotRetryable, opts: []transport.Option{once(503)}, answer: answer{status: 404}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopMethod, method: "POST", answer: answer{status: 503}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopMethod, method: "POST", answer: answer{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopBody, method: "PUT", body: io.MultiReader(strings.NewReader("long")), opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxReplayBytes: 1})}, answer: answer{status: 503}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopBody, method: "PUT", body: io.MultiReader(strings.NewReader("long")), opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxReplayBytes: 1})}, answer: answer{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopAttempts, answer: answer{status: 503}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopAttempts, answer: answer{err: &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/?token=s3cret", Err: errBusy}}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopBudget, opts: []transport.Option{(&purse{refuse: true}).option()}, answer: answer{status: 503}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopBudget, opts: []transport.Option{(&purse{refuse: true}).option()}, answer: answer{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopBreakerOpen, opts: []transport.Option{transport.WithBreaker((&refuser{openFor: time.Hour}).wrap)}, answer: answer{status: 503}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopSucceeded, answer: reply{status: 200}},
+		{stop: transport.StopSucceeded, opts: []transport.Option{once(503)}, answer: reply{status: 200}, msg: "call retried", level: "INFO"},
+		{stop: transport.StopNotRetryable, answer: reply{status: 404}},
+		{stop: transport.StopNotRetryable, answer: reply{err: transport.Permanent(errBusy)}, fails: true},
+		{stop: transport.StopNotRetryable, opts: []transport.Option{once(503)}, answer: reply{status: 404}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopMethod, method: "POST", answer: reply{status: 503}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopMethod, method: "POST", answer: reply{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopBody, method: "PUT", body: io.MultiReader(strings.NewReader("long")), opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxReplayBytes: 1})}, answer: reply{status: 503}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopBody, method: "PUT", body: io.MultiReader(strings.NewReader("long")), opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxReplayBytes: 1})}, answer: reply{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopAttempts, answer: reply{status: 503}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopAttempts, answer: reply{err: &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/?token=s3cret", Err: errBusy}}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopBudget, opts: []transport.Option{(&purse{refuse: true}).option()}, answer: reply{status: 503}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopBudget, opts: []transport.Option{(&purse{refuse: true}).option()}, answer: reply{err: errBusy}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopBreakerOpen, opts: []transport.Option{transport.WithBreaker((&refuser{openFor: time.Hour}).wrap)}, answer: reply{status: 503}, msg: "call failed", level: "WARN"},
 		{stop: transport.StopBreakerOpen, opts: []transport.Option{transport.WithBreaker((&refuser{refuse: map[int]time.Duration{1: time.Hour}}).wrap)}, fails: true, msg: "call refused", level: "WARN"},
-		{stop: transport.StopDeadline, deadline: time.Second, answer: answer{status: 503, header: head("Retry-After", "2")}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopDeadline, deadline: time.Second, answer: answer{err: transport.RetryAfter(errBusy, 2*time.Second)}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopRetryAfter, answer: answer{status: 503, header: head("Retry-After", "31")}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopRetryAfter, answer: answer{err: transport.RetryAfter(errBusy, time.Minute)}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopServerSaidNo, answer: answer{status: 503, header: head("X-Should-Retry", "false")}, msg: "call failed", level: "WARN"},
-		{stop: transport.StopCancelled, leave: 500 * time.Millisecond, answer: answer{err: fmt.Errorf("layer: %w", &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/", Err: errBusy})}, fails: true},
-		{stop: transport.StopCancelled, leave: 1500 * time.Millisecond, answer: answer{err: fmt.Errorf("layer: %w", &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/", Err: errBusy})}, fails: true, msg: "call failed", level: "WARN"},
-		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, answer: answer{status: 503}},
-		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, answer: answer{err: errBusy}, fails: true},
-		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithDryRun()}, answer: answer{status: 503}, msg: "call would have been retried", level: "INFO"},
+		{stop: transport.StopDeadline, deadline: time.Second, answer: reply{status: 503, header: head("Retry-After", "2")}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopDeadline, deadline: time.Second, answer: reply{err: transport.RetryAfter(errBusy, 2*time.Second)}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopRetryAfter, answer: reply{status: 503, header: head("Retry-After", "31")}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopRetryAfter, answer: reply{err: transport.RetryAfter(errBusy, time.Minute)}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopServerSaidNo, answer: reply{status: 503, header: head("X-Should-Retry", "false")}, msg: "call failed", level: "WARN"},
+		{stop: transport.StopCancelled, leave: 500 * time.Millisecond, answer: reply{err: fmt.Errorf("layer: %w", &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/", Err: errBusy})}, fails: true},
+		{stop: transport.StopCancelled, leave: 1500 * time.Millisecond, answer: reply{err: fmt.Errorf("layer: %w", &url.Error{Op: "Get", URL: "http://joe:hunter2@api.test/", Err: errBusy})}, fails: true, msg: "call failed", level: "WARN"},
+		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, answer: reply{status: 503}},
+		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, answer: reply{err: errBusy}, fails: true},
+		{stop: transport.StopDisabled, opts: []transport.Option{transport.WithDryRun()}, answer: reply{status: 503}, msg: "call would have been retried", level: "INFO"},
 	}
 }
 
@@ -107,7 +107,7 @@ func TestReasonsAgree(t *testing.T) {
 				}
 				opts := append([]transport.Option{unlimited(), steady(time.Second), told.option(),
 					transport.WithObserver(transport.Log(slog.New(slog.NewJSONHandler(&log, nil))))}, tt.opts...)
-				rt := build(t, &script{answers: []answer{tt.answer}}, opts...)
+				rt := build(t, &script{answers: []reply{tt.answer}}, opts...)
 				req := secretive(t, ctx)
 				if tt.method != "" {
 					req.Method = tt.method

@@ -79,7 +79,7 @@ func TestAbsurdPolicies(t *testing.T) {
 		{transport.Policy{Statuses: []int{}}, transport.StopNotRetryable},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			rt := build(t, &script{answers: []answer{{status: 503, header: head("Retry-After", "9223372036854775807")}}}, unlimited(), transport.WithPolicy(tt.policy))
+			rt := build(t, &script{answers: []reply{{status: 503, header: head("Retry-After", "9223372036854775807")}}}, unlimited(), transport.WithPolicy(tt.policy))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			req, err := http.NewRequestWithContext(ctx, "PUT", "http://api.test/", io.NopCloser(strings.NewReader("hello")))

@@ -87,7 +87,7 @@ func TestAttemptEvents(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		answers []answer
+		answers []reply
 		refuse  bool
 		stop    transport.StopReason
 		would   bool
@@ -95,7 +95,7 @@ func TestDryRun(t *testing.T) {
 	}{
 		{"success", statuses(200), false, transport.StopSucceeded, false, 0},
 		{"a retry", statuses(503), false, transport.StopDisabled, true, 1},
-		{"a retry of an error", []answer{{err: io.ErrUnexpectedEOF}}, false, transport.StopDisabled, true, 1},
+		{"a retry of an error", []reply{{err: io.ErrUnexpectedEOF}}, false, transport.StopDisabled, true, 1},
 		{"no budget", statuses(503), true, transport.StopBudget, false, 0},
 		{"nothing to retry", statuses(404), false, transport.StopNotRetryable, false, 0},
 	} {

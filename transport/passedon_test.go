@@ -167,7 +167,7 @@ func TestErrorsThatCannotBeCompared(t *testing.T) {
 	} {
 		req := get(t, t.Context())
 		req.Method = "POST"
-		_, err := build(t, &script{answers: []answer{{err: broken}}}, opt).RoundTrip(req)
+		_, err := build(t, &script{answers: []reply{{err: broken}}}, opt).RoundTrip(req)
 		if got, ok := err.(listError); !ok || !slices.Equal(got, broken) {
 			t.Errorf("%s: got %#v, want %#v", name, err, broken)
 		}

@@ -138,7 +138,7 @@ func FuzzPolicyJSON(f *testing.F) {
 
 func TestNoStatusesMeansErrorsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base := &script{answers: []answer{{err: io.ErrUnexpectedEOF}, {status: 503}, {status: 200}}}
+		base := &script{answers: []reply{{err: io.ErrUnexpectedEOF}, {status: 503}, {status: 200}}}
 		resp, err := build(t, base, transport.WithPolicy(transport.Policy{Statuses: []int{}})).RoundTrip(get(t, t.Context()))
 		if err != nil {
 			t.Fatal(err)

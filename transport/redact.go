@@ -41,8 +41,8 @@ func urlOf(ctx context.Context) *url.URL {
 	if u, ok := ctx.Value(urlKey{}).(*url.URL); ok {
 		return u
 	}
-	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok && a.run.req != nil {
-		return a.run.req.URL
+	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok && a.round.req != nil {
+		return a.round.req.URL
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func TestLogOfErrorsThatNameNone(t *testing.T) {
 		"über ÿ\xff",
 	} {
 		var log bytes.Buffer
-		rt := build(t, &script{answers: []answer{{err: errors.New(text)}}}, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}),
+		rt := build(t, &script{answers: []reply{{err: errors.New(text)}}}, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}),
 			transport.WithObserver(transport.Log(slog.New(slog.NewJSONHandler(&log, nil)))))
 		rt.RoundTrip(get(t, t.Context()))
 		var line struct{ Error string }

@@ -31,20 +31,20 @@ func TestWithRepeatable(t *testing.T) {
 		may                func(*http.Request) bool
 		header             http.Header
 		body               io.Reader
-		answers            []answer
+		answers            []reply
 		attempts, asked    int
 		stop               transport.StopReason
 	}{
 		{name: "allowed", method: "POST", path: "/search", may: search, answers: statuses(503, 502, 200), attempts: 3, asked: 1, stop: transport.StopSucceeded},
 		{name: "allowed, up to the policy", method: "PATCH", path: "/search", may: search, answers: statuses(503), attempts: 3, asked: 1, stop: transport.StopAttempts},
-		{name: "after an error", method: "POST", path: "/search", may: search, answers: []answer{{err: io.ErrUnexpectedEOF}, {status: 200}}, attempts: 2, asked: 1, stop: transport.StopSucceeded},
+		{name: "after an error", method: "POST", path: "/search", may: search, answers: []reply{{err: io.ErrUnexpectedEOF}, {status: 200}}, attempts: 2, asked: 1, stop: transport.StopSucceeded},
 		{name: "with GetBody", method: "POST", path: "/search", may: search, body: strings.NewReader("query"), answers: statuses(503, 200), attempts: 2, asked: 1, stop: transport.StopSucceeded},
 		{name: "a body that streams", method: "POST", path: "/search", may: search, body: &source{Reader: strings.NewReader("query")}, answers: statuses(503, 200), attempts: 2, asked: 1, stop: transport.StopSucceeded},
 		{name: "a body that is not kept", method: "POST", path: "/search", may: search, body: io.LimitReader(&zeros{left: 1 << 20}, 1<<20), answers: statuses(503, 200), attempts: 1, asked: 1, stop: transport.StopBody},
 		{name: "not allowed", method: "POST", path: "/orders", may: search, answers: statuses(503, 200), attempts: 1, asked: 1, stop: transport.StopMethod},
 		{name: "an answer that is final", method: "POST", path: "/search", may: search, answers: statuses(404), attempts: 1, stop: transport.StopNotRetryable},
 		{name: "a success", method: "POST", path: "/search", may: search, answers: statuses(201), attempts: 1, stop: transport.StopSucceeded},
-		{name: "the server says no", method: "POST", path: "/search", may: search, answers: []answer{{status: 503, header: http.Header{"X-Should-Retry": {"false"}}}}, attempts: 1, asked: 1, stop: transport.StopServerSaidNo},
+		{name: "the server says no", method: "POST", path: "/search", may: search, answers: []reply{{status: 503, header: http.Header{"X-Should-Retry": {"false"}}}}, attempts: 1, asked: 1, stop: transport.StopServerSaidNo},
 		{name: "a safe method is not asked about", method: "PUT", path: "/orders", may: search, answers: statuses(503, 200), attempts: 2, stop: transport.StopSucceeded},
 		{name: "a method of its own", method: "SEARCH", path: "/search", may: search, answers: statuses(503, 200), attempts: 2, asked: 1, stop: transport.StopSucceeded},
 		{name: "nor is a key", method: "POST", path: "/orders", may: search, header: http.Header{"Idempotency-Key": {`"k"`}}, answers: statuses(503, 200), attempts: 2, stop: transport.StopSucceeded},

@@ -115,7 +115,7 @@ func TestBodiesOfRetriedCallsAreClosedOnce(t *testing.T) {
 	broken := errors.New("connection reset")
 	type ending struct {
 		name    string
-		answers []answer
+		answers []reply
 		sent    int
 		opts    []transport.Option
 		ctx     func(context.Context) (context.Context, context.CancelFunc)
@@ -123,20 +123,20 @@ func TestBodiesOfRetriedCallsAreClosedOnce(t *testing.T) {
 	for _, end := range []ending{
 		{name: "success", answers: statuses(503, 503, 200), sent: 3},
 		{name: "statuses", answers: statuses(503), sent: 3},
-		{name: "errors", answers: []answer{{err: broken}}, sent: 3},
+		{name: "errors", answers: []reply{{err: broken}}, sent: 3},
 		{name: "final", answers: statuses(503, 404), sent: 2},
-		{name: "a server that says no", answers: []answer{{status: 503}, {status: 503, header: head("X-Should-Retry", "false")}}, sent: 2},
+		{name: "a server that says no", answers: []reply{{status: 503}, {status: 503, header: head("X-Should-Retry", "false")}}, sent: 2},
 		{name: "no budget", answers: statuses(503), sent: 1, opts: []transport.Option{transport.WithBudget(func(string) budget.Budget { return &denied{} })}},
 		{name: "dry run", answers: statuses(503), sent: 1, opts: []transport.Option{transport.WithDryRun()}},
-		{name: "cancelled in the wait", answers: []answer{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{name: "cancelled in the wait", answers: []reply{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
 			return ctx, cancel
 		}},
-		{name: "a deadline before the wait", answers: []answer{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{name: "a deadline before the wait", answers: []reply{{status: 503, header: head("Retry-After", "20")}}, sent: 1, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
 		}},
-		{name: "a panic in the second attempt", answers: []answer{{status: 503}, {status: -1}}, sent: 2},
+		{name: "a panic in the second attempt", answers: []reply{{status: 503}, {status: -1}}, sent: 2},
 	} {
 		for _, rewind := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, GetBody %v", end.name, rewind), func(t *testing.T) {

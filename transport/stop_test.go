@@ -38,7 +38,7 @@ func TestStopReasons(t *testing.T) {
 		header   http.Header
 		deadline time.Duration
 		opts     []transport.Option
-		answers  []answer
+		answers  []reply
 		attempts int
 		stop     transport.StopReason
 	}{
@@ -48,24 +48,24 @@ func TestStopReasons(t *testing.T) {
 		{name: "404", answers: statuses(404), attempts: 1, stop: transport.StopNotRetryable},
 		{name: "501", answers: statuses(501), attempts: 1, stop: transport.StopNotRetryable},
 		{name: "POST", method: "POST", answers: statuses(503), attempts: 1, stop: transport.StopMethod},
-		{name: "PATCH after a broken connection", method: "PATCH", answers: []answer{{err: refused}}, attempts: 1, stop: transport.StopMethod},
+		{name: "PATCH after a broken connection", method: "PATCH", answers: []reply{{err: refused}}, attempts: 1, stop: transport.StopMethod},
 		{name: "POST with a key", method: "POST", header: head("Idempotency-Key", `"a"`), answers: statuses(503, 200), attempts: 2, stop: transport.StopSucceeded},
 		{name: "POST with an X- key", method: "POST", header: head("X-Idempotency-Key", "a"), answers: statuses(503, 200), attempts: 2, stop: transport.StopSucceeded},
 		{name: "POST with keys made", method: "POST", opts: []transport.Option{transport.WithIdempotencyKeys()}, answers: statuses(503, 200), attempts: 2, stop: transport.StopSucceeded},
-		{name: "POST that was never sent", method: "POST", answers: []answer{{err: dial}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
-		{name: "POST that the server wants again", method: "POST", answers: []answer{{status: 503, header: head("X-Should-Retry", "true")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
-		{name: "a 409 that the server wants again", answers: []answer{{status: 409, header: head("X-Should-Retry", "true")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
-		{name: "the server says no", answers: []answer{{status: 503, header: head("X-Should-Retry", "false")}}, attempts: 1, stop: transport.StopServerSaidNo},
-		{name: "Stripe says no", answers: []answer{{status: 503, header: head("Stripe-Should-Retry", "false")}}, attempts: 1, stop: transport.StopServerSaidNo},
-		{name: "gRPC says no", answers: []answer{{status: 503, header: head("Grpc-Retry-Pushback-Ms", "-1")}}, attempts: 1, stop: transport.StopServerSaidNo},
-		{name: "too long a wait", answers: []answer{{status: 503, header: head("Retry-After", "31")}}, attempts: 1, stop: transport.StopRetryAfter},
-		{name: "an absurd wait", answers: []answer{{status: 503, header: head("Retry-After", "99999999999999999999")}}, attempts: 1, stop: transport.StopRetryAfter},
-		{name: "a wait that is allowed", answers: []answer{{status: 503, header: head("Retry-After", "30")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
-		{name: "a date long past", answers: []answer{{status: 503, header: head("Retry-After", "Thu, 01 Jan 1970 00:00:00 GMT")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
-		{name: "a date far ahead", answers: []answer{{status: 503, header: head("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")}}, attempts: 1, stop: transport.StopRetryAfter},
-		{name: "a wait past the deadline", deadline: 5 * time.Second, answers: []answer{{status: 503, header: head("Retry-After", "6")}}, attempts: 1, stop: transport.StopDeadline},
+		{name: "POST that was never sent", method: "POST", answers: []reply{{err: dial}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
+		{name: "POST that the server wants again", method: "POST", answers: []reply{{status: 503, header: head("X-Should-Retry", "true")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
+		{name: "a 409 that the server wants again", answers: []reply{{status: 409, header: head("X-Should-Retry", "true")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
+		{name: "the server says no", answers: []reply{{status: 503, header: head("X-Should-Retry", "false")}}, attempts: 1, stop: transport.StopServerSaidNo},
+		{name: "Stripe says no", answers: []reply{{status: 503, header: head("Stripe-Should-Retry", "false")}}, attempts: 1, stop: transport.StopServerSaidNo},
+		{name: "gRPC says no", answers: []reply{{status: 503, header: head("Grpc-Retry-Pushback-Ms", "-1")}}, attempts: 1, stop: transport.StopServerSaidNo},
+		{name: "too long a wait", answers: []reply{{status: 503, header: head("Retry-After", "31")}}, attempts: 1, stop: transport.StopRetryAfter},
+		{name: "an absurd wait", answers: []reply{{status: 503, header: head("Retry-After", "99999999999999999999")}}, attempts: 1, stop: transport.StopRetryAfter},
+		{name: "a wait that is allowed", answers: []reply{{status: 503, header: head("Retry-After", "30")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
+		{name: "a date long past", answers: []reply{{status: 503, header: head("Retry-After", "Thu, 01 Jan 1970 00:00:00 GMT")}, {status: 200}}, attempts: 2, stop: transport.StopSucceeded},
+		{name: "a date far ahead", answers: []reply{{status: 503, header: head("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")}}, attempts: 1, stop: transport.StopRetryAfter},
+		{name: "a wait past the deadline", deadline: 5 * time.Second, answers: []reply{{status: 503, header: head("Retry-After", "6")}}, attempts: 1, stop: transport.StopDeadline},
 		{name: "attempts", answers: statuses(503), attempts: 3, stop: transport.StopAttempts},
-		{name: "broken connections", answers: []answer{{err: refused}}, attempts: 3, stop: transport.StopAttempts},
+		{name: "broken connections", answers: []reply{{err: refused}}, attempts: 3, stop: transport.StopAttempts},
 		{name: "retries off", opts: []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, answers: statuses(503), attempts: 1, stop: transport.StopDisabled},
 		{name: "no budget", opts: []transport.Option{transport.WithBudget(func(string) budget.Budget { return &denied{} })}, answers: statuses(503), attempts: 1, stop: transport.StopBudget},
 		{name: "a service's own policy", opts: []transport.Option{transport.WithServicePolicy("api.test", transport.Policy{MaxAttempts: 5})}, answers: statuses(503), attempts: 5, stop: transport.StopAttempts},
@@ -137,7 +137,7 @@ func TestErrorsWorthAnotherAttempt(t *testing.T) {
 		{transport.Permanent(errors.New("signing key is gone")), false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			base := &script{answers: []answer{{err: tt.err}}}
+			base := &script{answers: []reply{{err: tt.err}}}
 			_, err := build(t, base, unlimited()).RoundTrip(get(t, t.Context()))
 			want := 1
 			if tt.again {
@@ -180,7 +180,7 @@ func TestTimeoutOfAnErrorStays(t *testing.T) {
 			err  error
 			want bool
 		}{{os.ErrDeadlineExceeded, true}, {io.EOF, false}} {
-			_, err := build(t, &script{answers: []answer{{err: tt.err}}}).RoundTrip(get(t, t.Context()))
+			_, err := build(t, &script{answers: []reply{{err: tt.err}}}).RoundTrip(get(t, t.Context()))
 			uerr := &url.Error{Err: err} // as http.Client asks
 			if uerr.Timeout() != tt.want {
 				t.Errorf("Timeout() of %v = %v, want %v", err, uerr.Timeout(), tt.want)
@@ -190,7 +190,7 @@ func TestTimeoutOfAnErrorStays(t *testing.T) {
 }
 
 // A layer that holds calls back as a guard does is named as one.
-func TestHeldBackIsStoppedByGuard(t *testing.T) {
+func TestThrottledIsStoppedByGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := &transport.GuardError{Service: "api.test", RetryIn: time.Hour}
 		holds := layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { return nil, held })

@@ -70,7 +70,7 @@ func TestThrottles(t *testing.T) {
 			if tt.header != nil {
 				h = head(tt.header()...)
 			}
-			s := &script{answers: []answer{{status: tt.status, header: h}, {status: 204}}}
+			s := &script{answers: []reply{{status: tt.status, header: h}, {status: 204}}}
 			req := get(t, t.Context())
 			if tt.method != "" {
 				req.Method = tt.method
@@ -95,7 +95,7 @@ func TestThrottles(t *testing.T) {
 func TestThrottleAndCheckRetry(t *testing.T) {
 	for again, want := range map[bool]int{true: 2, false: 1} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{answers: []answer{{status: 403, header: head("Retry-After", "1")}, {status: 200}}}
+			s := &script{answers: []reply{{status: 403, header: head("Retry-After", "1")}, {status: 200}}}
 			rt := build(t, s, unlimited(), transport.WithCheckRetry(func(_ context.Context, resp *http.Response, _ error) (bool, error) {
 				return again && resp.StatusCode == 403, nil
 			}))
@@ -115,8 +115,8 @@ func TestThrottleIsNoOverload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &ledger{}
-		rt := build(t, &script{answers: []answer{{status: 403, header: head("Retry-After", "60")}}},
+		l := &account{}
+		rt := build(t, &script{answers: []reply{{status: 403, header: head("Retry-After", "60")}}},
 			transport.WithBudget(func(string) budget.Budget { return l }), transport.WithBreaker(circuits.Wrap))
 		for range 500 {
 			send(t, rt)

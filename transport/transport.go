@@ -139,7 +139,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.nested(req) {
 		return t.base.RoundTrip(req)
 	}
-	r := new(run)
+	r := new(round)
 	r.call = &r.own
 	defer t.leave(r, req)
 	t.newCall(r.call, req)
@@ -154,7 +154,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // enter starts at the outermost layer.
-func (t *Transport) enter(r *run, req *http.Request) (*http.Response, error) {
+func (t *Transport) enter(r *round, req *http.Request) (*http.Response, error) {
 	if malformed(req) {
 		return t.passMalformed(req)
 	}
@@ -191,7 +191,7 @@ func oneOf(resp *http.Response, err error, layer string) (*http.Response, error)
 }
 
 // leave runs on every path, a panic of the func that names services among them.
-func (t *Transport) leave(r *run, req *http.Request) {
+func (t *Transport) leave(r *round, req *http.Request) {
 	// A call layer that panics may not have got to the loop, which closes it.
 	if req.Body != nil && (!r.entered || t.entry != nil && !r.call.returned) {
 		req.Body.Close()

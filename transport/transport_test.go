@@ -21,12 +21,12 @@ func unlimited() transport.Option { return transport.WithBudget(nil) }
 // script answers each attempt with the next of its answers, and with the last
 // one ever after.
 type script struct {
-	answers []answer
+	answers []reply
 	seen    []*http.Request
 	bodies  []string
 }
 
-type answer struct {
+type reply struct {
 	status int
 	header http.Header
 	body   string
@@ -51,10 +51,10 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: req}, nil
 }
 
-func statuses(codes ...int) []answer {
-	var as []answer
+func statuses(codes ...int) []reply {
+	var as []reply
 	for _, c := range codes {
-		as = append(as, answer{status: c, body: http.StatusText(c)})
+		as = append(as, reply{status: c, body: http.StatusText(c)})
 	}
 	return as
 }
@@ -187,7 +187,7 @@ func TestRealServer(t *testing.T) {
 func TestErrorKeepsItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("boom")
-		_, err := build(t, &script{answers: []answer{{err: cause}}}, unlimited()).RoundTrip(get(t, t.Context()))
+		_, err := build(t, &script{answers: []reply{{err: cause}}}, unlimited()).RoundTrip(get(t, t.Context()))
 		var e *transport.Error
 		if !errors.As(err, &e) || e.Attempts != 3 || e.Stop != transport.StopAttempts || !errors.Is(err, cause) {
 			t.Fatalf("err = %#v, want *Error with 3 attempts around boom", err)

@@ -79,7 +79,7 @@ func (t *Transport) nested(req *http.Request) bool {
 		return false
 	}
 	outer := attemptOf(req)
-	return outer != nil && outer.run.loop.transport.shared == t.shared
+	return outer != nil && outer.round.loop.transport.shared == t.shared
 }
 
 // attemptOf returns the attempt of a chain further out that the request is,
@@ -87,11 +87,11 @@ func (t *Transport) nested(req *http.Request) bool {
 // as one for a token, so that the context alone does not tell.
 func attemptOf(req *http.Request) *attemptCtx {
 	outer, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
-	if !ok || outer.run.req == nil { // nil for Do
+	if !ok || outer.round.req == nil { // nil for Do
 		return nil
 	}
 	// A layer between the two may have chosen another host.
-	if of := outer.run.req; req.URL == nil || methodOf(req) != methodOf(of) || req.URL.Path != of.URL.Path {
+	if of := outer.round.req; req.URL == nil || methodOf(req) != methodOf(of) || req.URL.Path != of.URL.Path {
 		return nil
 	}
 	return outer

@@ -35,7 +35,7 @@ func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // A call that is held back waits no longer than the attempts would have taken
 // that are not made, and so outlasts an overload that ends within that time.
-func TestHeldBackOutlastsAShortOverload(t *testing.T) {
+func TestThrottledOutlastsAShortOverload(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		max   int
@@ -74,7 +74,7 @@ func TestHeldBackOutlastsAShortOverload(t *testing.T) {
 
 // MaxAttempts counts what was sent. A call that was held back many times still
 // has all of its attempts.
-func TestHeldBackIsNoAttempt(t *testing.T) {
+func TestThrottledIsNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var helped atomic.Int64
 		seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {

@@ -21,8 +21,8 @@ func (t *Transport) Budgets() iter.Seq2[string, budget.Stats] {
 	return t.budgets.All()
 }
 
-// credit is what a run owes its budget.
-type credit struct {
+// charge is what a round owes its budget.
+type charge struct {
 	budget budget.Budget // nil: none
 	paid   bool          // for an attempt that is not sent yet
 	owed   bool          // the budget wants to know what came of the attempt under way
@@ -31,7 +31,7 @@ type credit struct {
 }
 
 // open finds the budget of the call.
-func (r *run) open() error {
+func (r *round) open() error {
 	if r.loop.budget == nil {
 		return nil
 	}
@@ -43,13 +43,13 @@ func (r *run) open() error {
 	if isNil(b) {
 		return fmt.Errorf("transport: WithBudget: the budget of %q is a nil %T, want a budget, or nil itself for none", service, b)
 	}
-	r.credit.budget = b
+	r.charge.budget = b
 	return nil
 }
 
 // pay asks for an attempt. The first to be sent is free, and one that a layer
 // refused to send is still paid for.
-func (c *credit) pay(attempt int) bool {
+func (c *charge) pay(attempt int) bool {
 	if c.budget == nil || attempt == 1 || c.paid {
 		return true
 	}
@@ -62,19 +62,19 @@ func (c *credit) pay(attempt int) bool {
 }
 
 // affords reports whether the budget says that it could pay for the attempt.
-func (c *credit) affords(attempt int) bool {
+func (c *charge) affords(attempt int) bool {
 	b, ok := c.budget.(interface{ Affords(attempt int) bool })
 	return ok && b.Affords(attempt)
 }
 
 // sent says that the attempt is under way.
-func (c *credit) sent() {
+func (c *charge) sent() {
 	c.owed, c.paid = c.paid, false
 	c.after, c.shed = c.shed, false
 }
 
 // refund gives back what an attempt cost that was not sent after all.
-func (c *credit) refund() {
+func (c *charge) refund() {
 	if !c.paid {
 		return
 	}
@@ -86,7 +86,7 @@ func (c *credit) refund() {
 
 // outran tells the budget that a second copy was answered first. It gets its
 // token back, but no interest: the first was not lost.
-func (c *credit) outran() {
+func (c *charge) outran() {
 	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.owed {
 		b.Settle(budget.Admitted)
 	}
@@ -95,7 +95,7 @@ func (c *credit) outran() {
 
 // settle tells the budget what came of an attempt. One that was not sent is
 // none: the next still follows what the server said before.
-func (c *credit) settle(succeeded, slow, shed bool) {
+func (c *charge) settle(succeeded, slow, shed bool) {
 	paid := c.owed
 	c.owed, c.shed = false, c.shed || shed
 	if !paid && !succeeded {

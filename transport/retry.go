@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// loop is the retry loop. What it needs to know of a call is in a run.
+// loop is the retry loop. What it needs to know of a call is in a round.
 type loop struct {
 	next      http.RoundTripper // guard, breaker, attempt
 	opener    opener            // the breaker, if it can be asked
@@ -42,11 +42,11 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if malformed(req) {
 		return l.transport.passMalformed(req)
 	}
-	return l.do(&run{call: c}, req)
+	return l.do(&round{call: c}, req)
 }
 
 // do sends the request until decide finds a reason not to.
-func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
+func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 	r.loop, r.req = l, req
 	r.told = toldBy(req.Header)
 	defer r.end()
@@ -59,7 +59,7 @@ func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 		if l.dryRun {
 			return r.dry(resp, err)
 		}
-		r.credit.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
+		r.charge.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
 		wait, stop := r.judge(try, resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
@@ -77,28 +77,28 @@ func (l *loop) do(r *run, req *http.Request) (*http.Response, error) {
 	}
 }
 
-// A run is one pass through the loop. Without call layers it holds the call
+// A round is one pass through the loop. Without call layers it holds the call
 // too, so that both are one allocation.
-type run struct {
+type round struct {
 	call   *call
 	loop   *loop
 	req    *http.Request // as it came, never changed
-	credit credit
+	charge charge
 	lender *lender // of a body with GetBody
 	stream *stream // of one without
 	told   *told   // nil: nothing
 
-	lastWait    time.Duration // before the attempt at hand
-	held        int           // times that the guard refused
-	heldFor     time.Duration // of waited, because it did
-	afterStatus int           // what the attempt at hand replaces
-	afterErr    error
-	waited      time.Duration  // in all
-	kept        *http.Response // the last real response, held in memory
-	id          uint64         // of the call, once a second attempt is sent
-	attempt     *http.Request  // the newest attempt
-	newest      *attemptCtx    // its context
-	body        io.Closer      // of the attempt at hand, for a base that panics
+	lastWait     time.Duration // before the attempt at hand
+	throttled    int           // times that the guard refused
+	throttledFor time.Duration // of waited, because it did
+	afterStatus  int           // what the attempt at hand replaces
+	afterErr     error
+	waited       time.Duration  // in all
+	kept         *http.Response // the last real response, held in memory
+	id           uint64         // of the call, once a second attempt is sent
+	attempt      *http.Request  // the newest attempt
+	newest       *attemptCtx    // its context
+	body         io.Closer      // of the attempt at hand, for a base that panics
 
 	wouldRefuse StopReason   // in a real run, and so on
 	sent        atomic.Int32 // attempts that reached the attempt layer
@@ -112,7 +112,7 @@ type run struct {
 	asked                                bool // the func of WithRepeatable
 	repeatable                           bool // what it said
 
-	// The first attempt and, without call layers, the call: most runs need no
+	// The first attempt and, without call layers, the call: most rounds need no
 	// more than these, and so no more than this one allocation.
 	first    attemptCtx
 	firstReq http.Request
@@ -120,7 +120,7 @@ type run struct {
 }
 
 // begin finds the budget and returns the body of the first attempt.
-func (r *run) begin() (io.ReadCloser, error) {
+func (r *round) begin() (io.ReadCloser, error) {
 	body := r.req.Body
 	if body != nil {
 		r.body = body
@@ -140,8 +140,8 @@ func (r *run) begin() (io.ReadCloser, error) {
 }
 
 // end runs on every path, a panic of the base or of a hook among them.
-func (r *run) end() {
-	r.credit.refund()
+func (r *round) end() {
+	r.charge.refund()
 	if r.over {
 		if r.stream != nil {
 			r.stream.end()
@@ -160,11 +160,7 @@ func (r *run) end() {
 	r.call.report(r, StopNotRetryable, 0, errPanic)
 }
 
-// errPanic is what observers see of a call whose base panicked. The panic
-// itself passes on to the caller.
-var errPanic = errors.New("transport: panic in the chain")
-
-func (r *run) replayable() bool {
+func (r *round) replayable() bool {
 	if r.stream != nil {
 		return r.stream.replayable()
 	}
@@ -175,12 +171,12 @@ func (r *run) replayable() bool {
 // all but context and body with the caller's, and the Header where there is
 // nobody to write to it: layers do, although it is not theirs, and an earlier
 // attempt may still be reading.
-func (r *run) send(body io.ReadCloser) (*http.Response, error) {
+func (r *round) send(body io.ReadCloser) (*http.Response, error) {
 	ctx, req := &r.first, &r.firstReq
-	if ctx.run != nil { // responses of earlier attempts may still hold those
+	if ctx.round != nil { // responses of earlier attempts may still hold those
 		ctx, req = new(attemptCtx), new(http.Request)
 	}
-	*ctx = attemptCtx{Context: r.req.Context(), run: r, number: r.sent.Load() + 1}
+	*ctx = attemptCtx{Context: r.req.Context(), round: r, number: r.sent.Load() + 1}
 	*req = *r.req.WithContext(ctx)
 	if r.loop.layered || ctx.number > 1 {
 		req.Header, ctx.own = req.Header.Clone(), true
@@ -202,7 +198,7 @@ func (r *run) send(body io.ReadCloser) (*http.Response, error) {
 }
 
 // judge gathers the facts about the outcome of a try and has them decided.
-func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, StopReason) {
+func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, StopReason) {
 	l, p, ctx := r.loop, r.call.policy, r.req.Context()
 	if err == nil && l.check == nil && resp.StatusCode < 400 {
 		return 0, StopSucceeded
@@ -210,44 +206,31 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	// A breaker's refusals count as attempts, or there might be no end to them.
 	// The guard's have an end of their own.
 	sent := int(r.sent.Load())
-	waits := max(try-r.held, sent) // that the backoff counts
+	waits := max(try-r.throttled, sent) // that the backoff counts
 	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
 		if refused, ok := refusedBy(err); ok {
-			f.answer, f.refused, f.openFor = answerRetryable, StopBreakerOpen, refused.RefusedFor()
-			if held, ok := errors.AsType[*GuardError](err); ok {
-				r.held++
-				// There may be room after any wait, and asking again costs the
-				// service nothing. So it may go on for as long as the attempts
-				// would have taken that are held back; with the waits between,
-				// where those are the caller's own, which may be far longer.
-				f.refused, f.openFor = StopGuard, max(min(f.openFor, p.MaxDelay), time.Millisecond)
-				f.hint, f.maxHint = f.openFor, f.openFor // MaxRetryAfter is for servers
-				waits, f.attempt = try, try
-				between := time.Duration(0)
-				if l.backoff != nil {
-					between = p.backoffs(sent)
-				}
-				if left := p.MaxAttempts - max(sent, 1); left > 0 && (r.heldFor-between)/time.Duration(left) < held.scale {
-					f.attempt = sent
-				}
+			f.class, f.refused, f.openFor = classRetryable, StopBreakerOpen, refused.RefusedFor()
+			if throttled, ok := errors.AsType[*GuardError](err); ok {
+				waits = try
+				r.throttle(&f, throttled, try)
 			}
 		} else {
-			f.answer = answerOf(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
+			f.class = classify(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
 		}
 	} else {
 		f.verdict = headers.VerdictOf(resp.Header)
-		f.answer = answerOf(ctx, l.check, p, r.req, resp, nil, f.verdict)
+		f.class = classify(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
 		f.hint, _ = headers.Delay(resp.Header, time.Now())
 	}
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
-	f.ended, f.hop = endedBy(ctx), hopStop(ctx)
-	if f.hop == "" && f.refused == "" && r.repeatedAbove() { // where nothing was sent, nothing multiplies
-		f.hop = StopDisabled
+	f.ended, f.inbound = endedBy(ctx), inboundStop(ctx)
+	if f.inbound == "" && f.refused == "" && r.repeatedAbove() { // where nothing was sent, nothing multiplies
+		f.inbound = StopDisabled
 	}
 	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""
 	f.replayable = r.replayable()
@@ -264,9 +247,9 @@ func (r *run) judge(try int, resp *http.Response, err error) (time.Duration, Sto
 	return f.wait, decide(f)
 }
 
-// finish ends the run with what the last attempt came to. A refusal is no
+// finish ends the round with what the last attempt came to. A refusal is no
 // answer of the server, so the last real response comes before it.
-func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
+func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
 	if err != nil {
 		if _, refused := refusedBy(err); !refused || r.kept == nil {
 			return nil, r.fail(err, stop)
@@ -283,8 +266,8 @@ func (r *run) finish(resp *http.Response, err error, stop StopReason) (*http.Res
 	return resp, nil
 }
 
-// refuse ends a run that cannot begin.
-func (r *run) refuse(err error) error {
+// refuse ends a round that cannot begin.
+func (r *round) refuse(err error) error {
 	r.over = true
 	if r.body != nil {
 		r.body.Close()
@@ -293,19 +276,7 @@ func (r *run) refuse(err error) error {
 	return err
 }
 
-// isRedirect reports whether http.Client is about to send the same body
-// elsewhere: it asks for GetBody by itself, even before it closes the response.
-// A response that is too long to be set aside, which another caller may want,
-// stays as it came.
-func isRedirect(resp *http.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return resp.Header.Get("Location") != "" && resp.ContentLength >= 0 && resp.ContentLength <= drainBytes
-	}
-	return false
-}
-
-func (r *run) fail(err error, stop StopReason) error {
+func (r *round) fail(err error, stop StopReason) error {
 	r.over = true
 	if r.req != nil { // nil for Do
 		r.passUp(nil, stop)
@@ -319,22 +290,100 @@ func (r *run) fail(err error, stop StopReason) error {
 	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 
-// endedBy returns the StopReason of a context that is done, else "".
-func endedBy(ctx context.Context) StopReason {
-	switch ctx.Err() {
-	case nil:
-		if !isPast(ctx) {
-			return ""
+// What happens between two attempts: paying, waiting, and giving up the answer
+// in hand.
+
+// prepare readies another attempt and returns its body. A response that no
+// attempt replaces is left as it came, and so is the body that it answers: the
+// base may still be sending it. GetBody is asked last, when the base has had the
+// whole wait to finish with the body before; should it fail, the response is
+// the one that was set aside.
+func (r *round) prepare(resp *http.Response, err error, wait time.Duration) (body io.ReadCloser, stop StopReason) {
+	stop = r.await(r.req.Context(), wait, func() StopReason {
+		if r.stream != nil {
+			// What was replayable before the wait may have streamed on since.
+			next, ok := r.stream.next()
+			if !ok {
+				return StopBody
+			}
+			body = next
 		}
-		fallthrough // the context does not know it yet
-	case context.DeadlineExceeded:
-		return StopDeadline
+		r.replace(resp, err)
+		return ""
+	})
+	if isGuard(err) {
+		r.throttledFor += wait
 	}
-	return StopCancelled
+	switch {
+	case stop != "" && body != nil:
+		body.Close()
+		return nil, stop
+	case stop == "" && r.lender != nil:
+		return r.lent()
+	}
+	return body, stop
 }
 
-func closeBody(resp *http.Response) {
-	if resp.Body != nil {
-		resp.Body.Close()
+// lent returns the body of another attempt, once the one before has let go of
+// its own. A body that the base goes on reading past the longest backoff cannot
+// be had.
+func (r *round) lent() (io.ReadCloser, StopReason) {
+	ctx := r.req.Context()
+	if r.lender.recall(ctx, r.call.policy.MaxDelay) {
+		if body, ok := r.lender.next(); ok {
+			return body, ""
+		}
+	} else if stop := endedBy(ctx); stop != "" {
+		r.interrupted = true
+		return nil, stop
+	}
+	return nil, StopBody
+}
+
+// await pays for another attempt and waits. It calls paid, which may still
+// find a reason to stop, once the attempt is certain but for that and the
+// caller's context.
+func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
+	granted := r.pay()
+	// A refusal is asked again after the wait, in which credit may come: a
+	// fleet's budget fetches some when it refuses. Until then the response at
+	// hand is the likely answer and stays open, so not for long.
+	if !granted && wait > r.call.policy.MaxDelay {
+		return StopBudget
+	}
+	if granted {
+		if stop := paid(); stop != "" {
+			return stop
+		}
+	}
+	r.call.header.Store(0)
+	if !sleep(ctx, wait) {
+		r.interrupted = true
+		return endedBy(ctx)
+	}
+	r.lastWait = wait
+	r.waited += wait
+	if !granted {
+		if !r.pay() {
+			return StopBudget
+		}
+		return paid()
+	}
+	return ""
+}
+
+func (r *round) pay() bool { return r.charge.pay(int(r.sent.Load()) + 1) }
+
+// replace gives up the answer in hand for another attempt.
+func (r *round) replace(resp *http.Response, err error) {
+	r.afterStatus, r.afterErr = 0, err
+	switch {
+	case resp != nil:
+		r.afterStatus = resp.StatusCode
+		r.kept = setAside(resp, r.newest.cancel)
+	case err != nil:
+		if _, refused := refusedBy(err); !refused {
+			r.kept = nil
+		}
 	}
 }
