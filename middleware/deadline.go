@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Deadlines bounds how long requests may take, from their arrival to the end of
-// the response.
+// Deadlines configures [WithDeadlines]: how long requests may take, from their
+// arrival to the end of the response.
 type Deadlines struct {
-	// Max is the most that any request may take; a client can only ask for
-	// less. A download, a stream of events or a WebSocket is a request too. The
-	// default 0 means no bound.
+	// Max is the longest time that any request may take; a client can only ask for
+	// less. It also ends downloads, streams of events and WebSockets. The default 0
+	// means no bound; a negative duration is an error.
 	Max time.Duration
-	// Default is what a request gets that does not say. The default 0 means
-	// Max.
+	// Default is the time for a request whose client does not say. The default 0
+	// means Max; more than Max is an error.
 	Default time.Duration
 }
 

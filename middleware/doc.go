@@ -1,6 +1,6 @@
-// Package middleware is the server side: it keeps a handler from taking more
-// than it can serve, tells clients honestly when to come back, and passes on to
-// handlers what clients say about attempt and deadline.
+// Package middleware protects an HTTP server from overload. It sheds load that the
+// handler cannot serve, sends an accurate Retry-After, and tells handlers what
+// clients say about attempt and deadline.
 //
 //	wrap, err := middleware.New(
 //		middleware.WithShedding(middleware.Shedding{}),
@@ -9,95 +9,95 @@
 //	)
 //	http.ListenAndServe(addr, wrap(mux))
 //
-// What New returns is a func(http.Handler) http.Handler, so it fits every
-// router that builds on net/http.
+// New returns a func(http.Handler) http.Handler, so it fits every router that
+// builds on net/http.
 //
-// # What happens to a request
+// # The order of decisions
 //
 //	exempt?          WithExempt: straight to the handler
 //	route            WithRoute: named, also if it is refused
-//	drain            WithDrain: 503 and another instance, once the server shuts down
-//	attempt          WithAttempts: read, echoed in the response
+//	drain            WithDrain: 503 while the server shuts down, so that clients go to another instance
+//	attempt          WithAttempts: read, and echoed in the response
 //	deadline         WithDeadlines: 504 if it has passed
-//	rate             WithRate: 429 if its client sends more than its quota
-//	room             WithShedding, WithConcurrency: into the handler, or into the queue, or 503
-//	queue            the deadline passes: 504; room: into the handler; the attempt's time is over, or no room in time: 503
-//	handler          with deadline and Info in the context
-//	response         a 429 or 503 of its own that says nothing of when to come back gets a Retry-After, while there is no room for more
+//	rate             WithRate: 429 if its client is over its quota
+//	room             WithShedding, WithConcurrency: to the handler, into the queue, or 503
+//	queue            room: to the handler; deadline passed: 504; waited too long: 503
+//	handler          with the deadline and Info in its context
+//	response         the handler's own 429 or 503 without a hint gets a Retry-After while the server has no room
 //
-// A request that is refused never reaches the handler.
+// A refused request never reaches the handler.
 //
-// # How much is too much
+// # The concurrency limit
 //
-// WithShedding finds the limit. It measures how long requests take when the
-// handler is not loaded and how many it completes at most; the product, by
-// Little's law, is how many it takes to keep it busy, and what exceeds it some
-// times over would only wait inside it. Routes, by the Pattern of their
-// ServeMux or the names of WithRoute, are measured each by itself, so that another
-// mix of cheap and expensive requests is not taken for load, nor is a dependency
-// of some of them that hangs. A second signal is how long goroutines wait for a processor: where
-// requests only compute, that is where they queue, before any handler begins.
+// WithShedding finds the concurrency limit by measuring. The baseline is the
+// latency of the handler without load. By Little's law, baseline times throughput
+// is how many requests keep the handler busy; several times as many would only
+// wait inside it. Each route has a baseline of its own, by the Pattern of its
+// ServeMux or the name from WithRoute, so a change of the mix of cheap and
+// expensive requests is not taken for load, and neither is a dependency of some
+// routes that hangs. A second signal is how long goroutines wait for a processor:
+// requests that only compute queue there, before their handler starts.
 //
-// What finds no room waits in a queue: as long as its client says that it waits
-// for this attempt and for the call, less what the work takes, or for as long as a
-// burst may take where it does not say. Once the queue stands, which is to say
-// that its wait is no burst any more, the newest is served first and the others
-// are refused soon: their clients would have gone by the time that it was their
-// turn. Refused are, in this order, requests that have expired, retries, those
-// of low priority, and the rest.
+// A request that finds no room waits in a queue. It waits for as long as its
+// client waits for the attempt and the call, less the time for the work. For a
+// client that does not say, it waits for as long as a burst may take. When the
+// queue has been standing, and so no longer absorbs a burst, the newest request is
+// served first and the others are refused soon, because their clients would be
+// gone by their turn. Requests are refused in this order: those that have expired,
+// retries, those of low priority, the rest.
 //
-// A slot is given back when the handler returns or panics, at its first Flush,
-// from which on it is a stream, and when it hijacks the connection.
+// A request gives its slot back when its handler returns or panics, when it
+// hijacks the connection, and at its first Flush, from which on it is a stream.
 //
 // # When to come back
 //
-// A refusal says that it may be sent again whatever its method is
-// (X-Should-Retry: true), since it did not reach the handler, and when: each
-// client gets the next slot of a calendar (Retry-After and Retry-After-Ms), and
-// slots are as far apart as the handler can serve them beside its other load.
-// When the wait would be too long, or retries keep being refused, the answer is
-// not to come back at all (X-Should-Retry: false, which proxies see by
-// X-Envoy-Ratelimited and gRPC clients by their pushback).
+// A refusal says that the request may be sent again, whatever its method, because
+// it did not reach the handler (X-Should-Retry: true). It also says when: each
+// client gets the next slot of a calendar (Retry-After and Retry-After-Ms). Slots
+// are as far apart as the handler can serve them beside its other load. If the
+// wait would be too long, or retries keep being refused, the client is told not to
+// come back (X-Should-Retry: false; also X-Envoy-Ratelimited for proxies and
+// pushback for gRPC clients).
 //
 // # In a chain of services
 //
-// The context of a request says to package transport what it needs to know for
-// calls that are made with it: how much time is left, which it announces to the
-// next server, and whether somebody above is retrying already, in which case it
-// leaves it to them. When a server below says not to retry, or the retries here
-// are used up and their budget has nothing for more, a failure of the handler
-// carries it up as X-Should-Retry: false.
-// So a failure is retried at one place of a chain, where it happened, instead
-// of at each.
+// Pass the context of the request to calls that are made for it with package
+// transport. It tells them how much time is left, and they announce that to the
+// next server. It also tells them whether the client already retries; then they
+// do not. If a server below says not to retry, or the retries here and their
+// budget are used up, a failure of the handler carries X-Should-Retry: false. So a
+// failure is retried in one place of a chain, where it happened, and not in each.
 //
-// # What clients say
+// # Which headers are believed
 //
-// The headers of clients can only lower their own rank or shorten their own
-// time, so they are believed by default, and nonsense is as good as absent.
-// WithTrust restricts that, for an edge whose logs should not show the fancies
-// of strangers. The one that can raise a rank, [HeaderPriority], has to be
-// asked for.
+// The headers of a client can only lower its own priority or shorten its own
+// time, so all clients are believed by default. Malformed headers are ignored.
+// WithTrust restricts whom to believe, for an edge whose logs should not show what
+// strangers claim. HeaderPriority can raise a priority, so it has to be asked for.
 //
-// # Two facts about time
+// # Deadline and attempt timeout
 //
-// What is left of the caller's deadline (Request-Timeout-Ms, Grpc-Timeout,
-// Connect-Timeout-Ms) is about the whole call: it becomes the deadline of the
-// context, of the body's reads and of the response's writes. How long this attempt
-// waits for its response header (Request-Attempt-Timeout-Ms,
-// X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout, the ttl of AWS SDKs) bounds
-// only the wait for room: a response that has begun takes the time it takes, and
-// one that has not may still be of use to the client that asked for it. A deadline of the
-// connection is only ever brought forward: that of the http.Server comes first where
-// it is the earlier one, and a handler that sets its own through
-// http.ResponseController, or lifts it, is left alone. Where the time is over in the
-// middle of a response, it ends without its end, so that nobody takes it for a whole one.
+// The deadline (Request-Timeout-Ms, Grpc-Timeout, Connect-Timeout-Ms) is what is
+// left of the whole call. It becomes the deadline of the context, of reads of the
+// body and of writes of the response.
+//
+// The attempt timeout (Request-Attempt-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms,
+// X-Stainless-Timeout, the ttl of AWS SDKs) is how long this attempt waits for its
+// response header. It bounds only the wait for room. A response that has begun
+// takes the time it needs, and one that has not begun may still be useful to the
+// client that asked for it.
+//
+// A deadline of the connection is only brought forward: an earlier deadline of the
+// http.Server stays, and a handler that sets or lifts its own through
+// http.ResponseController is left alone. A response whose time is over in the
+// middle is cut off, so that no client takes it for complete.
 //
 // # The ResponseWriter
 //
-// Handlers get one with the methods of the one that the middleware got: Flush,
-// Hijack, ReadFrom, Push and CloseNotify are there in every combination where
-// they are there without it, and everything else through
-// http.ResponseController. Informational responses and trailers pass; the
-// fields of WithRate are in the answer, not in an informational response. A
-// second WriteHeader is logged by the server with the line of the handler.
+// The handler's ResponseWriter has the optional methods of the one that the
+// middleware got: Flush, Hijack, ReadFrom, Push and CloseNotify, in every
+// combination. Everything else is available through http.ResponseController.
+// Informational responses and trailers pass. The fields of WithRate are sent with
+// the final response, not with informational ones. A second WriteHeader is logged
+// by the server with the line of the handler.
 package middleware

@@ -12,24 +12,23 @@ import (
 // wait, and half of the most: another server is there already.
 const drainWait = 50 * time.Millisecond
 
-// Drain takes a server out of service. Once it is started, [WithDrain] refuses
-// every new request with 503, Connection: close and X-Should-Retry: true, so
-// that clients go to another instance, while the requests that were admitted,
-// or wait to be, are served to the end. The zero value is ready for use; it
-// must not be copied.
+// Drain takes a server out of service. After Start, [WithDrain] refuses every new
+// request with 503, Connection: close and X-Should-Retry: true, so that clients go
+// to another instance. Requests that were admitted, or wait to be, are served to the
+// end. The zero value is ready for use; it must not be copied.
 //
 //	srv.RegisterOnShutdown(drain.Start)
 //
-// starts it with the Shutdown of a server. Where a load balancer takes its time
-// to notice, start it some seconds before.
+// starts it with the Shutdown of a server. If a load balancer takes some seconds to
+// notice, start it that much earlier.
 type Drain struct {
 	started atomic.Bool
 	mu      sync.Mutex // guards done
 	done    chan struct{}
 }
 
-// Start begins to drain. It returns at once and may be called more than once;
-// there is no way back.
+// Start begins to drain. It returns at once and may be called more than once. It
+// cannot be undone.
 func (d *Drain) Start() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -45,8 +44,8 @@ func (d *Drain) Start() {
 // Draining reports whether Start was called.
 func (d *Drain) Draining() bool { return d.started.Load() }
 
-// Done returns a channel that is closed by Start. Handlers of streams, which
-// end on their own only when their client goes, should end on it.
+// Done returns a channel that is closed by Start. Handlers of streams should end
+// when it is closed: otherwise they end only when their client leaves.
 func (d *Drain) Done() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -56,8 +55,8 @@ func (d *Drain) Done() <-chan struct{} {
 	return d.done
 }
 
-// ServeHTTP is a readiness probe: 200 while the server is in service, 503 once
-// it is not. Route it past the middleware, or exempt it.
+// ServeHTTP is a readiness probe: it answers 200 before Start and 503 after it.
+// Route it past the middleware, or exempt it.
 func (d *Drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -14,11 +14,11 @@ const (
 	maxDebt     = 100 * 365 * 24 * time.Hour
 )
 
-// LocalLimiter counts the requests of this process by the generic cell rate algorithm
-// of ITU-T I.371: a key is one number, the time at which its quota would be
-// whole again, and at most 65 bytes of name, since longer keys are kept by
-// their SHA-256. Make one with [NewLocalLimiter]; it is safe for concurrent use and
-// starts no goroutine.
+// LocalLimiter counts the requests of this process by the generic cell rate
+// algorithm of ITU-T I.371. It stores one number for each key, the time at which its
+// quota will be whole again, and at most 65 bytes of its name: longer keys are stored
+// by their SHA-256. Make one with [NewLocalLimiter]; it is safe for concurrent use
+// and starts no goroutine.
 type LocalLimiter struct {
 	rate      gcra.Rate
 	unlimited bool
@@ -32,9 +32,9 @@ type fullAt time.Duration
 // Full is what the keys are ordered by.
 func (f fullAt) Full() time.Duration { return time.Duration(f) }
 
-// NewLocalLimiter returns a [Limiter] that keeps at most maxKeys keys; 0 means
-// 65,536, and math.MaxInt no limit. If there are more, those are forgotten who
-// have used least of their quota.
+// NewLocalLimiter returns a [Limiter] that keeps at most maxKeys keys. 0 means
+// 65,536, math.MaxInt means no limit, and a negative number is an error. To make
+// room, it forgets the keys that have used least of their quota.
 func NewLocalLimiter(q Quota, maxKeys int) (*LocalLimiter, error) {
 	if err := q.validate(); err != nil {
 		return nil, fmt.Errorf("middleware: NewLocalLimiter: %w", err)

@@ -10,10 +10,9 @@ import (
 	"github.com/datapunk/evenkeel/middleware/internal/limiter"
 )
 
-// New returns the middleware. All that is wrong with the options is joined into
-// one error. Handlers wrapped by the same middleware share its limits. It
-// starts no goroutine. Like [http.Handle], it panics when it is given a nil
-// handler to wrap.
+// New returns the middleware. Its error joins all mistakes in the options. Handlers
+// that are wrapped by the same middleware share its limits. New starts no
+// goroutine. Like [http.Handle], the middleware panics if the handler is nil.
 func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 	// A second back, so that no moment since the epoch is 0.
 	m := &machine{epoch: time.Now().Add(-time.Second)}
@@ -73,19 +72,20 @@ type handler struct {
 	next http.Handler
 }
 
-// Info is what is known about a request.
+// Info is what is known about a request: see [FromContext].
 type Info struct {
 	Attempt     int           // 1 on the first; 0 if the client does not say
 	MaxAttempts int           // 0 if the client does not say
-	CallID      string        // the same on all attempts of a call; "" if unknown
+	CallID      string        // the same on all attempts of a call; "" if the client does not say
 	Deadline    time.Time     // zero if there is none
-	QueueWait   time.Duration // how long it waited to be admitted
+	QueueWait   time.Duration // how long the request waited to be admitted
 }
 
 type infoKey struct{}
 
-// FromContext returns what is known about the request of this context. It
-// reports false outside a handler, and without WithAttempts and WithDeadlines.
+// FromContext returns what is known about the request whose context ctx is. It
+// reports false outside a handler, and if neither WithAttempts nor WithDeadlines is
+// given.
 func FromContext(ctx context.Context) (Info, bool) {
 	if info, ok := ctx.Value(infoKey{}).(*Info); ok {
 		return *info, true

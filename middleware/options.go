@@ -27,7 +27,7 @@ type config struct {
 func (c *config) validate() error {
 	errs := c.shedding.validate()
 	if c.priority != nil && c.shedding == nil {
-		errs = append(errs, errors.New("middleware: WithPriority: want WithShedding, whose queue it puts in order"))
+		errs = append(errs, errors.New("middleware: WithPriority: want WithShedding too, whose queue it orders"))
 	}
 	for _, r := range c.rates {
 		errs = append(errs, r.validate()...)
@@ -39,80 +39,85 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// WithShedding keeps the handler from taking more than it can serve. How much
-// that is, is found by measuring; there is nothing to tune. What finds no room
-// waits for a short time in a queue; what is refused is, in this order, what
-// has expired, retries as long as the queue stands, the low priorities of
-// [WithPriority], and then the rest. A refusal is a 503 that says when to come
+// WithShedding refuses requests that the handler has no room for. It finds out by
+// measuring how much room there is; nothing has to be tuned. A request that finds
+// no room waits in a queue for a short time. Requests are refused in this order:
+// those that have expired, retries while the queue is standing, those of low
+// priority by [WithPriority], the rest. A refusal is a 503 that says when to come
 // back, or not to. The default is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }
 
-// WithConcurrency sets how many requests the handler serves at a time, in
-// place of what WithShedding would find out. Without WithShedding one more is
-// refused with 503 at once: there is no queue in which it would grow old. A
-// request counts until its handler returns, hijacks its connection or flushes,
-// from when on it is a stream. The default is no limit, and so is math.MaxInt.
+// WithConcurrency sets the concurrency limit: how many requests the handler serves
+// at a time. It takes the place of the limit that WithShedding would find. Without
+// WithShedding there is no queue, and a request above the limit is refused with 503
+// at once. A request counts until its handler returns, hijacks the connection or
+// flushes; from then on it is a stream. The default, and math.MaxInt, is no limit;
+// less than 1 is an error.
 func WithConcurrency(n int) Option {
 	return func(c *config) { c.limit = &n }
 }
 
-// WithPriority sets which requests are refused last when WithShedding has to
-// refuse some: the higher the number the later, from 0 to headers.MaxPriority,
-// 499. Values outside are clamped. The scale is that of failsafe-go: five classes
-// of a hundred levels. The class says how important a request is; levels may tell
-// the users of a class apart, so that under load the same users are served all the
-// time. It is called only for requests that find no room. [HeaderPriority] reads
-// the priority from the header. The default is headers.MediumPriority, 250, for
-// all.
+// WithPriority sets the priority of a request, from 0 to headers.MaxPriority (499).
+// WithShedding refuses requests of the lowest priority first. Values outside the
+// range are clamped. The scale is that of failsafe-go: five classes of a hundred
+// levels. The class says how important a request is; levels may tell the users of a
+// class apart, so that under load the same users are served all the time. The func
+// is called only for requests that find no room. [HeaderPriority] reads the priority
+// from the header. The default is headers.MediumPriority (250) for all requests; it
+// is an error without WithShedding.
 func WithPriority(of func(*http.Request) int) Option {
 	return func(c *config) { c.priority = of }
 }
 
-// WithRate limits how many requests each client may send. It may be given more
-// than once; a request that one refuses with 429 is not counted by those after
-// it. The default is no limit.
+// WithRate limits how many requests each client may send. It may be given more than
+// once. A request that one limit refuses with 429 is not counted by those after it.
+// The default is no limit.
 func WithRate(r Rate) Option {
 	return func(c *config) { c.rates = append(c.rates, r) }
 }
 
-// WithDrain refuses requests once d is started. The default is never.
+// WithDrain refuses new requests once d is started. The default is never.
 func WithDrain(d *Drain) Option {
 	return func(c *config) { c.drain = d }
 }
 
 // WithAttempts reads which attempt a request is, in the dialects of
-// headers.AttemptOf, for [FromContext], and echoes it in the Retry-Attempt
-// header of the response, by which a client sees that the server knows of
-// retries.
+// headers.AttemptOf. [FromContext] returns it, and the Retry-Attempt header of the
+// response echoes it, so that a client sees that the server knows of retries.
 //
-// It also keeps the retries of a chain of services from multiplying: calls that
-// package transport makes with the context of a request which is a retry itself
-// are not retried, and when a server further down says that there should be no
-// retry, or the retries here are used up and their budget has nothing for more,
-// the failure of the handler says so too. The default is off.
+// It also keeps retries in a chain of services from multiplying. Calls that package
+// transport makes with the context of a retry are not retried themselves. If a
+// server further down says not to retry, or the retries here and their budget are
+// used up, the failure of the handler says so too. The default is off.
 func WithAttempts() Option {
 	return func(c *config) { c.attempts = true }
 }
 
-// WithDeadlines gives the context of each request what its client sent of the
-// caller's deadline, in the dialects of headers.TimeoutOf, or those of d. A request
-// whose deadline has passed on arrival gets 504 without reaching the handler, and
-// so does one whose deadline passes in the queue or whose handler returned after
-// it without an answer. The body of a request is read, and a large response is
-// written, no longer than until then, unless the handler sets deadlines of its own
-// through http.ResponseController. A response that has begun when the deadline
-// passes, and has not all of its Content-Length or has none when the handler then
-// returns, is cut off: its client gets an error in place of an end. How long a client waits for the header of an
-// attempt (headers.AttemptTimeoutOf) bounds nothing of that. The calls that package
-// transport makes with the context announce what is left. The default is off.
+// WithDeadlines gives the context of each request the deadline that its client
+// sent, in the dialects of headers.TimeoutOf, or that of d. The default is off.
+//
+// A request whose deadline has passed on arrival, or passes in the queue, gets 504
+// without reaching the handler. So does one whose handler returns after the deadline
+// without an answer. The deadline also bounds reads of the body and writes of a
+// large response, unless the handler sets deadlines of its own through
+// http.ResponseController.
+//
+// A response that has begun when the deadline passes is cut off if the handler
+// returns without having written all of its Content-Length, or has announced none:
+// the client gets an error instead of the end.
+//
+// How long a client waits for the response header of an attempt
+// (headers.AttemptTimeoutOf) bounds nothing here. Calls that package transport makes
+// with the context announce what is left of the deadline.
 func WithDeadlines(d Deadlines) Option {
 	return func(c *config) { c.deadlines = &d }
 }
 
-// WithExempt lets requests past everything here, such as health checks. It may
-// be given more than once; one true is enough. The default is none.
+// WithExempt lets requests for which exempt returns true past everything in this
+// package, such as health checks. It may be given more than once; one true is
+// enough. The default is none.
 func WithExempt(exempt func(*http.Request) bool) Option {
 	return func(c *config) {
 		if exempt != nil {
@@ -122,8 +127,8 @@ func WithExempt(exempt func(*http.Request) bool) Option {
 }
 
 // WithTrust sets whose attempt, deadline and priority headers are believed. The
-// default is everybody's: the first two can only do harm to their sender, and
-// priorities are read from the header only by [HeaderPriority].
+// default is everybody's: attempt and deadline can only harm their sender, and only
+// [HeaderPriority] reads the priority.
 func WithTrust(trusted func(*http.Request) bool) Option {
 	return func(c *config) { c.trust = trusted }
 }
@@ -134,10 +139,10 @@ func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }
 
-// WithDryRun decides and reports, but refuses nothing: the Event of a request
-// that would have been refused has its reason and DryRun. Nobody waits in a dry
-// run, so a request counts as refused also where it would have waited for a
-// slot. The default is off.
+// WithDryRun decides and reports but refuses nothing. The Event of a request that
+// would have been refused has its reason, and DryRun set. No request waits in a dry
+// run, so a request that would have waited for a slot counts as refused. The default
+// is off.
 func WithDryRun() Option {
 	return func(c *config) { c.dryRun = true }
 }

@@ -6,25 +6,27 @@ import (
 	"net/http"
 )
 
-// WithRoute sets how the route of a request is called: in [Event.Pattern], and
-// so in metrics and logs, and where WithShedding measures each route by itself.
-// It is asked when a request comes, so that one which is refused has a name,
-// and once it is served, with the request that the handler was given; the later
-// answer counts, unless it is "". A router that can be asked beforehand is best
-// asked both times, as [RouteOf] does with a ServeMux. There should be few
-// names, such as patterns, and never paths: metrics have a series for each, and
-// of the routes past 256 WithShedding does not tell one from another.
+// WithRoute sets the name of the route of a request. It is in [Event.Pattern], and so
+// in metrics and logs, and WithShedding measures each route by itself. There should be
+// few names, such as patterns, and never paths: metrics have a series for each, and
+// WithShedding measures the routes beyond 256 together.
 //
-// The default is the Pattern of the request, which a ServeMux sets, and nobody
-// else has to. It is "" for requests that are refused, and where a layer in
-// between hands on a copy of the request, if there is no [Routed] inside. Other
-// routers, and requests without a name, count as one route.
+// The func is called when a request arrives, so that a refused request has a name
+// too, and again when it has been served, with the request that the handler got. The
+// later name counts unless it is "". A router that can be asked beforehand is best
+// asked both times, as [RouteOf] does with a ServeMux.
+//
+// The default is the Pattern of the request, which a ServeMux sets. It is "" for
+// requests that are refused, with other routers, and if a layer in between passes on
+// a copy of the request, unless [Routed] is inside of it. Requests without a name
+// count as one route.
 func WithRoute(of func(*http.Request) string) Option {
 	return func(c *config) { c.route = of }
 }
 
-// RouteOf is for [WithRoute]: it asks mux which pattern a request matches. The
-// layers between the middleware and mux must not change method, host or path.
+// RouteOf returns a func for [WithRoute] that asks mux which pattern a request
+// matches. Layers between the middleware and mux must not change method, host or
+// path.
 func RouteOf(mux *http.ServeMux) func(*http.Request) string {
 	return func(r *http.Request) string {
 		_, pattern := mux.Handler(r)
@@ -32,12 +34,11 @@ func RouteOf(mux *http.ServeMux) func(*http.Request) string {
 	}
 }
 
-// Routed returns a handler that serves by mux and hands the pattern that
-// matched back to the middleware, through layers in between that copy the
-// request, as every r.WithContext does, or change it, as http.StripPrefix does.
-// A layer that also hides the ResponseWriter, and has no Unwrap for it, is
-// passed by the context of [WithAttempts] or [WithDeadlines]. Requests that are
-// refused never get there: [WithRoute] names them too.
+// Routed returns a handler that serves by mux and hands the pattern that matched back
+// to the middleware. Use it if layers in between copy the request, as every
+// r.WithContext does, or change it, as http.StripPrefix does. A layer may hide the
+// ResponseWriter and have no Unwrap; then Routed needs [WithAttempts] or
+// [WithDeadlines]. Refused requests do not get there: [WithRoute] names them too.
 func Routed(mux *http.ServeMux) http.Handler {
 	of := RouteOf(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

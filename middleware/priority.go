@@ -6,10 +6,10 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// HeaderPriority is for [WithPriority]: it reads the priority that the client
-// gives in X-Failsafe-Level or X-Failsafe-Priority. One that gives none, or
-// nonsense, has headers.MediumPriority, and so has one that gives a higher but
-// is not believed by [WithTrust].
+// HeaderPriority reads the priority that the client gives in X-Failsafe-Level or
+// X-Failsafe-Priority. It is for [WithPriority]. A request without one, or with a
+// malformed one, has headers.MediumPriority. So has a request with a higher one from
+// a client that [WithTrust] does not believe.
 func HeaderPriority(r *http.Request) int {
 	if p, ok := headers.PriorityOf(r.Header); ok {
 		return p

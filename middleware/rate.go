@@ -16,17 +16,17 @@ import (
 	"github.com/datapunk/evenkeel/middleware/internal/gcra"
 )
 
-// A Quota is how many requests may be sent in what time. They need not be
-// evenly spread: Burst of them may come at once. There is no limit if Requests
-// or Burst is math.MaxInt. Otherwise there is at most one request in a
-// nanosecond, and a quota is whole again within 100 years.
+// A Quota is how many requests may be sent in what time. They need not be spread
+// evenly: Burst of them may come at once. Requests or Burst of math.MaxInt means no
+// limit. Otherwise at most one request per nanosecond is allowed, and Burst must be
+// refilled within 100 years.
 type Quota struct {
 	Requests int           // at least 1
 	Per      time.Duration // at least 1 ms
 	Burst    int           // the default 0 means Requests
 }
 
-// A Grant is what a [Limiter] says to one request.
+// A Grant is the decision of a [Limiter] on one request.
 type Grant struct {
 	OK        bool
 	Remaining int           // requests that could follow at once
@@ -34,8 +34,8 @@ type Grant struct {
 	RetryIn   time.Duration // until the next request is granted; 0 if OK
 }
 
-// bounded keeps what a Limiter says in a range that can be added to: one may
-// mean "never" by the longest of durations.
+// bounded keeps the durations in a range that can be added to: a Limiter may say
+// "never" by the longest duration.
 func (g Grant) bounded() Grant {
 	g.Remaining = max(g.Remaining, 0)
 	g.Reset = min(max(g.Reset, 0), maxDebt)
@@ -43,27 +43,28 @@ func (g Grant) bounded() Grant {
 	return g
 }
 
-// A Limiter counts the requests of each key. [NewLocalLimiter] makes one that counts
-// those of this process; package redisrate has one that a fleet shares. Take
-// is on the path of each request: it must not block for long, and has an
-// answer also when what it depends on is away.
+// A Limiter counts the requests of each key. [NewLocalLimiter] makes one for this
+// process; package redisrate has one that a fleet shares. Take is called for each
+// request. It must not block for long, and it must answer even if what it depends on
+// is not available.
 type Limiter interface {
 	Take(ctx context.Context, key string) Grant
 }
 
 // Rate configures [WithRate].
 type Rate struct {
-	// Name is that of the quota in the RateLimit headers. The default is
+	// Name is the name of the quota in the RateLimit headers. The default is
 	// "default".
 	Name string
-	// Quota of each key. Without a limit nothing is counted, and no header set.
+	// Quota is the quota of each key. A quota without a limit counts nothing and sets no
+	// header.
 	Quota Quota
-	// Key returns whose request it is; "" is nobody's, and is not limited. The
-	// default is the address of the connection, of which IPv6 addresses count
-	// by their /64, since a client has all of one.
+	// Key returns whose request it is. Requests with the key "" are not limited. The
+	// default is the address of the connection. IPv6 addresses count by their /64,
+	// because a client has all of one.
 	Key func(*http.Request) string
-	// Limiter is where requests are counted, by the same Quota. The default is
-	// a local one of 65,536 keys. A *LocalLimiter or the like that is nil is an error.
+	// Limiter counts the requests, by the same Quota. The default is a local one of
+	// 65,536 keys. A nil pointer in the interface is an error.
 	Limiter Limiter
 }
 

@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// A Result says in one word what became of a request. The list is closed: the
-// same words are the metric label, the attribute and the status of the span, and
-// the log field.
+// A Result is the outcome of a request in one word. The list is closed. The same
+// words are the metric label, the attribute and the status of the span, and the log
+// field.
 type Result string
 
 const (
 	ResultSuccess     Result = "success"      // the handler answered with a status below 400
-	ResultClientError Result = "client_error" // with one from 400 to 499, except 429
-	ResultThrottled   Result = "throttled"    // with 429
-	ResultUnavailable Result = "unavailable"  // with 503
-	ResultServerError Result = "server_error" // with any other from 500
-	ResultTimeout     Result = "timeout"      // its deadline passed before the handler had answered
-	ResultCancelled   Result = "cancelled"    // its client went away before it had the answer
-	ResultAborted     Result = "aborted"      // the handler broke the response off, by http.ErrAbortHandler
-	ResultPanicked    Result = "panicked"     // the handler panicked otherwise
-	ResultHijacked    Result = "hijacked"     // the handler took the connection
-	ResultShed        Result = "shed"         // it was refused: see ShedReason
+	ResultClientError Result = "client_error" // the handler answered with a status from 400 to 499, except 429
+	ResultThrottled   Result = "throttled"    // the handler answered 429
+	ResultUnavailable Result = "unavailable"  // the handler answered 503
+	ResultServerError Result = "server_error" // the handler answered with any other status from 500
+	ResultTimeout     Result = "timeout"      // the deadline passed before the handler had answered
+	ResultCancelled   Result = "cancelled"    // the client left before it had the answer
+	ResultAborted     Result = "aborted"      // the handler broke the response off with http.ErrAbortHandler
+	ResultPanicked    Result = "panicked"     // the handler panicked in another way
+	ResultHijacked    Result = "hijacked"     // the handler took over the connection
+	ResultShed        Result = "shed"         // the request was refused: see ShedReason
 )
 
-// Result returns what became of the request. A stream whose client has left by
-// the time that its handler returns is a success, since that is how streams
-// end. In a dry run it is what the handler made of it.
+// Result returns the outcome of the request. A stream whose client has left by the
+// time its handler returns is a success, because streams end that way. In a dry run
+// it is the outcome in the handler.
 func (e Event) Result() Result {
 	switch {
 	case e.Shed != ShedNone && !e.DryRun:
@@ -73,8 +73,8 @@ func (x *exchange) ended(e *Event, over time.Duration, streamed bool, panicked a
 	e.Gone = cut && left && !e.Expired
 }
 
-// brokeOff notes that a write failed for want of a client. Its context may say
-// so later.
+// brokeOff notes that a write failed because the client has left. The context may
+// report that later.
 func (x *exchange) brokeOff(err error) {
 	var op *net.OpError
 	switch {
@@ -87,7 +87,7 @@ func (x *exchange) brokeOff(err error) {
 	}
 }
 
-// isMisuse reports whether an error of writing tells of the handler alone.
+// isMisuse reports whether a write failed because of a mistake of the handler.
 func isMisuse(err error) bool {
 	for _, own := range []error{http.ErrHijacked, http.ErrBodyNotAllowed, http.ErrContentLength, http.ErrNotSupported, http.ErrHandlerTimeout} {
 		if errors.Is(err, own) {

@@ -5,36 +5,35 @@ import (
 	"time"
 )
 
-// Shedding configures [WithShedding]. The zero value is what nearly every
-// service should use; fields that are zero take their defaults.
+// Shedding configures [WithShedding]. The zero value is recommended for nearly every
+// service. A field that is zero has its default; a negative value is an error unless
+// the field says otherwise.
 type Shedding struct {
-	// MinConcurrency and MaxConcurrency bound the limit that is found. The
-	// defaults are 2 and 10,000; math.MaxInt means no limit.
+	// MinConcurrency and MaxConcurrency bound the concurrency limit. The defaults are 2
+	// and 10,000. A MinConcurrency of math.MaxInt means no limit.
 	MinConcurrency, MaxConcurrency int
 
-	// MaxWait bounds how long a request waits to be admitted: for as long as its
-	// client waits, less what the work takes, by the headers that
-	// headers.TimeoutOf and headers.AttemptTimeoutOf read. Of one that does not say
-	// it is five times the latency of the handler without load, but at least
-	// 200 ms, and 50 ms as long as the queue stands. The default is 1 s for those,
-	// and no bound for the others.
+	// MaxWait bounds how long a request waits in the queue. A request waits for as long
+	// as its client does, by headers.TimeoutOf and headers.AttemptTimeoutOf, less the
+	// time for the work; the default for such a request is no bound. A request whose
+	// client does not say waits five times the latency of the handler without load, at
+	// least 200 ms; while the queue is standing, 50 ms. The default for it is 1 s.
 	MaxWait time.Duration
 
-	// MaxRetryAfter is the longest that a client is told to wait. One that
-	// would have to wait for longer is told not to come back. The default is
-	// 10 s.
+	// MaxRetryAfter is the longest time that a client is told to wait. A client that
+	// would have to wait longer is told not to come back. The default is 10 s.
 	MaxRetryAfter time.Duration
 
-	// SchedulerLatency is how long goroutines may wait for a processor, in the
-	// worst of a hundred cases, before the limit goes down whatever the latency
-	// of the handler is. Twenty times that, and a share of the requests is
-	// refused as they come. The default is 10 ms; a negative value turns it off.
+	// SchedulerLatency is the 99th-percentile wait of a goroutine for a processor above
+	// which the limit is lowered, whatever the latency of the handler. At twenty times
+	// that, a share of the requests is refused as they arrive. The default is 10 ms; a
+	// negative value turns it off.
 	SchedulerLatency time.Duration
 
-	// GiveUp reports that retries are of no use, beyond what can be seen from
-	// here: a retry budget that the fleet shares is used up, say. Clients that
-	// are refused are then told not to come back. It is called for each of
-	// them, so it must be fast. The default is never.
+	// GiveUp reports that retries are of no use for a reason that cannot be seen here,
+	// such as an empty retry budget of the fleet. A refused client is then told not to
+	// come back. It is called for each refused client, so it must be fast. The default
+	// is never.
 	GiveUp func() bool
 }
 
