@@ -19,8 +19,8 @@ const problems = "https://iana.org/assignments/http-problem-types#"
 // were refused in one moment and told the same second come back in one moment.
 func spread() time.Duration { return time.Second + rand.N(2*time.Second) }
 
-// An answer is what a client is told that is refused.
-type answer struct {
+// A refusal is what a refused client is told.
+type refusal struct {
 	status  int
 	problem string // its type (RFC 9457)
 	text    string
@@ -29,9 +29,9 @@ type answer struct {
 	close   bool // the connection
 }
 
-// answerTo decides what to tell the client.
-func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
-	a := answer{
+// refusalFor decides what to tell the client.
+func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
+	a := refusal{
 		status:  http.StatusServiceUnavailable,
 		problem: problems + "temporary-reduced-capacity",
 		text:    "The server has no capacity left. Please try again later.",
@@ -69,7 +69,7 @@ func (x *exchange) answerTo(reason ShedReason, wait time.Duration) answer {
 func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Duration) {
 	x.named = x.noted().route != "" // it never gets to a router
 	stays := x.takeIn()
-	r, a, h := x.request, x.answerTo(reason, wait), w.Header()
+	r, a, h := x.request, x.refusalFor(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if grpc { // by which SetVerdict tells what the client understands
 		h["Content-Type"] = []string{"application/grpc"}

@@ -13,9 +13,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attempt returns next within one client span per attempt, made by otelhttp,
-// whose context goes out in the headers. It is for transport.WithAttemptLayer;
-// nil means [http.DefaultTransport].
+// Attempt returns next within one client span per attempt, made by otelhttp. The
+// headers of the attempt carry its context. Use it with transport.WithAttemptLayer. A
+// nil next means [http.DefaultTransport].
 func (t *Tracing) Attempt(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport

@@ -14,9 +14,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Call returns next within one internal span per call, which ends when the body
-// of the response is closed or read to its end. It is for
-// transport.WithCallLayer; nil means [http.DefaultTransport].
+// Call returns next within one internal span per call, which ends when the body of the
+// response is closed or read to its end. Use it with transport.WithCallLayer. A nil next
+// means [http.DefaultTransport].
 func (t *Tracing) Call(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -126,8 +126,8 @@ func (c *offCtx) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// ClientObserver returns the observer that notes in the span of a call what each
-// retry waited for. It is for transport.WithObserver.
+// ClientObserver returns an observer that records in the span of a call what each retry
+// waited for. Use it with transport.WithObserver.
 func (t *Tracing) ClientObserver() transport.Observer {
 	return transport.Observer{OnAttempt: func(ctx context.Context, e transport.AttemptEvent) {
 		span := trace.SpanFromContext(ctx)

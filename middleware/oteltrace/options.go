@@ -49,28 +49,28 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// WithTracerProvider sets where spans come from. The default is the global
-// provider, also if that is set later.
+// WithTracerProvider sets where spans come from. The default is the global provider,
+// even if that is set later; nil is an error.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return func(c *config) { c.tracers = p }
 }
 
-// WithMeterProvider has otelhttp record its metrics of attempts and requests
-// too, which cost about as much as a span. The default is none.
+// WithMeterProvider has otelhttp record its metrics of attempts and requests too, which
+// costs about as much as a span. The default is no metrics; nil is an error.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(c *config) { c.meters = p }
 }
 
-// WithPropagators sets what is passed on in headers, and taken from them. The
-// default is the global propagator, also if that is set later; unless a program
-// sets it, that passes on nothing, and each service has traces of its own.
+// WithPropagators sets what is injected into headers and extracted from them. The default
+// is the global propagator, even if that is set later. A program that sets none
+// propagates nothing, and each service has traces of its own. Nil is an error.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return func(c *config) { c.propagators = p }
 }
 
-// WithHTTPOptions passes options to otelhttp, at both ends, after those that
-// are set here: filters, names of spans, a server name, the endpoints where
-// strangers may not continue a trace. The default is none.
+// WithHTTPOptions passes options to otelhttp, for clients and servers, after those that
+// this package sets: filters, names of spans, a server name, the endpoints where clients
+// may not continue a trace. The default is none; a nil option is an error.
 func WithHTTPOptions(opts ...otelhttp.Option) Option {
 	return func(c *config) { c.http = append(c.http, opts...) }
 }

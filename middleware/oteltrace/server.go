@@ -12,9 +12,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Server returns next within one server span per request, made by otelhttp,
-// which continues the trace that the request belongs to. Put it around the
-// middleware, so that requests that are refused have their span too.
+// Server returns next within one server span per request, made by otelhttp, which
+// continues the trace of the request. Put it around the middleware, so that refused
+// requests have a span too.
 func (t *Tracing) Server(next http.Handler) http.Handler {
 	if t.off {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,10 +25,10 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 	return otelhttp.NewMiddleware("", t.http...)(next)
 }
 
-// ServerObserver returns the observer that marks server spans: those of requests
-// that were shed with the reason, those that ended in a way that their status
-// does not tell with a [middleware.Result], and all with attempt and queue wait
-// as far as they are known. It is for middleware.WithObserver.
+// ServerObserver returns an observer that adds attributes to server spans: the reason if
+// the request was shed, the [middleware.Result] if the status of the response does not
+// say it, and attempt and queue wait where they are known. Use it with
+// middleware.WithObserver.
 func (t *Tracing) ServerObserver() middleware.Observer {
 	return middleware.Observer{OnRequest: func(ctx context.Context, e middleware.Event) {
 		span := trace.SpanFromContext(ctx)

@@ -28,7 +28,7 @@ const (
 	attrQueueWait = attribute.Key("evenkeel.queue_wait")
 )
 
-// Tracing makes the spans of both ends. Make one with [New]; it is safe for
+// Tracing makes the spans of clients and servers. Make one with [New]; it is safe for
 // concurrent use and starts no goroutine.
 type Tracing struct {
 	cfg    config
@@ -38,8 +38,7 @@ type Tracing struct {
 	off    bool // it has not, nor can there be spans
 }
 
-// New returns the tracing of a program. All that is wrong with the options is
-// joined into one error.
+// New returns the tracing of a program. Its error joins all mistakes in the options.
 func New(opts ...Option) (*Tracing, error) {
 	cfg := defaults()
 	for _, opt := range opts {
@@ -65,10 +64,10 @@ func New(opts ...Option) (*Tracing, error) {
 	return t, nil
 }
 
-// Client returns the options of a chain that is traced: [Tracing.Call] around
-// the retry loop, [Tracing.Attempt] around each attempt, and
-// [Tracing.ClientObserver]. Layers given after them are inside: what signs a
-// request sees its traceparent header.
+// Client returns options for transport.New: [Tracing.Call] around the retry loop,
+// [Tracing.Attempt] around each attempt, and [Tracing.ClientObserver]. Layers given
+// after them are inside of them, so a layer that signs requests sees the traceparent
+// header.
 func (t *Tracing) Client() []transport.Option {
 	if t.off {
 		return []transport.Option{transport.WithAttemptLayer(t.Attempt)}

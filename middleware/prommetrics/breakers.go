@@ -33,9 +33,8 @@ func (m *Metrics) Breaker() breaker.Observer {
 	}}
 }
 
-// Breakers adds the states of a set, such as circuits.All, and returns a func
-// that takes them out again. A service that is in several sets has the sum of
-// its circuits.
+// Breakers adds the states of a set of circuit breakers, such as circuits.All. It returns
+// a func that removes them. A service that is in several sets has the sum of its circuits.
 func (m *Metrics) Breakers(all func() iter.Seq2[string, breaker.State]) (remove func()) {
 	return add(m, &m.breakers, &breakers{all})
 }

@@ -19,16 +19,16 @@ type (
 )
 
 // Budgets adds the local budgets of a source, such as the Budgets of a
-// transport.Transport or the All of a budget.Services, and returns a func that takes them out again. Budgets of one
-// service in several sources are added up.
+// transport.Transport or the All of a budget.Services. It returns a func that removes
+// them. Budgets of one service in several sources are added up.
 func (m *Metrics) Budgets(all func() iter.Seq2[string, budget.Stats]) (remove func()) {
 	return add(m, &m.budgets, &budgets{all})
 }
 
-// FleetBudgets adds the budgets that are shared with a fleet, such as the All of
-// a redisbudget.Fleet, and returns a func that takes them out again. What is
-// theirs in this process is added to the metrics of local budgets. What is the
-// fleet's is the same in every process, but for the delay: do not add it up.
+// FleetBudgets adds the budgets that are shared with a fleet, such as the All of a
+// redisbudget.Fleet. It returns a func that removes them. Their part in this process is
+// added to the metrics of local budgets. The figures of the fleet are the same in every
+// process except for the delay: do not add them up.
 func (m *Metrics) FleetBudgets(all func() iter.Seq2[string, budget.FleetStats]) (remove func()) {
 	return add(m, &m.fleets, &fleets{all})
 }

@@ -117,9 +117,9 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 	return s.client.Load()
 }
 
-// Client returns the observer for transport.WithObserver. One is enough for any
-// number of transports. The operations of transport.Do are calls too; those
-// without a service are counted as "other".
+// Client returns an observer for transport.WithObserver. One is enough for any number of
+// transports. The operations of transport.Do are calls too; those without a service are
+// counted as "other".
 func (m *Metrics) Client() transport.Observer {
 	return transport.Observer{OnAttempt: m.onAttempt, OnCall: m.onCall}
 }

@@ -1,4 +1,5 @@
-// Package prommetrics records both ends in Prometheus.
+// Package prommetrics records calls of clients and requests of servers in
+// Prometheus.
 //
 //	metrics, err := prommetrics.New(prometheus.DefaultRegisterer)
 //	circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
@@ -10,19 +11,19 @@
 //	metrics.Breakers(circuits.All)
 //	metrics.Budgets(client.Budgets) // FleetBudgets for those of a redisbudget.Fleet
 //
-// What calls and requests come to is counted as it happens; the state of
-// breakers and budgets is read when Prometheus scrapes.
+// Calls and requests are counted when they end. The state of breakers and budgets
+// is read when Prometheus scrapes.
 //
-// # What ends how
+// # Results, in metrics, spans and logs
 //
-// What an attempt and its call, or a request, came to has one word at every
-// place: result is the label of the metric, the field of the log line and, where
-// the status of the response does not say it, the attribute evenkeel.result of
-// the span; it is a [transport.Result] or a [middleware.Result]. So it is with
-// stop, a [transport.StopReason], and reason, a [middleware.ShedReason], which is
-// evenkeel.shed in a span. A span that is an error has the type of the error
-// behind it, and no text but its word: errors may hold URLs with secrets. What
-// the caller calls off is no error, whatever the cause.
+// The outcome of an attempt, a call or a request has the same word everywhere. The
+// result, a [transport.Result] or a [middleware.Result], is a label of metrics and
+// a field of log lines; in spans it is the attribute evenkeel.result, where the
+// status of the response does not say it. The same holds for stop, a
+// [transport.StopReason], and for reason, a [middleware.ShedReason], which is
+// evenkeel.shed in spans. The status of a span with an error has that word, and the
+// span has the type of the error, but no text of it: errors may hold URLs with
+// secrets. What the caller cancels is no error, whatever the cause.
 //
 //	attempt and call                         result           stop            span of attempt     span of call          log    error
 //	answered below 400                       success          succeeded       unset               unset                 debug  -
@@ -53,9 +54,9 @@
 //	cancelled in the body                    success          succeeded       unset               unset                 debug  -
 //	deadline passed in the body              success          succeeded       error timeout       error timeout         debug  -
 //
-// An attempt is judged by the header of its response; what becomes of the body
-// is in the spans. In a race of hedged copies, outrun is the one that is called
-// off since the other was answered.
+// An attempt is judged by the header of its response; spans also show what happened
+// to the body. Of two hedged copies, the one that is cancelled because the other was
+// answered is outrun.
 //
 //	request                         result        reason       span            log
 //	answered below 400              success       -            unset           debug
@@ -83,30 +84,31 @@
 //	refused: client left the queue  shed          gone         unset           warn
 //	a dry run would refuse it       success       concurrency  unset           info
 //
-// A client that has left is told by the context of the request, or by a write
-// that fails. Once a handler has flushed, its response is a stream, for which it
-// is a good end that the handler returns. A handler that aborts panics with
-// [http.ErrAbortHandler], as a proxy does that lost either end; where the client
-// is still there, the result is aborted, which is no fault of the program.
+// Whether a client has left is known from the context of the request, or from a
+// write that fails. After the first flush a response is a stream, and ends well when
+// its handler returns. A handler aborts by panicking with [http.ErrAbortHandler], as
+// a proxy does that lost the server behind it or its client. If the client is still
+// there, the result is aborted, which is no fault of the program.
 //
-// # What it costs
+// # Cost
 //
-// The series of a service are looked up once per event and never by their
-// labels, so that a call that goes well allocates nothing here and takes about
-// as long as reading a clock twice.
+// The series of a service are looked up once per event, and never by their labels.
+// A call that succeeds allocates nothing here and takes about as long as reading a
+// clock twice.
 //
-// # How many series there are
+// # Number of series
 //
-// The only label that comes from outside is the service, never a host or a
+// The only label whose values come from outside is service. It is never a host or a
 // path unless the service is named after one. It has at most as many values as
-// [WithMaxServices] says; the services beyond are counted together as "other".
-// All other labels are closed lists.
+// [WithMaxServices] says; the other services are counted together as "other". All
+// other labels are closed lists.
 //
-// # Words
+// # Labels
 //
-// The label stop is a [transport.StopReason], the label reason of
-// evenkeel_server_shed_total a [middleware.ShedReason]. What an attempt or a
-// request came to is a [transport.Result] or a [middleware.Result], and what made
-// a retry necessary is a result, or refused after breaker or guard had refused
-// the attempt before, or hedge.
+//	service   the service of a call
+//	result    a [transport.Result] or a [middleware.Result]
+//	stop      a [transport.StopReason]
+//	reason    in evenkeel_server_shed_total a [middleware.ShedReason]; in
+//	          evenkeel_client_retries_total the result that the retry follows, refused after
+//	          breaker or guard had refused the attempt before, or hedge
 package prommetrics

@@ -23,23 +23,23 @@ const maxTraceID = 64
 // tracked is a counter that can have exemplars.
 type tracked struct {
 	prometheus.Counter
-	gate gate
+	due due
 }
 
 // trackedDuration is a histogram that can.
 type trackedDuration struct {
 	prometheus.Observer
-	gate gate
+	due due
 }
 
-// gate opens now and then. The zero gate is open.
-type gate struct{ next atomic.Int64 } // since Metrics were born
+// due says when the next exemplar may be taken. The zero value: now.
+type due struct{ next atomic.Int64 } // since Metrics were born
 
 // count adds one. Only an event that was held back is worth an exemplar, and
 // that even if its trace is not recorded: the logs have its ID too.
 func (m *Metrics) count(ctx context.Context, c *tracked, heldBack bool) {
 	if m.cfg.trace != nil && heldBack {
-		if labels := m.exemplar(ctx, &c.gate, false); labels != nil {
+		if labels := m.exemplar(ctx, &c.due, false); labels != nil {
 			c.Counter.(prometheus.ExemplarAdder).AddWithExemplar(1, labels)
 			return
 		}
@@ -50,7 +50,7 @@ func (m *Metrics) count(ctx context.Context, c *tracked, heldBack bool) {
 // observe adds a duration, with an exemplar if its trace is recorded.
 func (m *Metrics) observe(ctx context.Context, h *trackedDuration, d time.Duration) {
 	if m.cfg.trace != nil {
-		if labels := m.exemplar(ctx, &h.gate, true); labels != nil {
+		if labels := m.exemplar(ctx, &h.due, true); labels != nil {
 			h.Observer.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), labels)
 			return
 		}
@@ -59,16 +59,16 @@ func (m *Metrics) observe(ctx context.Context, h *trackedDuration, d time.Durati
 }
 
 // exemplar returns the labels of an exemplar if one is due and there is one.
-func (m *Metrics) exemplar(ctx context.Context, g *gate, recorded bool) prometheus.Labels {
+func (m *Metrics) exemplar(ctx context.Context, d *due, recorded bool) prometheus.Labels {
 	now := int64(time.Since(m.born))
-	next := g.next.Load()
-	if now < next || !g.next.CompareAndSwap(next, now+int64(exemplarLook)) {
+	next := d.next.Load()
+	if now < next || !d.next.CompareAndSwap(next, now+int64(exemplarLook)) {
 		return nil
 	}
 	id, sampled := m.cfg.trace(ctx)
 	if id == "" || len(id) > maxTraceID || !utf8.ValidString(id) || recorded && !sampled {
 		return nil
 	}
-	g.next.Store(now + int64(exemplarEvery))
+	d.next.Store(now + int64(exemplarEvery))
 	return prometheus.Labels{"trace_id": id}
 }

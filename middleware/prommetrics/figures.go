@@ -27,11 +27,11 @@ func (f figure[T]) metric(service string, value float64) prometheus.Metric {
 	return prometheus.MustNewConstMetric(f.desc, f.kind, value, append([]string{service}, f.more...)...)
 }
 
-// ledger turns the Ts that sources show into metrics. What they count, it adds
+// accumulator turns the Ts that sources show into metrics. What they count, it adds
 // up itself: a T that is dropped, and perhaps made anew, must not lower a
 // counter that it shares with others, which Prometheus would take for a restart
 // and count again from 0.
-type ledger[T any] struct {
+type accumulator[T any] struct {
 	figures []figure[T]
 	sum     func(*T, T) // adds up what is no counter
 
@@ -48,12 +48,12 @@ type entry struct {
 // A scrape is one look at everything. There is one at a time, from before the
 // sources are read: of two, the one with the older figures might come last.
 type scrape[T any] struct {
-	*ledger[T]
+	*accumulator[T]
 	seen   map[entry][]float64
 	levels map[string]*T // by label
 }
 
-func (l *ledger[T]) scrape() *scrape[T] {
+func (l *accumulator[T]) scrape() *scrape[T] {
 	if l.totals == nil {
 		l.totals = make(map[string][]float64)
 	}
@@ -64,7 +64,7 @@ func (s *scrape[T]) add(e entry, label string, t T) {
 	if s.totals[label] == nil {
 		s.totals[label] = make([]float64, len(s.figures))
 	}
-	now, before := make([]float64, len(s.figures)), s.ledger.seen[e]
+	now, before := make([]float64, len(s.figures)), s.accumulator.seen[e]
 	for i, f := range s.figures {
 		if f.kind != prometheus.CounterValue {
 			continue
@@ -86,7 +86,7 @@ func (s *scrape[T]) add(e entry, label string, t T) {
 
 // end sends the metrics. Counters stay when there is nothing left that counts.
 func (s *scrape[T]) end(ch chan<- prometheus.Metric) {
-	s.ledger.seen = s.seen
+	s.accumulator.seen = s.seen
 	for label, totals := range s.totals {
 		for i, f := range s.figures {
 			if f.kind == prometheus.CounterValue {

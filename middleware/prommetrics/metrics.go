@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics records what its observers are told. Make one with [New]; it is safe
-// for concurrent use and starts no goroutine. It is a [prometheus.Collector], by
-// which a registry can be told to forget it.
+// Metrics records what its observers are called with. Make one with [New]; it is safe for
+// concurrent use and starts no goroutine. It is a [prometheus.Collector], so it can be
+// unregistered.
 type Metrics struct {
 	cfg      config
 	born     time.Time
@@ -30,9 +30,9 @@ type Metrics struct {
 	fleets   []*fleets
 	loads    []func() middleware.Load
 
-	scraping sync.Mutex // guards the ledgers
-	local    ledger[budget.Stats]
-	fleet    ledger[budget.FleetStats]
+	scraping sync.Mutex // guards the accumulators
+	local    accumulator[budget.Stats]
+	fleet    accumulator[budget.FleetStats]
 }
 
 // service is a value of the label of that name.
@@ -41,13 +41,12 @@ type service struct {
 	client atomic.Pointer[clientSeries]
 }
 
-// New makes the collectors and registers them. Where they are registered
-// already, it returns those that are, with the options they were made with. All
-// that is wrong with the options is joined into one error.
+// New makes the collectors and registers them. If they are registered already, it returns
+// the registered ones, with the options they were made with. Its error joins all mistakes
+// in the options.
 //
-// Two servers in one process that should not be added up each take a Metrics of
-// their own, registered with prometheus.WrapRegistererWith and a label that
-// tells them apart.
+// Two servers in one process that should not be added up need a Metrics each, registered
+// with prometheus.WrapRegistererWith and a label that tells them apart.
 func New(registerer prometheus.Registerer, opts ...Option) (*Metrics, error) {
 	cfg := defaults()
 	for _, opt := range opts {
@@ -91,7 +90,7 @@ func build(cfg config) *Metrics {
 	return m
 }
 
-// Describe is for the registry.
+// Describe implements [prometheus.Collector].
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, v := range m.vecs {
 		v.Describe(ch)
@@ -107,7 +106,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is for the registry.
+// Collect implements [prometheus.Collector].
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectBreakers(ch)
 	m.collectBudgets(ch)

@@ -46,39 +46,39 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// WithMaxServices bounds how many services have series of their own. The first
-// to be seen get them; the others are counted as "other". A service has 119
-// series, a third of them buckets. The default is 100.
+// WithMaxServices bounds how many services have series of their own. The first services
+// seen get them; the others are counted as "other". A service has 119 series, a third of
+// them buckets. The default is 100; less than 1 is an error.
 func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }
 }
 
-// WithServices names services that have series of their own from the start,
-// whatever else is called and even over the limit. Their counters exist before
-// the first call, which is what lets rate and increase see it. The names are
-// those that events carry, to the letter: a host is in lower case there. It may
-// be given more than once. The default is none.
+// WithServices names services that have series of their own from the start, whatever else
+// is called and even above the limit of [WithMaxServices]. Their counters exist before the
+// first call, so that rate and increase count it. The names must be exactly those in
+// events: a host is in lower case there. It may be given more than once. The default is
+// none; a name that is empty, longer than 128 bytes or not UTF-8 is an error.
 func WithServices(names ...string) Option {
 	return func(c *config) { c.services = append(c.services, names...) }
 }
 
-// WithBuckets sets the upper bounds of the buckets of all durations, in
-// seconds. The default is prometheus.DefBuckets, 5ms to 10s.
+// WithBuckets sets the upper bounds of the buckets of all durations, in seconds. The
+// default is prometheus.DefBuckets, from 5 ms to 10 s. Bounds must be above 0 and ascend.
 func WithBuckets(bounds ...float64) Option {
 	return func(c *config) { c.buckets = append([]float64(nil), bounds...) }
 }
 
-// WithNativeHistograms makes durations native histograms too, with a resolution
-// of ten percent and at most 160 buckets each. The classic buckets stay, for
-// whom scrapes text. The default is off.
+// WithNativeHistograms makes durations native histograms too, with a resolution of ten
+// percent and at most 160 buckets each. The classic buckets stay for scrapes in text
+// format. The default is off.
 func WithNativeHistograms() Option {
 	return func(c *config) { c.native = true }
 }
 
-// WithExemplars links series to traces. The func returns the trace of a context
-// and whether it is recorded. Durations get an exemplar from recorded calls,
-// and the counters of stop and shed reasons from calls that were held back,
-// each series one a second at most, since an exemplar costs more than the call.
+// WithExemplars links series to traces. The func returns the trace of a context, and
+// whether it is recorded. Durations get exemplars from recorded calls. The counters of
+// stop and shed reasons get them from calls that were not retried further or were shed.
+// Each series gets at most one per second, because an exemplar costs more than the call.
 // Serve them with promhttp.HandlerOpts.EnableOpenMetrics. With OpenTelemetry:
 //
 //	func(ctx context.Context) (string, bool) {

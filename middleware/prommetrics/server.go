@@ -52,8 +52,8 @@ func (m *Metrics) newServerSeries() *serverSeries {
 	return s
 }
 
-// Server returns the observer for middleware.WithObserver. One is enough for
-// any number of middlewares, which are added up.
+// Server returns an observer for middleware.WithObserver. One is enough for any number of
+// middlewares, which are added up.
 func (m *Metrics) Server() middleware.Observer {
 	return middleware.Observer{OnRequest: m.onRequest, OnNew: m.onNew}
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A call is one question to Redis, in a goroutine of its own, since clients do
-// not heed contexts by default. Its answer counts also when the request has been
-// decided without it.
+// A call is one call to Redis, in a goroutine of its own because clients do not heed
+// contexts by default. Its answer counts even if the request was decided without it.
 type call struct {
 	name string
 	own  middleware.Grant // without Redis
@@ -21,12 +20,11 @@ type call struct {
 	decided atomic.Bool
 }
 
-// decide reports whether it is for the one who calls it to say what the request
-// is told: the first says it.
+// decide reports whether the caller may say what the request is told: the first may.
 func (c *call) decide() bool { return c.decided.CompareAndSwap(false, true) }
 
-// shared asks Redis, and returns what it says if that comes in time. Otherwise
-// it is the own grant.
+// shared asks Redis, and returns its decision if that comes in time, else the own
+// grant.
 func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant, q question) middleware.Grant {
 	c := &call{name: name, own: own, question: q}
 	// A request that goes away says nothing about Redis.
@@ -53,31 +51,30 @@ func (l *Limiter) shared(ctx context.Context, name string, own middleware.Grant,
 	return l.alone(c)
 }
 
-// alone is the own grant, which is what the request is told.
+// alone returns the own grant, and notes that the request is told that.
 func (l *Limiter) alone(c *call) middleware.Grant {
 	if c.own.OK {
-		l.books.alone(c.name, l.now())
+		l.quotas.alone(c.name, l.now())
 	}
 	return c.own
 }
 
-// call asks, and sees to it that what was granted without the answer is
-// counted.
+// call asks Redis, and makes sure that what was granted without the answer is counted.
 func (l *Limiter) call(ctx context.Context, c *call) {
 	defer func() { <-l.calls }()
 	ctx, cancel := context.WithTimeout(ctx, max(endCalls, 2*l.timeout))
 	defer cancel()
 	sent := l.now()
-	owed := l.books.ask(c.name, sent, !c.probe)
+	owed := l.quotas.ask(c.name, sent, !c.probe)
 	v, err := l.run(ctx, c.name, owed)
 	now := l.now()
 	if err != nil {
-		l.books.miss(c.name)
+		l.quotas.miss(c.name)
 		if notRun(err) {
 			if c.own.OK {
 				owed++
 			}
-			l.books.owe(c.name, owed, sent)
+			l.quotas.owe(c.name, owed, sent)
 		}
 		first := c.decide()
 		foreign := redis.HasErrorPrefix(err, "WRONGTYPE")
@@ -94,17 +91,17 @@ func (l *Limiter) call(ctx context.Context, c *call) {
 	if v.ok {
 		owed++
 	}
-	l.books.hear(c.name, now, v.reset, owed)
+	l.quotas.hear(c.name, now, v.reset, owed)
 	l.answered(now - sent)
 	switch {
 	case c.decide():
 		g := middleware.Grant{OK: v.ok, Reset: v.reset, RetryIn: v.retryIn}
 		if v.ok {
-			g.Remaining = l.books.rate.Left(0, v.reset)
+			g.Remaining = l.quotas.rate.Left(0, v.reset)
 		}
 		c.grant <- g
 	case c.own.OK && !v.ok:
-		l.books.owe(c.name, 1, now)
+		l.quotas.owe(c.name, 1, now)
 	}
 }
 
@@ -114,7 +111,7 @@ func (l *Limiter) answered(took time.Duration) {
 	l.pulse.answered(took)
 }
 
-// failed says that there is no answer, and counts that or not.
+// failed notes that there is no answer; counts says whether that is held against Redis.
 func (l *Limiter) failed(err error, counts bool) {
 	now := l.now()
 	l.mu.Lock()

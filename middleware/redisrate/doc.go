@@ -1,51 +1,49 @@
-// Package redisrate is a [middleware.Limiter] that a fleet shares through
-// Redis: each key has one quota, whichever instance its requests reach.
+// Package redisrate is a [middleware.Limiter] that a fleet shares through Redis:
+// each key has one quota, whichever instance its requests reach.
 //
 //	limiter, err := redisrate.New(client, quota)
 //	wrap, err := middleware.New(middleware.WithRate(middleware.Rate{Quota: quota, Limiter: limiter}))
 //
-// # Redis late, or away
+// # When Redis is slow or not available
 //
-// Requests wait for Redis for a short time and never fail because of it. One
-// whose answer does not come in time is decided here, by what Redis said about
-// its key last and what was granted since. That concerns this request alone:
-// the next is asked for as before. The answer counts when it comes, and what was
-// granted against it is told Redis with the next call, which takes it from the
-// quota. So the sum is right where single answers are late, Redis makes a pause,
-// or a process is short of processor time and takes its answers late.
+// A request waits for Redis for a short time ([WithTimeout]) and never fails
+// because of it. If there is no answer in time, this process decides, by what Redis
+// last said about the key and what was granted since. The next request asks Redis
+// again. What was granted without Redis is reported with the next call and taken
+// from the quota. So the total is right if single answers are late, if Redis pauses,
+// and if a process is short of processor time and reads its answers late.
 //
-// The first answer of all has a second, since connections have to be made and a
-// process may be short of processor time while it starts. If Redis fails in that
-// time, nobody waits.
+// The first call of all waits up to 1 s, because connections have to be made and a
+// process may be short of processor time while it starts. If Redis returns an error
+// in that time, no request waits longer.
 //
 // If answers are late several times in a row, for at least 200 ms, requests no
-// longer wait, but Redis is asked all the same. If there are none at all, it is
-// left alone except for one call per pause ([WithPause]), and each instance counts
-// for itself. For the first 10 s it grants the share of a key that it granted
-// before. From then on, and where it knows nothing of a key, the quota is that
-// of each instance, so that the fleet lets through at most as many times more as
-// it has instances, but never everything. What remains of that as a debt when
-// Redis is back is bounded: no key is refused for longer than its burst takes to
-// come back, or min(Per, 10 s) if that is more.
+// longer wait, but Redis is still called. If there are no answers at all, Redis is
+// called only once per pause ([WithPause]), and each instance counts on its own. For
+// the first 10 s it grants the share of a key that it granted before. After that,
+// and for a key it knows nothing about, each instance grants the whole quota. So the
+// fleet grants at most the quota times the number of instances. When Redis is back,
+// what was granted too much is a debt of the key, and no key is refused for longer
+// than its burst takes to refill, or min(Per, 10 s) if that is longer.
 //
 // # What is stored
 //
-// One number for each key: the time, in microseconds by the clock of Redis and
-// with three decimals, at which its quota will be whole again. It expires then.
-// Quotas are kept to the nanosecond per request. A script takes a request
-// from the quota in one round trip, by the generic cell rate algorithm of ITU-T
-// I.371. A clock of Redis that is set back, or a failover to a node whose clock
-// is behind, costs a key at most one quota: a time that no requests can explain
-// is corrected. One that is set forward gives it at most one. A key of more than
-// 64 bytes is stored under its SHA-256.
+// Redis stores one number for each key: the time at which its quota will be whole
+// again, in microseconds by the clock of Redis, with three decimals. The key expires
+// then. A script takes a request from the quota in one round trip, by the generic
+// cell rate algorithm of ITU-T I.371. Quotas are exact to the nanosecond per request.
+// A key of more than 64 bytes is stored by its SHA-256.
 //
-// A key that is over its quota by what Redis said is refused here until that is
-// over, and costs Redis at most one call in a second. A flood of one key costs
-// it no more calls from each instance than its quota has requests. A key that
-// holds something else is left alone, and counted by each instance.
+// If the clock of Redis is set back, or a failover leads to a node whose clock is
+// behind, a key loses at most one quota: a time that no requests can explain is
+// corrected. If the clock is set forward, a key gains at most one.
 //
-// The script is our own since go-redis/redis_rate, which has a similar one, saw
-// its last release in April 2023, reads times as floating-point seconds, and
-// returns an error where a server needs an answer. The GCRA command that was
-// planned for Redis 8.8 has been taken back.
+// A key that Redis said is over its quota is refused by this process until that is
+// over, with at most one call to Redis per second. So a flood of one key costs Redis
+// at most as many calls from each instance as the quota has requests. A Redis key
+// that holds something else is left alone, and each instance counts on its own.
+//
+// go-redis/redis_rate has a similar script. This package has its own because that
+// one had its last release in April 2023, reads times as floating-point seconds, and
+// returns an error where a server needs an answer.
 package redisrate

@@ -29,7 +29,7 @@ const (
 type Limiter struct {
 	client    redis.UniversalClient
 	unlimited bool
-	books     books
+	quotas    quotas
 	config
 	calls chan struct{} // one for each call under way
 	// What all calls are made with, as the client takes it: converted once.
@@ -40,8 +40,8 @@ type Limiter struct {
 	pulse pulse
 }
 
-// New returns a limiter by which each key has the quota q. It does not contact
-// Redis. The client stays the caller's, who closes it.
+// New returns a limiter with the quota q for each key. It does not contact Redis. It
+// does not close client.
 func New(client redis.UniversalClient, q middleware.Quota, opts ...Option) (*Limiter, error) {
 	c := defaults()
 	for _, opt := range opts {
@@ -78,15 +78,15 @@ func New(client redis.UniversalClient, q middleware.Quota, opts ...Option) (*Lim
 	if c.maxKeys == 0 {
 		c.maxKeys = defaultKeys
 	}
-	l.books = books{
+	l.quotas = quotas{
 		rate: gcra.Rate{Interval: interval, Burst: burst},
 		// No key is refused for longer than its burst is worth, or for 10 s of
 		// the quota, for what instances granted on their own or because a clock
 		// was set back.
 		over: max(burst, min(q.Per, recall)) - interval,
-		keys: gcra.NewKeys[account](c.maxKeys),
+		keys: gcra.NewKeys[quota](c.maxKeys),
 	}
-	l.sha, l.interval, l.burst, l.over = takeSHA, int64(interval), int64(burst), int64(l.books.over)
+	l.sha, l.interval, l.burst, l.over = takeSHA, int64(interval), int64(burst), int64(l.quotas.over)
 	return l, nil
 }
 
@@ -98,7 +98,7 @@ func (l *Limiter) Take(ctx context.Context, key string) middleware.Grant {
 		return middleware.Grant{OK: true, Remaining: math.MaxInt}
 	}
 	name, now := gcra.Name(key), l.now()
-	own, ask, asking := l.books.take(name, now)
+	own, ask, asking := l.quotas.take(name, now)
 	if !ask {
 		return own
 	}
@@ -114,8 +114,8 @@ func (l *Limiter) Take(ctx context.Context, key string) middleware.Grant {
 		}
 	}
 	if own.OK {
-		l.books.owe(name, 1, now)
-		l.books.alone(name, now)
+		l.quotas.owe(name, 1, now)
+		l.quotas.alone(name, now)
 	}
 	return own
 }

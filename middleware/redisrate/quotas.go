@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// A key that is over its quota is refused without Redis, but for one
+	// A key that is over its quota is refused without Redis, except for one
 	// request in that time, since the key may have been deleted there.
 	recheck = time.Second
 	// silence is how long nothing is heard of a key that Redis does not count.
@@ -19,16 +19,16 @@ const (
 	blend = 64
 )
 
-// The books are what this instance knows of the quotas that the fleet shares:
+// quotas is what this instance knows of the quotas that the fleet shares:
 // what Redis said last, and what was granted since.
-type books struct {
+type quotas struct {
 	rate gcra.Rate
 	over time.Duration // what a key may owe beyond its burst
-	keys *gcra.Keys[account]
+	keys *gcra.Keys[quota]
 }
 
-// An account is that of a key.
-type account struct {
+// A quota is that of one key.
+type quota struct {
 	full   time.Duration // when the quota is whole again, as far as is known
 	asking int           // calls under way
 	// owed are the requests that were granted here and that Redis has not
@@ -43,17 +43,17 @@ type account struct {
 }
 
 // Full is what the keys are ordered by.
-func (a account) Full() time.Duration { return a.full }
+func (a quota) Full() time.Duration { return a.full }
 
 // take takes a request from the quota as it is known here, and returns whether
 // there is anything to ask Redis, and whether it is being asked about this key.
-func (b books) take(name string, now time.Duration) (g middleware.Grant, ask, asking bool) {
-	s := b.keys.Lock(name)
+func (q quotas) take(name string, now time.Duration) (g middleware.Grant, ask, asking bool) {
+	s := q.keys.Lock(name)
 	defer s.Unlock()
 	a, known := s.Get(name)
-	full, ok := b.rate.Take(now, a.full)
+	full, ok := q.rate.Take(now, a.full)
 	if !ok {
-		g = middleware.Grant{Reset: full - now, RetryIn: b.rate.RetryIn(now, full)}
+		g = middleware.Grant{Reset: full - now, RetryIn: q.rate.RetryIn(now, full)}
 		return g, a.asking == 0 && now-a.heard >= recheck, a.asking > 0
 	}
 	a.full = full
@@ -62,12 +62,12 @@ func (b books) take(name string, now time.Duration) (g middleware.Grant, ask, as
 	} else {
 		s.Add(name, a)
 	}
-	return middleware.Grant{OK: true, Remaining: b.rate.Left(now, full), Reset: full - now}, true, a.asking > 0
+	return middleware.Grant{OK: true, Remaining: q.rate.Left(now, full), Reset: full - now}, true, a.asking > 0
 }
 
-// update changes an account, unless it has been forgotten.
-func (b books) update(name string, change func(*account)) {
-	s := b.keys.Lock(name)
+// update changes the quota of a key, unless it has been forgotten.
+func (q quotas) update(name string, change func(*quota)) {
+	s := q.keys.Lock(name)
 	defer s.Unlock()
 	if a, known := s.Get(name); known {
 		change(&a)
@@ -76,8 +76,8 @@ func (b books) update(name string, change func(*account)) {
 }
 
 // owe says that n requests were granted of which Redis does not know.
-func (b books) owe(name string, n int, now time.Duration) {
-	b.update(name, func(a *account) {
+func (q quotas) owe(name string, n int, now time.Duration) {
+	q.update(name, func(a *quota) {
 		if a.owed == 0 {
 			a.since = now
 		}
@@ -86,29 +86,29 @@ func (b books) owe(name string, n int, now time.Duration) {
 }
 
 // instances is how many there seem to be of this one, by what they were granted.
-func (b books) instances(a *account, now time.Duration) float64 {
+func (q quotas) instances(a *quota, now time.Duration) float64 {
 	if a.heard == 0 || now-a.heard > recall {
 		return 1
 	}
-	one := float64(b.rate.Interval)
+	one := float64(q.rate.Interval)
 	return (a.all + one) / (a.own + one)
 }
 
 // alone says that the request that was taken is granted without Redis. The
 // other instances are taken to go on granting as many for each as before.
-func (b books) alone(name string, now time.Duration) {
-	b.update(name, func(a *account) {
-		others := time.Duration((b.instances(a, now) - 1) * float64(b.rate.Interval))
-		a.full = max(a.full, min(a.full+others, now+b.rate.Burst+b.over))
+func (q quotas) alone(name string, now time.Duration) {
+	q.update(name, func(a *quota) {
+		others := time.Duration((q.instances(a, now) - 1) * float64(q.rate.Interval))
+		a.full = max(a.full, min(a.full+others, now+q.rate.Burst+q.over))
 	})
 }
 
 // earn takes from what is owed what has been earned again since: requests that
 // keep to the quota come to nothing. As long as Redis answers, it counts down
 // itself.
-func (b books) earn(a *account, now time.Duration) {
+func (q quotas) earn(a *quota, now time.Duration) {
 	from := max(a.since, a.shared, a.heard+silence)
-	each := float64(b.rate.Interval) * b.instances(a, now)
+	each := float64(q.rate.Interval) * q.instances(a, now)
 	if n := int(float64(now-from) / each); n > 0 {
 		a.owed = max(a.owed-n, 0)
 		a.since = from + time.Duration(float64(n)*each)
@@ -118,9 +118,9 @@ func (b books) earn(a *account, now time.Duration) {
 // ask says that Redis is about to be asked, and returns what is to be told.
 // Where an answer is hardly to be hoped for, that is nothing: if none comes,
 // nobody knows whether Redis has counted it.
-func (b books) ask(name string, now time.Duration, tell bool) (owed int) {
-	b.update(name, func(a *account) {
-		b.earn(a, now)
+func (q quotas) ask(name string, now time.Duration, tell bool) (owed int) {
+	q.update(name, func(a *quota) {
+		q.earn(a, now)
 		if tell {
 			owed, a.owed = a.owed, 0
 		}
@@ -132,14 +132,14 @@ func (b books) ask(name string, now time.Duration, tell bool) (owed int) {
 // hear takes in when the quota is whole again, after Redis counted some
 // requests of this instance. Calls under way may be in that or not; once there
 // are none, it is what counts.
-func (b books) hear(name string, now, reset time.Duration, counted int) {
-	b.update(name, func(a *account) {
-		b.earn(a, now)
+func (q quotas) hear(name string, now, reset time.Duration, counted int) {
+	q.update(name, func(a *quota) {
+		q.earn(a, now)
 		shared := now + reset
 		if a.heard > 0 {
-			own := float64(b.rate.Interval) * float64(counted)
+			own := float64(q.rate.Interval) * float64(counted)
 			since := a.shared
-			if reset+b.rate.Interval <= b.rate.Burst {
+			if reset+q.rate.Interval <= q.rate.Burst {
 				since = max(since, now) // not all of the quota was asked for
 			}
 			all := max(own, float64(shared-since))
@@ -147,7 +147,7 @@ func (b books) hear(name string, now, reset time.Duration, counted int) {
 			a.all += all - a.all/blend
 		}
 		a.heard, a.shared = now, max(a.shared, shared)
-		full := shared + b.rate.Interval*time.Duration(a.owed)
+		full := shared + q.rate.Interval*time.Duration(a.owed)
 		a.asking = max(a.asking-1, 0)
 		if a.asking == 0 {
 			a.full, a.shared = full, shared
@@ -158,6 +158,6 @@ func (b books) hear(name string, now, reset time.Duration, counted int) {
 }
 
 // miss says that a call has ended without an answer.
-func (b books) miss(name string) {
-	b.update(name, func(a *account) { a.asking = max(a.asking-1, 0) })
+func (q quotas) miss(name string) {
+	q.update(name, func(a *quota) { a.asking = max(a.asking-1, 0) })
 }
