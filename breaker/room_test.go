@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // call calls a service by its name.
-func call(t testing.TB, rt http.RoundTripper, service string) error {
+func call(t testing.TB, rt http.RoundTripper, name string) error {
 	t.Helper()
-	resp, err := rt.RoundTrip(request(t, headers.WithService(t.Context(), service)))
+	resp, err := rt.RoundTrip(request(t, service.With(t.Context(), name)))
 	if err == nil {
 		resp.Body.Close()
 	}
@@ -51,7 +51,7 @@ func TestNoRoomIsNoVerdict(t *testing.T) {
 		opener := rt.(interface {
 			OpenFor(*http.Request) time.Duration
 		})
-		if d := opener.OpenFor(request(t, headers.WithService(t.Context(), "dead10"))); d != 0 {
+		if d := opener.OpenFor(request(t, service.With(t.Context(), "dead10"))); d != 0 {
 			t.Errorf("OpenFor = %v without room, want 0", d)
 		}
 		b.set(200)

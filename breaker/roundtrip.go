@@ -80,7 +80,7 @@ func (t *ticket) judge(req *http.Request, resp *http.Response, err error) {
 	outcome := t.verdictOfSpeed(t.circuit.cfg.outcome(req.Context(), resp, err))
 	var hint time.Duration
 	if outcome == errFailed && resp != nil {
-		hint, _ = headers.Delay(resp.Header, time.Now())
+		hint, _ = headers.RetryAfterOf(resp.Header, time.Now())
 	}
 	// A probe is judged by its header: the circuit should not stay half-open
 	// as long as a stream lasts.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
@@ -48,7 +47,7 @@ func (s *Set) clock() time.Duration { return time.Since(s.born) }
 func (s *Set) State(name string) State {
 	c := s.circuits.Peek(name)
 	if c == nil && s.cfg.service == nil {
-		c = s.circuits.Peek(headers.HostService(name))
+		c = s.circuits.Peek(service.OfHost(name))
 	}
 	if c == nil {
 		return StateClosed
@@ -74,12 +73,12 @@ func (s *Set) serviceOf(req *http.Request) string {
 			return name
 		}
 	}
-	if name := headers.Service(req.Context()); name != "" {
+	if name := service.Of(req.Context()); name != "" {
 		return name
 	}
 	host := req.URL.Host
 	if host == "" {
 		host = req.Host
 	}
-	return headers.HostService(host)
+	return service.OfHost(host)
 }

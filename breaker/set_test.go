@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // The changes of a service arrive in order and without a gap, however many
@@ -56,7 +56,7 @@ func TestServiceNames(t *testing.T) {
 		set := newSet(t, tt.opts...)
 		ctx := t.Context()
 		if tt.service != "" {
-			ctx = headers.WithService(ctx, tt.service)
+			ctx = service.With(ctx, tt.service)
 		}
 		req, _ := http.NewRequestWithContext(ctx, "GET", tt.url, nil)
 		b := &backend{}

@@ -1,12 +1,8 @@
 package budget
 
-// refunder is a budget that takes a token back.
-type refunder interface{ Refund() }
-
 // All returns a budget that grants a retry only if all of the budgets do, such
 // as that of a service and that of a tenant. If one refuses, the tokens that
-// those before it gave are refunded, where they have a method Refund(), as the
-// budgets of this package do. Nil budgets are skipped; without any other, every
+// those before it gave are refunded, where they are a [Refunder]. Nil budgets are skipped; without any other, every
 // retry is granted.
 func All(budgets ...Budget) Budget {
 	var bs all
@@ -50,7 +46,7 @@ func (bs all) WithdrawFor(attempt int) bool {
 }
 
 func withdrawFor(b Budget, attempt int) bool {
-	if g, ok := b.(interface{ WithdrawFor(attempt int) bool }); ok {
+	if g, ok := b.(Pricer); ok {
 		return g.WithdrawFor(attempt)
 	}
 	return b.Withdraw()
@@ -59,7 +55,7 @@ func withdrawFor(b Budget, attempt int) bool {
 // Affords is false where a budget does not tell.
 func (bs all) Affords(attempt int) bool {
 	for _, b := range bs {
-		if g, ok := b.(interface{ Affords(attempt int) bool }); !ok || !g.Affords(attempt) {
+		if g, ok := b.(Afforder); !ok || !g.Affords(attempt) {
 			return false
 		}
 	}
@@ -68,7 +64,7 @@ func (bs all) Affords(attempt int) bool {
 
 func (bs all) Settle(o Outcome) {
 	for _, b := range bs {
-		if s, ok := b.(interface{ Settle(Outcome) }); ok {
+		if s, ok := b.(Settler); ok {
 			s.Settle(o)
 		}
 	}
@@ -77,7 +73,7 @@ func (bs all) Settle(o Outcome) {
 // Refund goes from the last to the first, the reverse of Withdraw.
 func (bs all) Refund() {
 	for i := len(bs) - 1; i >= 0; i-- {
-		if r, ok := bs[i].(refunder); ok {
+		if r, ok := bs[i].(Refunder); ok {
 			r.Refund()
 		}
 	}

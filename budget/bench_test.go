@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // The yardstick is one atomic add: a deposit should cost at most two of them
 // and a withdrawal five, on one core.
 func BenchmarkHotPath(b *testing.B) {
-	account := func(balance int64) *budget.Account {
-		a := budget.NewAccount(budget.Policy{Ratio: 0.1}, nil)
+	account := func(balance int64) *account.Account {
+		a := account.New(0.1, false, nil)
 		a.SetCeiling(1 << 62)
 		a.Bring(balance)
 		return a

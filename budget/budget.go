@@ -3,23 +3,54 @@ package budget
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
+
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // A Budget decides whether one more retry may be sent. Its methods are safe
 // for concurrent use.
 //
-// The budgets of this package have four methods more, which the retry loop
-// uses where they are: Refund(), for a retry that was not sent after all,
-// WithdrawFor(attempt int) bool and Affords(attempt int) bool, which only says
-// what the former would, and Settle(Outcome).
+// The retry loop of package transport also uses the methods of [Refunder],
+// [Pricer], [Afforder] and [Settler] where a budget has them. The budgets of this
+// package have all four.
 type Budget interface {
 	// Deposit says that a first attempt was sent. Retries deposit nothing.
 	Deposit()
 	// Withdraw asks whether one retry, or one hedge, may be sent. It never
 	// blocks and reads no clock.
 	Withdraw() bool
+}
+
+// A Refunder is a budget that takes a token back. Without it, a retry that was
+// paid for and then not sent stays paid for.
+type Refunder interface {
+	// Refund returns the token of a retry that was not sent after all.
+	Refund()
+}
+
+// A Pricer is a budget in which a retry may cost more or less by its place in
+// the call. Without it, [Budget.Withdraw] is asked for every retry.
+type Pricer interface {
+	// WithdrawFor is Withdraw for the given attempt of a call. The first
+	// attempt is 1, so the first retry is 2.
+	WithdrawFor(attempt int) bool
+}
+
+// An Afforder is a budget that can be asked without paying. Without it, a retry
+// is not taken to be affordable before it is paid for.
+type Afforder interface {
+	// Affords reports whether a withdrawal for the given attempt would be
+	// granted now. It changes nothing.
+	Affords(attempt int) bool
+}
+
+// A Settler is a budget that depends on what attempts come to, as those with
+// [Policy].Evidence do.
+type Settler interface {
+	// Settle reports the outcome of an attempt. It is called at most once for
+	// each retry that was granted, and never for one that was refunded.
+	Settle(Outcome)
 }
 
 // The defaults of the stock, as seconds of budget.
@@ -66,6 +97,15 @@ type Policy struct {
 	Evidence bool
 }
 
+// Default returns the policy of the budgets that transport.New gives each service
+// by default: Ratio 0.05, MinPerSecond 1, Evidence, Hold 2s and Pool 4s. Retries
+// that help are free. Of those that do not, there are at most 5 % of the requests
+// that succeed, plus one per second, plus six seconds' worth in reserve, because
+// errors come in clumps.
+func Default() Policy {
+	return Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second}
+}
+
 // Validate names every wrong field with its value.
 func (p Policy) Validate() error {
 	var errs []error
@@ -82,7 +122,7 @@ func (p Policy) Validate() error {
 	if p.Ratio == 0 && p.MinPerSecond == 0 {
 		errs = append(errs, errors.New("budget: Policy.Ratio 0 and Policy.MinPerSecond 0: want one of them above 0"))
 	}
-	if p.Ratio > 0 && p.Ratio*token < 1 {
+	if p.Ratio > 0 && p.Ratio*account.Token < 1 {
 		bad("Ratio", p.Ratio, "at least 0.000001, or 0")
 	}
 	if p.Hold < 0 || p.Hold > maxStock {
@@ -104,6 +144,3 @@ func (p Policy) Filled() Policy {
 	}
 	return p
 }
-
-// mint is what a deposit adds.
-func (p Policy) mint() int64 { return int64(math.Round(p.Ratio * token)) }

@@ -4,20 +4,22 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // A Local is a budget of one process. It needs no closing: a timer runs only
 // while the budget is in use, so that one which is not can be collected.
 type Local struct {
-	account *Account
+	account *account.Account
 	policy  Policy
 	stock   int64 // what may always be kept
 
-	mu    sync.Mutex // guards what follows; the hot path never takes it
-	last  time.Time  // of the update before
-	books Books      // as they were then
-	rated time.Time  // when rate was last brought up to date
-	since int64      // requests since then
+	mu    sync.Mutex    // guards what follows; the hot path never takes it
+	last  time.Time     // of the update before
+	books account.Books // as they were then
+	rated time.Time     // when rate was last brought up to date
+	since int64         // requests since then
 	// requests is the most that the books ever showed: a look may miss some.
 	requests int64
 	rate     float64 // requests per second
@@ -27,10 +29,6 @@ type Local struct {
 
 // tick is how often a budget in use is brought up to date.
 const tick = 250 * time.Millisecond
-
-// firstCall is how many tokens a budget with a floor may always keep: the
-// retries of one call under a policy of three attempts, and one more.
-const firstCall = 3
 
 // NewLocal returns a budget of its own. The error names every field of the
 // policy that is wrong.
@@ -45,11 +43,11 @@ func NewLocal(p Policy) (*Local, error) {
 		return nil, err
 	}
 	p = p.Filled()
-	l := &Local{policy: p, stock: token}
+	l := &Local{policy: p, stock: account.Token}
 	if p.MinPerSecond > 0 {
-		l.stock = max(firstCall*token, l.worth(p.MinPerSecond))
+		l.stock = max(account.FirstCall*account.Token, l.worth(p.MinPerSecond))
 	}
-	l.account = NewAccount(p, l.wake)
+	l.account = account.New(p.Ratio, p.Evidence, l.wake)
 	l.account.SetCeiling(l.stock)
 	if p.MinPerSecond > 0 {
 		l.account.Bring(l.stock)
@@ -60,7 +58,7 @@ func NewLocal(p Policy) (*Local, error) {
 
 // worth is what perSecond tokens come to over the time that may be kept.
 func (l *Local) worth(perSecond float64) int64 {
-	return int64(perSecond * (l.policy.Hold + l.policy.Pool).Seconds() * token)
+	return int64(perSecond * (l.policy.Hold + l.policy.Pool).Seconds() * account.Token)
 }
 
 // Deposit adds the Ratio of one request.
@@ -95,20 +93,8 @@ type Stats struct {
 	Requests int64   // first attempts, with Evidence those that succeeded; 0 if Ratio is 0, which leaves no trace of them
 }
 
-// Stats is what the books show, in tokens.
-func (b Books) Stats() Stats {
-	return Stats{
-		Balance: float64(b.Balance) / token, Ceiling: float64(b.Ceiling) / token,
-		Spent: float64(b.Spent) / token, Refunded: float64(b.Refunded) / token,
-		Repaid: float64(b.Repaid) / token, Dropped: float64(b.Dropped) / token,
-		Denied: b.Denied, Requests: b.Requests(),
-	}
-}
-
 // Stats reads the budget; with traffic the figures agree only nearly.
-func (l *Local) Stats() Stats {
-	return l.account.Books().Stats()
-}
+func (l *Local) Stats() Stats { return Stats(l.account.Books().Stats()) }
 
 // wake starts the timer when a budget that lay still is used again. It lay
 // still with its stock complete, so that time earned nothing.
@@ -127,11 +113,11 @@ func (l *Local) wake() {
 // pause is how long until the next update: a tick, or less if the floor
 // completes a token before.
 func (l *Local) pause() time.Duration {
-	missing := token - l.account.Books().Balance
+	missing := account.Token - l.account.Books().Balance
 	if l.policy.MinPerSecond <= 0 || missing <= 0 {
 		return tick
 	}
-	d := time.Duration(math.Ceil(float64(missing) / token / l.policy.MinPerSecond * float64(time.Second)))
+	d := time.Duration(math.Ceil(float64(missing) / account.Token / l.policy.MinPerSecond * float64(time.Second)))
 	return min(max(d, tick/25), tick)
 }
 
@@ -184,7 +170,7 @@ func (l *Local) addFloor(elapsed time.Duration) {
 	if l.policy.MinPerSecond == 0 {
 		return
 	}
-	earned := l.policy.MinPerSecond*elapsed.Seconds()*token + l.crumb
+	earned := l.policy.MinPerSecond*elapsed.Seconds()*account.Token + l.crumb
 	room := max(l.stock-l.account.Books().Balance, 0)
 	if earned > float64(room) { // what it is after a long sleep, an int64 may not hold
 		l.crumb = 0

@@ -75,7 +75,7 @@ func (s *Services) Budget(service string) Budget {
 }
 
 // All returns the services that have budgets, with a look at each. Those that
-// share one come last, as "(other services)".
+// share one come last, under the name service.Others.
 func (s *Services) All() iter.Seq2[string, Stats] {
 	return func(yield func(string, Stats) bool) {
 		for name, l := range s.known.All() {
@@ -87,7 +87,7 @@ func (s *Services) All() iter.Seq2[string, Stats] {
 		shared := s.shared
 		s.mu.Unlock()
 		if shared != nil {
-			yield("(other services)", shared.Stats())
+			yield(service.Others, shared.Stats())
 		}
 	}
 }

@@ -34,12 +34,13 @@ var impure = []string{"context", "math/rand", "math/rand/v2", "net", "net/http",
 var rules = map[string]allowed{
 	"headers":         {},
 	"headers/service": {},
-	"budget":          {ours: []string{"headers/service"}},
+	"budget":          {ours: []string{"headers/service", "budget/internal/account"}},
 
 	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/guard", "transport/internal/quantile"}, modules: []string{retryable}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
 	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}, modules: []string{timeRate}},
 
+	"budget/internal/account":     {pure: true},
 	"transport/internal/guard":    {},
 	"transport/internal/quantile": {},
 	"middleware/internal/gcra":    {},
@@ -48,7 +49,7 @@ var rules = map[string]allowed{
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
 
-	"budget/redisbudget":                {ours: []string{"headers", "budget"}, modules: []string{goRedis}},
+	"budget/redisbudget":                {ours: []string{"budget", "budget/internal/account"}, modules: []string{goRedis}},
 	"breaker/redisbreaker":              {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
 	"middleware/redisrate":              {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
 	"middleware/idempotency":            {ours: []string{"headers", "middleware"}},
@@ -57,7 +58,7 @@ var rules = map[string]allowed{
 	"middleware/oteltrace":              {ours: floors, modules: []string{otel, otelContrib}},
 }
 
-var floors = []string{"headers", "budget", "transport", "breaker", "middleware"}
+var floors = []string{"headers", "headers/service", "budget", "transport", "breaker", "middleware"}
 
 // A module whose path ends in a slash stands for all below it.
 const (

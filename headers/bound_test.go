@@ -11,7 +11,7 @@ import (
 )
 
 var readers = map[string]func(http.Header){
-	"Delay":            func(h http.Header) { headers.Delay(h, now) },
+	"RetryAfterOf":     func(h http.Header) { headers.RetryAfterOf(h, now) },
 	"Hinted":           func(h http.Header) { headers.Hinted(h, now) },
 	"VerdictOf":        func(h http.Header) { headers.VerdictOf(h) },
 	"AttemptOf":        func(h http.Header) { headers.AttemptOf(h) },
@@ -67,8 +67,8 @@ func TestLongHeadersCostNothing(t *testing.T) {
 func TestLongValues(t *testing.T) {
 	nines, pad := strings.Repeat("9", 9000), ";x="+strings.Repeat("a", 9000)
 	for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Amz-Retry-After"} {
-		if d, ok := headers.Delay(of(name+": "+nines), now); d != headers.MaxDelay || !ok {
-			t.Errorf("%s: Delay = %v, %v; want a year", name, d, ok)
+		if d, ok := headers.RetryAfterOf(of(name+": "+nines), now); d != headers.MaxDelay || !ok {
+			t.Errorf("%s: RetryAfterOf = %v, %v; want a year", name, d, ok)
 		}
 	}
 	if d, ok := headers.TimeoutOf(of("Request-Timeout-Ms: "+nines), now); d != headers.MaxDelay || !ok {
@@ -85,8 +85,8 @@ func TestLongValues(t *testing.T) {
 	if a, _ := headers.AttemptOf(of("X-Envoy-Attempt-Count: " + nines)); a.N < 1<<20-1 {
 		t.Errorf("AttemptOf a long number = %+v, want the highest", a)
 	}
-	if d, ok := headers.Delay(of(`RateLimit: "a";r=0;t=9`+pad), now); ok {
-		t.Errorf("Delay of a long list = %v, want none", d)
+	if d, ok := headers.RetryAfterOf(of(`RateLimit: "a";r=0;t=9`+pad), now); ok {
+		t.Errorf("RetryAfterOf of a long list = %v, want none", d)
 	}
 	if _, ok := headers.ParseRateLimitPolicy(nil, `"a";q=9`+pad); ok {
 		t.Error("ParseRateLimitPolicy takes a long list")

@@ -16,7 +16,7 @@ func Example() {
 	headers.SetVerdict(h, headers.Retry)
 	fmt.Println(h.Get("Retry-After"), h.Get("Retry-After-Ms"), h.Get("X-Should-Retry"))
 
-	wait, ok := headers.Delay(h, time.Now())
+	wait, ok := headers.RetryAfterOf(h, time.Now())
 	fmt.Println(wait, ok, headers.VerdictOf(h) == headers.Retry)
 	// Output:
 	// 2 1250 true
@@ -25,14 +25,14 @@ func Example() {
 
 // The mistake is to parse Retry-After as a number only: half of its forms are
 // dates, and an absurd number overflows.
-func ExampleDelay_incorrect() {
+func ExampleRetryAfterOf_incorrect() {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, value := range []string{"Mon, 23 Nov 2026 12:00:05 GMT", "18446744074"} {
 		h := http.Header{"Retry-After": {value}}
 		var seconds int64
 		fmt.Sscan(value, &seconds)
 		naive := time.Duration(seconds) * time.Second
-		right, _ := headers.Delay(h, now)
+		right, _ := headers.RetryAfterOf(h, now)
 		fmt.Println(naive, right)
 	}
 	// Output:

@@ -24,9 +24,9 @@ func FuzzParseRetryAfter(f *testing.F) {
 	})
 }
 
-// Every header that Delay reads, with the same value: it stays in its bounds,
+// Every header that RetryAfterOf reads, with the same value: it stays in its bounds,
 // and what SetRetryAfter writes comes back, rounded up to a millisecond.
-func FuzzDelay(f *testing.F) {
+func FuzzRetryAfterOf(f *testing.F) {
 	for _, s := range []string{"3", "1.5", "1795435205", "1795435205000", "6m0s", "2026-11-23T12:00:05Z", `"a";r=0;t=5`, "-1", "9999-12-31T23:59:59Z", "300h", "0001-01-01T00:00:00Z",
 		"limit=10, remaining=0, reset=60", "default;r=0;t=30", `"d";a=0;w=30`, `"d";r=0;t=5;x=@1659578233`, `"d";r=0;t=5;x=%"f%c3%bc"`, "1, 2", "2, Mon, 23 Nov 2026 12:00:05 GMT",
 		"Mon, 23 Nov 2026 12:00:60 GMT", "Monday, 23-Nov-77 12:00:05 GMT", "1.5s, 3"} {
@@ -35,14 +35,14 @@ func FuzzDelay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		for _, name := range []string{"Retry-After-Ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms", "Retry-After", "RateLimit", "RateLimit-Reset", "X-RateLimit-Reset", "X-RateLimit-Reset-After", "Date"} {
 			h := of("RateLimit-Remaining: 0", "X-RateLimit-Remaining: 0", name+": "+value)
-			d, ok := headers.Delay(h, now)
+			d, ok := headers.RetryAfterOf(h, now)
 			bounded(t, name, value, d, ok)
 			if !ok {
 				continue
 			}
 			again := http.Header{}
 			headers.SetRetryAfter(again, d)
-			back, ok := headers.Delay(again, now)
+			back, ok := headers.RetryAfterOf(again, now)
 			if !ok || back < d || back-d >= time.Millisecond {
 				t.Errorf("%v is written as %v and read as %v", d, again, back)
 			}
@@ -116,9 +116,9 @@ func FuzzHinted(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms"} {
 			one := name + ": 1"
-			least, _ := headers.Delay(of(one), now)
+			least, _ := headers.RetryAfterOf(of(one), now)
 			for _, h := range []http.Header{of(one, name+": "+value), of(name+": "+value, one)} {
-				d, ok := headers.Delay(h, now)
+				d, ok := headers.RetryAfterOf(h, now)
 				bounded(t, name, value, d, ok)
 				refused := name == "Grpc-Retry-Pushback-Ms" && headers.VerdictOf(h) == headers.DoNotRetry
 				if !refused && (!ok || d < least) || !headers.Hinted(h, now) {

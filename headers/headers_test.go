@@ -1,7 +1,6 @@
 package headers_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,7 +23,7 @@ func of(lines ...string) http.Header {
 
 const never = -1 // no delay, no timeout
 
-func TestDelay(t *testing.T) {
+func TestRetryAfterOf(t *testing.T) {
 	const year = headers.MaxDelay
 	for _, tt := range []struct {
 		lines []string
@@ -114,12 +113,12 @@ func TestDelay(t *testing.T) {
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1d"}, never},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 7", "X-RateLimit-Reset-After: 1.5"}, 1500 * time.Millisecond},
 	} {
-		got, ok := headers.Delay(of(tt.lines...), now)
+		got, ok := headers.RetryAfterOf(of(tt.lines...), now)
 		if !ok {
 			got = never
 		}
 		if got != tt.want {
-			t.Errorf("Delay(%.120q) = %v, want %v", tt.lines, got, tt.want)
+			t.Errorf("RetryAfterOf(%.120q) = %v, want %v", tt.lines, got, tt.want)
 		}
 	}
 }
@@ -323,15 +322,6 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-func TestService(t *testing.T) {
-	if got := headers.Service(context.Background()); got != "" {
-		t.Errorf("Service of an empty context = %q", got)
-	}
-	if got := headers.Service(headers.WithService(context.Background(), "users")); got != "users" {
-		t.Errorf("Service = %q, want users", got)
-	}
-}
-
 // What an honest server sends costs the client nothing to read, and nor does
 // what a hostile one sends.
 func TestParsersDoNotAllocate(t *testing.T) {
@@ -343,16 +333,16 @@ func TestParsersDoNotAllocate(t *testing.T) {
 	list := of("Retry-After: Monday, 23-Nov-26 12:00:05 PST, 3, Mon Nov 23 12:00:05 2026", "Retry-After: 1, soon")
 	reset := of("X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 6m0x, tomorrow", "X-RateLimit-Reset: 1.5s")
 	for name, f := range map[string]func(){
-		"Delay":            func() { headers.Delay(response, now) },
-		"Delay of a date":  func() { headers.Delay(dates, now) },
-		"VerdictOf":        func() { headers.VerdictOf(response) },
-		"Delay of a list":  func() { headers.Delay(list, now) },
-		"Delay of a reset": func() { headers.Delay(reset, now) },
-		"AttemptTimeoutOf": func() { headers.AttemptTimeoutOf(request, now) },
-		"Hinted":           func() { headers.Hinted(response, now) },
-		"AttemptOf":        func() { headers.AttemptOf(request) },
-		"TimeoutOf":        func() { headers.TimeoutOf(request, now) },
-		"IdempotencyKeyOf": func() { headers.IdempotencyKeyOf(request) },
+		"RetryAfterOf":            func() { headers.RetryAfterOf(response, now) },
+		"RetryAfterOf of a date":  func() { headers.RetryAfterOf(dates, now) },
+		"VerdictOf":               func() { headers.VerdictOf(response) },
+		"RetryAfterOf of a list":  func() { headers.RetryAfterOf(list, now) },
+		"RetryAfterOf of a reset": func() { headers.RetryAfterOf(reset, now) },
+		"AttemptTimeoutOf":        func() { headers.AttemptTimeoutOf(request, now) },
+		"Hinted":                  func() { headers.Hinted(response, now) },
+		"AttemptOf":               func() { headers.AttemptOf(request) },
+		"TimeoutOf":               func() { headers.TimeoutOf(request, now) },
+		"IdempotencyKeyOf":        func() { headers.IdempotencyKeyOf(request) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Delay returns how long the server asks the client to wait. It reads, and the
+// RetryAfterOf returns how long the server asks the client to wait. It reads, and the
 // first that is there and well formed wins: Retry-After-Ms,
 // X-Ms-Retry-After-Ms, X-Amz-Retry-After, Grpc-Retry-Pushback-Ms, Retry-After,
 // and then the reset of a rate limit of which nothing is left: RateLimit,
@@ -19,7 +19,7 @@ import (
 // Points in time count from the Date of the response where it has one, so that
 // a wrong clock here does no harm, else from now. The result is in
 // [0, MaxDelay].
-func Delay(h http.Header, now time.Time) (d time.Duration, ok bool) {
+func RetryAfterOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
 	}

@@ -39,13 +39,13 @@ func VerdictOf(h http.Header) Verdict {
 }
 
 // Hinted reports whether a response says when or whether to send the request
-// again, in any of the dialects: it has a verdict, or a wait that [Delay] reads.
+// again, in any of the dialects: it has a verdict, or a wait that [RetryAfterOf] reads.
 // A server that sheds load says so; a proxy that has lost its backend does not.
 func Hinted(h http.Header, now time.Time) bool {
 	if VerdictOf(h) != NoVerdict {
 		return true
 	}
-	_, ok := Delay(h, now)
+	_, ok := RetryAfterOf(h, now)
 	return ok
 }
 

@@ -50,7 +50,7 @@ func TestRate(t *testing.T) {
 				// Not before the quota allows it (the draft, section 5), and
 				// not all at the same moment.
 				limits, ok := headers.ParseRateLimit(nil, resp.Header.Get("RateLimit"))
-				wait, _ := headers.Delay(resp.Header, time.Now())
+				wait, _ := headers.RetryAfterOf(resp.Header, time.Now())
 				if seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")); !ok || time.Duration(seconds)*time.Second < limits[0].Reset || wait > 15*time.Second {
 					t.Errorf("request %d: Retry-After %d s and %v, reset %v", i, seconds, wait, limits)
 				}

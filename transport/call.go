@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // A Call says what happened in one RoundTrip, or one [Do].
@@ -212,7 +212,7 @@ func (c *callCtx) Value(key any) any {
 	switch key.(type) {
 	case callKey:
 		return c.call
-	case headers.ServiceKey:
+	case service.Key:
 		return &c.call.record.Service
 	}
 	return c.Context.Value(key)
@@ -234,7 +234,7 @@ func (c *attemptCtx) Value(key any) any {
 	switch key.(type) {
 	case attemptKey:
 		return c
-	case headers.ServiceKey:
+	case service.Key:
 		return &c.round.call.record.Service
 	}
 	return c.Context.Value(key)

@@ -53,7 +53,7 @@ func (c *charge) pay(attempt int) bool {
 	if c.budget == nil || attempt == 1 || c.paid {
 		return true
 	}
-	if b, ok := c.budget.(interface{ WithdrawFor(attempt int) bool }); ok {
+	if b, ok := c.budget.(budget.Pricer); ok {
 		c.paid = b.WithdrawFor(attempt)
 	} else {
 		c.paid = c.budget.Withdraw()
@@ -63,7 +63,7 @@ func (c *charge) pay(attempt int) bool {
 
 // affords reports whether the budget says that it could pay for the attempt.
 func (c *charge) affords(attempt int) bool {
-	b, ok := c.budget.(interface{ Affords(attempt int) bool })
+	b, ok := c.budget.(budget.Afforder)
 	return ok && b.Affords(attempt)
 }
 
@@ -79,7 +79,7 @@ func (c *charge) refund() {
 		return
 	}
 	c.paid = false
-	if b, ok := c.budget.(interface{ Refund() }); ok {
+	if b, ok := c.budget.(budget.Refunder); ok {
 		b.Refund()
 	}
 }
@@ -87,7 +87,7 @@ func (c *charge) refund() {
 // outran tells the budget that a second copy was answered first. It gets its
 // token back, but no interest: the first was not lost.
 func (c *charge) outran() {
-	if b, ok := c.budget.(interface{ Settle(budget.Outcome) }); ok && c.owed {
+	if b, ok := c.budget.(budget.Settler); ok && c.owed {
 		b.Settle(budget.Admitted)
 	}
 	c.owed = false
@@ -101,7 +101,7 @@ func (c *charge) settle(succeeded, slow, shed bool) {
 	if !paid && !succeeded {
 		return
 	}
-	b, ok := c.budget.(interface{ Settle(budget.Outcome) })
+	b, ok := c.budget.(budget.Settler)
 	switch {
 	case !ok:
 	case !succeeded || slow:

@@ -142,7 +142,7 @@ func isThrottle(resp *http.Response) bool {
 	default:
 		return false
 	}
-	_, hinted := headers.Delay(resp.Header, time.Now())
+	_, hinted := headers.RetryAfterOf(resp.Header, time.Now())
 	return hinted
 }
 

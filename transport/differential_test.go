@@ -197,7 +197,7 @@ func (tr trial) differs(theirs, ours outcome) string {
 	case transport.StopServerSaidNo:
 		own = at.saysNo
 	case transport.StopRetryAfter:
-		hint, _ := headers.Delay(http.Header{"Retry-After": {at.retryAfter}}, time.Now())
+		hint, _ := headers.RetryAfterOf(http.Header{"Retry-After": {at.retryAfter}}, time.Now())
 		own = hint > 30*time.Second
 	case transport.StopMethod:
 		own = tr.method == "POST"
@@ -220,7 +220,7 @@ func (tr trial) differs(theirs, ours outcome) string {
 		s := tr.steps[min(i+1, len(tr.steps))-1]
 		least := theirs.waits[i]
 		most := least
-		if hint, _ := headers.Delay(http.Header{"Retry-After": {s.retryAfter}}, time.Now()); hint > 0 && s.err == nil {
+		if hint, _ := headers.RetryAfterOf(http.Header{"Retry-After": {s.retryAfter}}, time.Now()); hint > 0 && s.err == nil {
 			// The hint counts whatever the status, and gets jitter upwards.
 			least = max(hint, min(least, tr.cap))
 			most = least + max(tr.min, hint/4)

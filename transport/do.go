@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // Do runs op under the policy until it succeeds, as a chain does with a
@@ -25,7 +25,7 @@ import (
 //
 // Unlike a chain, Do has no budget of its own: a budget must outlive the call,
 // so give one that does by [WithBudget]. The service it is asked for, and that
-// events carry, is headers.Service(ctx). Statuses and MaxReplayBytes do not
+// events carry, is service.Of(ctx). Statuses and MaxReplayBytes do not
 // apply.
 func Do[T any](ctx context.Context, p Policy, op func(context.Context) (T, error), opts ...DoOption) (T, error) {
 	var value T
@@ -107,7 +107,7 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 		return fmt.Errorf("transport: Do: %w", err)
 	}
 	c := &call{policy: p.filled()}
-	c.record.Service = headers.Service(ctx)
+	c.record.Service = service.Of(ctx)
 	if len(cfg.observers) > 0 {
 		c.born = time.Now()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport"
 )
 
@@ -73,7 +74,7 @@ func TestDo(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx := headers.WithService(t.Context(), "db")
+				ctx := service.With(t.Context(), "db")
 				if tt.deadline > 0 {
 					var cancel context.CancelFunc
 					ctx, cancel = context.WithTimeout(ctx, tt.deadline)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
 
-	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport/internal/quantile"
@@ -31,8 +31,8 @@ type Hedge struct {
 	Ratio float64
 }
 
-// hedgeStock is how many copies may be saved up, in the millionths that accounts
-// count; a quarter of it is there at the start. Slow answers come in clumps, and
+// hedgeStock is how many copies may be saved up, in millionths; a quarter of it is
+// there at the start. Slow answers come in clumps, and
 // the tail is made of those that find the stock used up. It is no more than what
 // the retry budget lets pass anyway.
 const hedgeStock = 20_000_000
@@ -75,20 +75,46 @@ type hedgeLayer struct {
 // hedged is what is known of a service.
 type hedged struct {
 	latency *quantile.Estimator // of first attempts that got a response
-	spare   *budget.Account     // what Ratio allows
+	spare   copies              // what Ratio allows
 	used    atomic.Bool         // since the set last looked
 }
 
 func newHedgeLayer(h Hedge) *hedgeLayer {
 	l := &hedgeLayer{hedge: h.filled()}
 	l.known = service.NewSet(defaultServices, func(string) *hedged {
-		spare := budget.NewAccount(budget.Policy{Ratio: l.hedge.Ratio}, nil)
-		spare.SetCeiling(hedgeStock)
-		spare.Bring(hedgeStock / 4)
-		return &hedged{latency: quantile.New(l.hedge.Quantile), spare: spare}
+		h := &hedged{latency: quantile.New(l.hedge.Quantile)}
+		h.spare.left.Store(hedgeStock / 4)
+		return h
 	}, (*hedged).idle)
 	return l
 }
+
+// copies is how many second copies may be sent, in millionths.
+type copies struct{ left atomic.Int64 }
+
+// oneCopy is what one of them takes.
+const oneCopy = 1_000_000
+
+// earn adds what one request allows, up to hedgeStock.
+func (c *copies) earn(ratio float64) {
+	if c.left.Load() < hedgeStock {
+		c.left.Add(int64(math.Round(ratio * oneCopy)))
+	}
+}
+
+func (c *copies) take() bool {
+	for {
+		left := c.left.Load()
+		if left < oneCopy {
+			return false
+		}
+		if c.left.CompareAndSwap(left, left-oneCopy) {
+			return true
+		}
+	}
+}
+
+func (c *copies) giveBack() { c.left.Add(oneCopy) }
 
 // over returns the layer over another base, with what is known of services.
 func (l *hedgeLayer) over(next http.RoundTripper, loop *loop, guard *guardLayer) *hedgeLayer {
@@ -112,7 +138,7 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		known.used.Store(true)
 	}
 	if ctx.round.throttled == 0 { // or it would for each time that it asks
-		known.spare.Deposit()
+		known.spare.earn(l.hedge.Ratio)
 	}
 	delay := l.hedge.Delay
 	if delay == 0 {
@@ -124,7 +150,7 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if delay == 0 {
 		resp, err = l.next.RoundTrip(req)
 	} else {
-		r := &race{layer: l, round: ctx.round, spare: known.spare, done: make(chan struct{})}
+		r := &race{layer: l, round: ctx.round, spare: &known.spare, done: make(chan struct{})}
 		resp, err = r.primary(req, delay)
 	}
 	if err == nil {
@@ -146,7 +172,7 @@ func (r *round) hedgeable() bool {
 type race struct {
 	layer *hedgeLayer
 	round *round
-	spare *budget.Account
+	spare *copies
 
 	parent  context.Context
 	cancel  [2]context.CancelCauseFunc // of the copies
@@ -275,11 +301,11 @@ func (r *race) allowed(req *http.Request) bool {
 	if l.loop.opener != nil && l.loop.opener.OpenFor(req) > 0 {
 		return false
 	}
-	if !r.spare.Withdraw() {
+	if !r.spare.take() {
 		return false
 	}
 	if !r.round.charge.pay(2) {
-		r.spare.Refund()
+		r.spare.giveBack()
 		return false
 	}
 	return true

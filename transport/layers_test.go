@@ -11,7 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport"
 )
 
@@ -95,7 +95,7 @@ func TestOrderOfLayers(t *testing.T) {
 	var log []string
 	named := func(name string) transport.Middleware {
 		return layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-			log = append(log, fmt.Sprint(name, transport.Attempt(req.Context()), headers.Service(req.Context()), req.Header.Get("Retry-Attempt")[:min(1, len(req.Header.Get("Retry-Attempt")))]))
+			log = append(log, fmt.Sprint(name, transport.Attempt(req.Context()), service.Of(req.Context()), req.Header.Get("Retry-Attempt")[:min(1, len(req.Header.Get("Retry-Attempt")))]))
 			return next.RoundTrip(req)
 		})
 	}

@@ -4,20 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/hashicorp/go-retryablehttp"
 )
-
-// defaultBudget is the budget of New per service: retries that help are free,
-// and of those that do not there may be a twentieth of the requests that
-// succeed and one per second. Six seconds of that may be saved up, since errors
-// come in clumps; a service that fails altogether sees no more of it than 0.3 s
-// of its usual traffic.
-var defaultBudget = budget.Policy{
-	Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second,
-}
 
 const defaultServices = 1024
 
@@ -69,7 +59,7 @@ type servicePolicy struct {
 	policy Policy
 }
 
-func defaults() config { return config{guard: true, ownBudget: defaultBudget} }
+func defaults() config { return config{guard: true, ownBudget: budget.Default()} }
 
 // defaultBase is the base where none is given.
 func (c *config) defaultBase() http.RoundTripper {
@@ -130,7 +120,7 @@ func WithServicePolicy(service string, p Policy) Option {
 // budgets, breakers and metrics go by that name, so it should be one of few:
 // never a URL path or an ID. The default is URL.Host in lower case and without
 // the ports 80 and 443, which also stands in for an empty name; see
-// headers.HostService.
+// service.OfHost.
 func WithServiceName(name func(*http.Request) string) Option {
 	return option(func(c *config) { c.service = name })
 }

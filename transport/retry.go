@@ -223,7 +223,7 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.verdict = headers.VerdictOf(resp.Header)
 		f.class = classify(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
-		f.hint, _ = headers.Delay(resp.Header, time.Now())
+		f.hint, _ = headers.RetryAfterOf(resp.Header, time.Now())
 	}
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)

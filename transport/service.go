@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // serviceOf names the service of a request.
 func (t *Transport) serviceOf(req *http.Request) string {
 	if req.URL == nil {
-		return headers.HostService(req.Host)
+		return service.OfHost(req.Host)
 	}
 	if t.service != nil {
 		if name := t.service(req); name != "" {
@@ -23,16 +23,16 @@ func (t *Transport) serviceOf(req *http.Request) string {
 	if host == "" {
 		host = req.Host
 	}
-	return headers.HostService(host)
+	return service.OfHost(host)
 }
 
 // spelt is the name of a service that somebody has written down, as requests
 // have it: hosts have one spelling, and names of the user's own are exact.
-func spelt(service string, own func(*http.Request) string) string {
+func spelt(name string, own func(*http.Request) string) string {
 	if own != nil {
-		return service
+		return name
 	}
-	return headers.HostService(service)
+	return service.OfHost(name)
 }
 
 // policies is never changed once it is published.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/budget"
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport"
 )
 
@@ -185,7 +185,7 @@ func TestServiceIsReadAfterTheCall(t *testing.T) {
 		if transport.Attempt(req.Context()) == 1 {
 			go func() {
 				<-ask
-				done <- headers.Service(req.Context())
+				done <- service.Of(req.Context())
 			}()
 			close(ask)
 		}

@@ -272,7 +272,7 @@ func concurrency(t *testing.T, cfg Config) error {
 
 func refund(t *testing.T, cfg Config) error {
 	b := cfg.New(t)
-	r, ok := b.(interface{ Refund() })
+	r, ok := b.(budget.Refunder)
 	if !ok {
 		return nil // only a budget that is part of All needs it
 	}

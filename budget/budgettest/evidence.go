@@ -13,8 +13,8 @@ import (
 // evident is a budget that is told what retries come to.
 type evident interface {
 	budget.Budget
-	WithdrawFor(attempt int) bool
-	Settle(budget.Outcome)
+	budget.Pricer
+	budget.Settler
 }
 
 // asEvident returns the budget as one that is told. It is nil for one that does
@@ -22,19 +22,19 @@ type evident interface {
 func (cfg Config) asEvident(b budget.Budget) (evident, error) {
 	e, ok := b.(evident)
 	if !ok && cfg.Policy.Evidence {
-		return nil, errors.New("a budget with Evidence lacks Settle(budget.Outcome), or WithdrawFor(attempt int) bool")
+		return nil, errors.New("a budget with Evidence has no Settle or no WithdrawFor: want a budget.Settler and a budget.Pricer")
 	}
 	return e, nil
 }
 
 func settle(b budget.Budget, o budget.Outcome) {
-	if s, ok := b.(interface{ Settle(budget.Outcome) }); ok {
+	if s, ok := b.(budget.Settler); ok {
 		s.Settle(o)
 	}
 }
 
 func withdrawFor(b budget.Budget, attempt int) bool {
-	if w, ok := b.(interface{ WithdrawFor(int) bool }); ok {
+	if w, ok := b.(budget.Pricer); ok {
 		return w.WithdrawFor(attempt)
 	}
 	return b.Withdraw()
@@ -148,7 +148,7 @@ func repayment(t *testing.T, cfg Config) error {
 // affords compares what a budget says of attempts with what it grants, if it
 // says anything, and returns how many it granted.
 func affords(b budget.Budget) (n int, err error) {
-	e, ok := b.(interface{ Affords(attempt int) bool })
+	e, ok := b.(budget.Afforder)
 	if !ok {
 		return 0, nil
 	}

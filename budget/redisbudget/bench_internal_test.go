@@ -27,7 +27,7 @@ func BenchmarkHotPath(b *testing.B) {
 	p := budget.Policy{Ratio: 0.1}
 	busy, full, empty := mustBudget(b, f, "busy", p), mustBudget(b, f, "full", p), mustBudget(b, f, "empty", p)
 	full.account.Bring(1 << 61)
-	of := f.PerService(p, 10)
+	of := mustPerService(b, f, p, 10)
 	var n atomic.Int64
 	var iface budget.Budget = busy
 	for _, bm := range []struct {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // maxKeys budgets are in a call at most, so that it holds Redis up for less
@@ -18,7 +18,7 @@ type call struct {
 	keys    []string
 	asks    []ask
 	budgets []*Shared
-	books   []budget.Books
+	books   []account.Books
 	// safe says that the call may be executed more than once: it carries no
 	// credit.
 	safe bool
@@ -27,7 +27,7 @@ type call struct {
 	scriptSent bool // the server did not know it
 }
 
-func (c *call) add(b *Shared, a ask, books budget.Books) {
+func (c *call) add(b *Shared, a ask, books account.Books) {
 	c.keys = append(c.keys, b.key)
 	c.asks = append(c.asks, a)
 	c.budgets = append(c.budgets, b)

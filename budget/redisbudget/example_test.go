@@ -92,7 +92,7 @@ func ExampleFleet_PerService() {
 	fleet, _ := redisbudget.New(client)
 	defer fleet.Close(ctx)
 	service, _ := fleet.Budget("payments", budget.Policy{Ratio: 0.1, MinPerSecond: 100})
-	tenants := fleet.PerService(budget.Policy{MinPerSecond: 5}, 10_000)
+	tenants, _ := fleet.PerService(budget.Policy{MinPerSecond: 5}, 10_000)
 
 	b := budget.All(service, tenants("tenant-17"))
 	b.Deposit()
@@ -110,7 +110,7 @@ func ExampleFleet_PerService_incorrect() {
 	defer stop()
 	fleet, _ := redisbudget.New(client)
 	defer fleet.Close(ctx)
-	budgets := fleet.PerService(budget.Policy{Ratio: 0.1}, 1000)
+	budgets, _ := fleet.PerService(budget.Policy{Ratio: 0.1}, 1000)
 	retries := 0
 	for id := range 100 {
 		b := budgets(fmt.Sprintf("/orders/%d", id))
@@ -125,7 +125,7 @@ func ExampleFleet_PerService_incorrect() {
 }
 
 // Without Redis New succeeds, and the log says once what that means.
-func ExampleWithLogger() {
+func ExampleLog() {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	defer client.Close()
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
@@ -137,7 +137,7 @@ func ExampleWithLogger() {
 		},
 	}))
 	lost := make(chan struct{}, 1)
-	fleet, err := redisbudget.New(client, redisbudget.WithLogger(log), redisbudget.WithObserver(redisbudget.Observer{
+	fleet, err := redisbudget.New(client, redisbudget.WithObserver(redisbudget.Log(log)), redisbudget.WithObserver(redisbudget.Observer{
 		OnConnection: func(redisbudget.ConnectionEvent) { lost <- struct{}{} },
 	}))
 	if err != nil {

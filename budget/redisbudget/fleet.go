@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,12 +21,11 @@ var ErrClosed = errors.New("redisbudget: closed")
 // A Fleet is this process's membership in a fleet that shares retry budgets.
 // Make one per process with [New] and close it at the end.
 type Fleet struct {
-	prefix   string
-	observer Observer
-	log      *slog.Logger
-	exec     executor
-	started  time.Time
-	sync     *syncer
+	prefix    string
+	observers observers
+	exec      executor
+	started   time.Time
+	sync      *syncer
 
 	poke    chan struct{}
 	results chan result
@@ -78,7 +76,7 @@ func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 
 func newFleet(exec executor, c config, shards int) *Fleet {
 	f := &Fleet{
-		prefix: c.prefix, observer: c.observer, log: c.log, exec: exec, started: time.Now(),
+		prefix: c.prefix, observers: c.observers, exec: exec, started: time.Now(),
 		poke: make(chan struct{}, 1), results: make(chan result),
 		closing: make(chan context.Context), done: make(chan struct{}),
 	}

@@ -40,6 +40,15 @@ func mustBudget(t testing.TB, f *Fleet, name string, p budget.Policy) *Shared {
 	return b
 }
 
+func mustPerService(t testing.TB, f *Fleet, p budget.Policy, maxServices int) func(string) budget.Budget {
+	t.Helper()
+	of, err := f.PerService(p, maxServices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
+}
+
 // slow is an executor behind a network in fake time.
 type slow struct {
 	executor
@@ -131,12 +140,12 @@ func TestPauseIsSeenByAll(t *testing.T) {
 		var switched [3]atomic.Int64
 		for i := range 3 {
 			f := modelFleet(t, m, func(c *config) {
-				c.observer.OnSwitch = func(e SwitchEvent) {
+				c.observers = observers{{}, {OnSwitch: func(e SwitchEvent) {
 					if e.Name != "api" {
 						t.Errorf("switch of %q", e.Name)
 					}
 					switched[i].Add(1)
-				}
+				}}}
 			})
 			mustBudget(t, f, "api", p)
 			fleets = append(fleets, f)
@@ -298,12 +307,11 @@ func TestHangingClientIsGivenUp(t *testing.T) {
 		var lost, exchanges atomic.Int64
 		f := newFleet(h, func() config {
 			c := defaults()
-			c.observer.OnConnection = func(e ConnectionEvent) {
+			c.observers = observers{{OnConnection: func(e ConnectionEvent) {
 				if !e.Connected && errors.Is(e.Err, errLate) {
 					lost.Add(1)
 				}
-			}
-			c.observer.OnExchange = func(ExchangeEvent) { exchanges.Add(1) }
+			}}, {OnExchange: func(ExchangeEvent) { exchanges.Add(1) }}}
 			return c
 		}(), 1)
 		b := mustBudget(t, f, "api", budget.Policy{Ratio: 0.5})

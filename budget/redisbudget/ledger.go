@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // token is one retry in the units of an account.
@@ -32,9 +33,9 @@ const (
 // clock. Rates are per second.
 type ledger struct {
 	policy  budget.Policy
-	account *budget.Account
+	account *account.Account
 
-	seen   budget.Books // at the last look
+	seen   account.Books // at the last look
 	looked time.Duration
 	// requests is the most that the books ever showed: a look may miss some.
 	requests int64
@@ -42,7 +43,7 @@ type ledger struct {
 	rate     float64       // of requests
 	demand   float64       // of withdrawals, the refused ones included
 
-	said      budget.Books // what the fleet has taken in
+	said      account.Books // what the fleet has taken in
 	saidAt    time.Duration
 	speakAt   time.Duration // not before, unless woken
 	stretch   int
@@ -162,7 +163,7 @@ func (l *ledger) least() float64 {
 // prepare looks at the account and returns what to tell the fleet, if there is
 // anything. Credit to give has then left the account. interval is the time
 // until the next exchange, and quiet how long one may say nothing.
-func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask, books budget.Books, speak bool) {
+func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask, books account.Books, speak bool) {
 	l.look(now, interval)
 	// Who could not ask for a while asks for more, so that all get the same
 	// share of what they need, however often they ask.
@@ -201,7 +202,7 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 
 // report fills in what happened since the fleet last heard of it. After a long
 // silence that is scaled to the time that the fleet counts.
-func (l *ledger) report(a *ask, now, quiet time.Duration, books budget.Books) {
+func (l *ledger) report(a *ask, now, quiet time.Duration, books account.Books) {
 	a.ratio, a.floor, a.stock = l.policy.Ratio, l.policy.MinPerSecond, l.policy.Pool.Seconds()
 	a.known = l.switched
 	silent := max(now-l.saidAt, 0)
@@ -217,7 +218,7 @@ func (l *ledger) report(a *ask, now, quiet time.Duration, books budget.Books) {
 
 // apply takes in the answer to a, which was prepared at the time at with books.
 // An answer that cannot be true is refused whole.
-func (l *ledger) apply(a ask, r answer, at time.Duration, books budget.Books, limits limits) bool {
+func (l *ledger) apply(a ask, r answer, at time.Duration, books account.Books, limits limits) bool {
 	l.exchanges++
 	if r.foreign || r.grant > a.want {
 		l.foreign = true

@@ -1,8 +1,6 @@
 package redisbudget
 
 import (
-	"context"
-	"log/slog"
 	"time"
 )
 
@@ -51,14 +49,46 @@ type SwitchEvent struct {
 // A ForeignEvent is a key that holds something else.
 type ForeignEvent struct{ Name, Key string }
 
+type observers []Observer
+
+func (os observers) exchange(e ExchangeEvent) {
+	for _, o := range os {
+		if o.OnExchange != nil {
+			o.OnExchange(e)
+		}
+	}
+}
+
+func (os observers) connection(e ConnectionEvent) {
+	for _, o := range os {
+		if o.OnConnection != nil {
+			o.OnConnection(e)
+		}
+	}
+}
+
+func (os observers) turned(e SwitchEvent) {
+	for _, o := range os {
+		if o.OnSwitch != nil {
+			o.OnSwitch(e)
+		}
+	}
+}
+
+func (os observers) foreign(e ForeignEvent) {
+	for _, o := range os {
+		if o.OnForeign != nil {
+			o.OnForeign(e)
+		}
+	}
+}
+
 // report tells what came of a call. The first exchange that works is no news.
 func (f *Fleet) report(c *call, o outcome, took time.Duration) {
-	if h := f.observer.OnExchange; h != nil {
-		h(ExchangeEvent{
-			Shard: c.shard, Budgets: len(c.budgets), Duration: took, Err: o.err, NoScript: c.scriptSent,
-			Given: o.given, Granted: o.granted, Lost: o.lost,
-		})
-	}
+	f.observers.exchange(ExchangeEvent{
+		Shard: c.shard, Budgets: len(c.budgets), Duration: took, Err: o.err, NoScript: c.scriptSent,
+		Given: o.given, Granted: o.granted, Lost: o.lost,
+	})
 	if o.changed {
 		f.connection(o)
 	}
@@ -66,10 +96,7 @@ func (f *Fleet) report(c *call, o outcome, took time.Duration) {
 		f.turned(b)
 	}
 	for _, b := range o.foreign {
-		if h := f.observer.OnForeign; h != nil {
-			h(ForeignEvent{Name: b.name, Key: b.key})
-		}
-		f.logged(slog.LevelError, "retry budget: its key holds something else", "budget", b.name, "key", b.key)
+		f.observers.foreign(ForeignEvent{Name: b.name, Key: b.key})
 	}
 }
 
@@ -80,15 +107,7 @@ func (f *Fleet) connection(o outcome) {
 			lost++
 		}
 	}
-	if h := f.observer.OnConnection; h != nil {
-		h(ConnectionEvent{Connected: lost == 0, Lost: lost, Shards: len(f.sync.shards), Err: o.err})
-	}
-	switch {
-	case o.err != nil && lost == 1:
-		f.logged(slog.LevelWarn, "retry budget: lost Redis, budgets run on their own ratio", "err", o.err)
-	case lost == 0:
-		f.logged(slog.LevelInfo, "retry budget: found Redis, budgets are shared again")
-	}
+	f.observers.connection(ConnectionEvent{Connected: lost == 0, Lost: lost, Shards: len(f.sync.shards), Err: o.err})
 }
 
 // reportTurns tells of what Pause and Resume did here.
@@ -103,19 +122,5 @@ func (f *Fleet) reportTurns() {
 }
 
 func (f *Fleet) turned(b *Shared) {
-	paused := b.Stats().Paused
-	if h := f.observer.OnSwitch; h != nil {
-		h(SwitchEvent{Name: b.name, Paused: paused})
-	}
-	msg := "retry budget: resumed"
-	if paused {
-		msg = "retry budget: paused"
-	}
-	f.logged(slog.LevelWarn, msg, "budget", b.name)
-}
-
-func (f *Fleet) logged(level slog.Level, msg string, args ...any) {
-	if f.log != nil {
-		f.log.Log(context.Background(), level, msg, args...)
-	}
+	f.observers.turned(SwitchEvent{Name: b.name, Paused: b.Stats().Paused})
 }

@@ -3,7 +3,6 @@ package redisbudget
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,13 +12,12 @@ import (
 type Option func(*config)
 
 type config struct {
-	prefix   string
-	shards   int // 0: by the kind of client
-	min, max time.Duration
-	rate     float64
-	observer Observer
-	log      *slog.Logger
-	given    struct{ shards bool }
+	prefix    string
+	shards    int // 0: by the kind of client
+	min, max  time.Duration
+	rate      float64
+	observers observers
+	given     struct{ shards bool }
 }
 
 const (
@@ -106,12 +104,9 @@ func WithMaxSyncRate(perSecond float64) Option {
 	return func(c *config) { c.rate = perSecond }
 }
 
-// WithObserver sets hooks for what happens behind the budgets. The default is
-// none.
-func WithObserver(o Observer) Option { return func(c *config) { c.observer = o } }
-
-// WithLogger sets where changes of state are logged: that Redis was lost or
-// found again, that a budget was paused or resumed, that its key holds
-// something else. One line a change, none an exchange. The default is nil: no
-// log.
-func WithLogger(log *slog.Logger) Option { return func(c *config) { c.log = log } }
+// WithObserver adds hooks for what happens behind the budgets, such as those of
+// [Log]. Given more than once, each observer is called, in the order of the
+// options. The default is none.
+func WithObserver(o Observer) Option {
+	return func(c *config) { c.observers = append(c.observers, o) }
+}

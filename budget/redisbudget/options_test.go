@@ -35,7 +35,7 @@ func TestOptionMistakes(t *testing.T) {
 		{redisbudget.WithMaxSyncRate(math.NaN()), "WithMaxSyncRate(NaN)"},
 		{redisbudget.WithMaxSyncRate(math.Inf(1)), "WithMaxSyncRate(+Inf)"},
 		{redisbudget.WithMaxSyncRate(100), ""},
-		{redisbudget.WithLogger(nil), ""},
+		{redisbudget.WithObserver(redisbudget.Log(nil)), ""},
 		{nil, ""},
 	} {
 		f, err := redisbudget.New(client, tt.option)

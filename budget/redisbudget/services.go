@@ -1,7 +1,8 @@
 package redisbudget
 
 import (
-	"log/slog"
+	"errors"
+	"fmt"
 
 	"github.com/datapunk/evenkeel/budget"
 )
@@ -10,29 +11,25 @@ import (
 // its own that the fleet shares. A service for which [Fleet.Budget] made one
 // gets that, whatever its policy is.
 //
-// It keeps at most maxServices of them, at least 1. Those that were not used
+// It keeps at most maxServices of them. Those that were not used
 // for ten seconds have handed their credit back and make room for others; a
 // service for which there is no room, or whose name has no length that
 // [Fleet.Budget] takes, shares one budget with all such in the fleet. So a
 // flood of names costs neither memory nor another's credit.
 //
-// There is no error to return: with a policy that [budget.Policy.Validate]
-// refuses, it logs that and no retry is granted.
-func (f *Fleet) PerService(p budget.Policy, maxServices int) func(service string) budget.Budget {
-	if err := p.Validate(); err != nil {
-		f.logged(slog.LevelError, "retry budget: PerService: no retry will be granted", "err", err)
-		return func(string) budget.Budget { return none{} }
+// The error names every field of the policy that is wrong, and a maxServices
+// below 1.
+func (f *Fleet) PerService(p budget.Policy, maxServices int) (func(service string) budget.Budget, error) {
+	err := p.Validate()
+	if maxServices < 1 {
+		err = errors.Join(fmt.Errorf("maxServices %d: want at least 1", maxServices), err)
 	}
-	s := &services{fleet: f, policy: p.Filled(), limit: max(maxServices, 1)}
-	return s.budget
+	if err != nil {
+		return nil, fmt.Errorf("redisbudget: PerService: %w", err)
+	}
+	s := &services{fleet: f, policy: p.Filled(), limit: maxServices}
+	return s.budget, nil
 }
-
-// none grants nothing.
-type none struct{}
-
-func (none) Deposit()       {}
-func (none) Withdraw() bool { return false }
-func (none) Refund()        {}
 
 type services struct {
 	fleet  *Fleet

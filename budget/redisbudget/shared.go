@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // Stats is a look at a budget, from this process.
@@ -15,7 +16,7 @@ type Stats = budget.FleetStats
 // [budget.Budget] whose calls touch two or three words of memory: what is
 // exchanged with the fleet is exchanged behind their back.
 type Shared struct {
-	account  *budget.Account
+	account  *account.Account
 	name     string
 	key      string
 	shard    int
@@ -32,7 +33,7 @@ type Shared struct {
 // talk to the fleet soon, or when it was asleep and is used again.
 func newShared(name, key string, shard int, p budget.Policy, wake func(*Shared)) *Shared {
 	b := &Shared{name: name, key: key, shard: shard}
-	b.account = budget.NewAccount(p, func() { wake(b) })
+	b.account = account.New(p.Ratio, p.Evidence, func() { wake(b) })
 	b.account.Arm()
 	b.ledger = ledger{policy: p, account: b.account}
 	return b
@@ -69,7 +70,7 @@ func (b *Shared) Stats() Stats {
 	defer b.mu.Unlock()
 	l, books := &b.ledger, b.account.Books()
 	s := Stats{
-		Stats:     books.Stats(),
+		Stats:     budget.Stats(books.Stats()),
 		Connected: l.connected, Paused: l.paused(), Interval: max(l.speakAt-l.saidAt, 0),
 		Given: l.given, Granted: l.granted, Lost: l.lost,
 		Learning:  l.learnt == 0 || l.saidAt < l.learnt,

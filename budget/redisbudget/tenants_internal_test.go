@@ -2,7 +2,6 @@ package redisbudget
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,7 +14,7 @@ func TestPerServiceIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := wallModel()
 		f := modelFleet(t, m, nil)
-		of := f.PerService(budget.Policy{Ratio: 1}, 3)
+		of := mustPerService(t, f, budget.Policy{Ratio: 1}, 3)
 		seen := map[budget.Budget]string{}
 		for i := range 3 {
 			b := of(fmt.Sprint("tenant-", i))
@@ -83,7 +82,7 @@ func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := modelFleet(t, wallModel(), nil)
 		strict := mustBudget(t, f, "payments", budget.Policy{Ratio: 0.01})
-		of := f.PerService(budget.Policy{Ratio: 0.2}, 2)
+		of := mustPerService(t, f, budget.Policy{Ratio: 0.2}, 2)
 		if of("payments") != budget.Budget(strict) {
 			t.Error("PerService made another budget")
 		}
@@ -101,14 +100,14 @@ func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
 	})
 }
 
-func TestPerServiceWithABadPolicyGrantsNothing(t *testing.T) {
+func TestPerServiceNamesWhatIsWrong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var log strings.Builder
-		f := modelFleet(t, wallModel(), func(c *config) { c.log = slog.New(slog.NewTextHandler(&log, nil)) })
-		b := f.PerService(budget.Policy{Ratio: -1}, 10)("api")
-		b.Deposit()
-		if b.Withdraw() || !strings.Contains(log.String(), "Policy.Ratio -1") {
-			t.Errorf("granted, or no word of it in %q", log.String())
+		f := modelFleet(t, wallModel(), nil)
+		_, err := f.PerService(budget.Policy{Ratio: -1, Hold: -1}, 0)
+		for _, want := range []string{"redisbudget: PerService: ", "maxServices 0", "Policy.Ratio -1", "Policy.Hold -1ns"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v lacks %q", err, want)
+			}
 		}
 	})
 }
@@ -119,7 +118,7 @@ func TestQuotaOfServiceAndTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := modelFleet(t, wallModel(), nil)
 		service := mustBudget(t, f, "service", budget.Policy{MinPerSecond: 100})
-		tenants := f.PerService(budget.Policy{MinPerSecond: 5}, 100)
+		tenants := mustPerService(t, f, budget.Policy{MinPerSecond: 5}, 100)
 		noisy, calm := budget.All(service, tenants("noisy")), budget.All(service, tenants("calm"))
 		granted := map[string]int{}
 		started := time.Now()
@@ -153,13 +152,13 @@ func TestManyBudgetsShareCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls, budgets, most int
 		f := modelFleet(t, wallModel(), func(c *config) {
-			c.observer.OnExchange = func(e ExchangeEvent) {
+			c.observers = observers{{OnExchange: func(e ExchangeEvent) {
 				calls++
 				budgets += e.Budgets
 				most = max(most, e.Budgets)
-			}
+			}}}
 		})
-		of := f.PerService(budget.Policy{Ratio: 0.5}, 10_000)
+		of := mustPerService(t, f, budget.Policy{Ratio: 0.5}, 10_000)
 		for i := range 1000 {
 			of(fmt.Sprint(i)).Deposit()
 		}

@@ -60,7 +60,11 @@ func TestTransportFetchesCreditDuringTheWait(t *testing.T) {
 
 	fleet := newFleet(t, client)
 	var up upstream
-	chain, err := transport.New(&up, transport.WithBudget(fleet.PerService(policy, 10)),
+	budgets, err := fleet.PerService(policy, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := transport.New(&up, transport.WithBudget(budgets),
 		transport.WithBackoff(func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return time.Second }))
 	if err != nil {
 		t.Fatal(err)

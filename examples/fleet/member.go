@@ -116,7 +116,9 @@ func serve(ctx context.Context, o order) error {
 		if err != nil {
 			return err
 		}
-		budgets = fleet.PerService(p, 10)
+		if budgets, err = fleet.PerService(p, 10); err != nil {
+			return err
+		}
 		left = func() error { return part(fleet, o.Number) }
 	}
 	chain, err := transport.New(nil, transport.WithBudget(budgets))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/datapunk/evenkeel/budget"
@@ -20,9 +19,7 @@ type fleet struct {
 
 // policy is what a service may be sent again, by all processes together: what
 // package transport allows a single one by default.
-var policy = budget.Policy{
-	Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second,
-}
+var policy = budget.Default()
 
 // joinFleet uses the Redis at addr, or one in memory if that is empty.
 func joinFleet(addr string) (*fleet, error) {

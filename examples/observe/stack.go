@@ -104,13 +104,17 @@ func newClient(shared *fleet, metrics *prommetrics.Metrics, tracing *oteltrace.T
 		return nil, err
 	}
 	metrics.Breakers(circuits.All)
+	budgets, err := shared.PerService(policy, 100)
+	if err != nil {
+		return nil, err
+	}
 	return transport.New(nil, append(tracing.Client(),
 		transport.WithServiceName(func(r *http.Request) string {
 			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 			return name
 		}),
 		transport.WithPolicy(transport.Policy{BaseDelay: 20 * time.Millisecond, AttemptTimeout: time.Second}),
-		transport.WithBudget(shared.PerService(policy, 100)),
+		transport.WithBudget(budgets),
 		transport.WithBreaker(circuits.Wrap),
 		transport.WithObserver(metrics.Client()),
 		transport.WithObserver(transport.Log(logger)),

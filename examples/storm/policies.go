@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/budget"
@@ -103,7 +102,7 @@ type part func(*client) (transport.Option, error)
 
 // withBudget is the default budget, but one whose balance can be seen.
 func withBudget(c *client) (transport.Option, error) {
-	perService, err := budget.PerService(budget.Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second}, 1)
+	perService, err := budget.PerService(budget.Default(), 1)
 	c.budget = perService
 	return transport.WithBudget(perService), err
 }

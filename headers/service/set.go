@@ -18,9 +18,9 @@ import (
 	"time"
 )
 
-// LongestName is the length in bytes above which a [Set] keeps nothing for a
+// longestName is the length in bytes above which a [Set] keeps nothing for a
 // name. Names come from data in places, and would else bound its memory.
-const LongestName = 1024
+const longestName = 1024
 
 // lookEvery is how often a full Set looks for what is idle. It bounds what a
 // flood of new names costs.
@@ -65,7 +65,7 @@ func NewSet[T any](limit int, create func(name string) *T, idle func(*T) bool) *
 }
 
 // Get returns what is kept for a service, and creates it if need be. It returns
-// nil if there is no room, or if the name is longer than [LongestName].
+// nil if there is no room, or if the name is longer than 1,024 bytes.
 func (s *Set[T]) Get(name string) *T {
 	if e := s.usual.Load(); e != nil && e.name == name {
 		return e.kept
@@ -80,7 +80,7 @@ func (s *Set[T]) find(name string) *T {
 		}
 		return v.(*entry[T]).kept
 	}
-	if len(name) > LongestName {
+	if len(name) > longestName {
 		return nil
 	}
 	return s.add(name)

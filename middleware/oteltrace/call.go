@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -43,7 +44,7 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !span.IsRecording() {
 		return l.next.RoundTrip(req)
 	}
-	span.SetAttributes(attrService.String(headers.Label(headers.Service(ctx))))
+	span.SetAttributes(attrService.String(headers.Label(service.Of(ctx))))
 	held := false
 	defer func() {
 		if !held {

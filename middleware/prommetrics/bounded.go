@@ -7,14 +7,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+
+	names "github.com/datapunk/evenkeel/headers/service"
 )
 
 // other is the label of what is not counted on its own.
 const other = "other"
-
-// otherServices is the name of what breaker sets and budgets have for all those
-// for which they have no room.
-const otherServices = "(other services)"
 
 // maxLabel is how long a value of a label may be.
 const maxLabel = 128
@@ -46,7 +44,7 @@ func (b *bounded[T]) of(name string) *T {
 			name = other
 		}
 	}
-	if name != other && name != otherServices && isLabel(name) {
+	if name != other && name != names.Others && isLabel(name) {
 		return b.add(name, b.limit)
 	}
 	if rest := b.rest.Load(); rest != nil {

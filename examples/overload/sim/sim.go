@@ -145,7 +145,7 @@ func (r *run) call() {
 			if headers.VerdictOf(header) == headers.DoNotRetry {
 				break
 			}
-			if d, ok := headers.Delay(header, time.Now()); ok {
+			if d, ok := headers.RetryAfterOf(header, time.Now()); ok {
 				wait = d
 			}
 		}

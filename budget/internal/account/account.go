@@ -1,15 +1,24 @@
-package budget
+// Package account keeps the balance of one retry budget: the part that every
+// call touches, and what a synchroniser does to it behind the calls.
+package account
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
-// token is one retry, in the micro-tokens that accounts count.
-const token = 1_000_000
+// Token is one retry, in the micro-tokens that accounts count.
+const Token = 1_000_000
+
+// FirstCall is how many tokens a budget with a floor may always keep: the
+// retries of one call under a policy of three attempts, and one more.
+const FirstCall = 3
 
 // An Account is the hot path of every budget here: a balance that deposits
 // raise up to a ceiling and withdrawals lower. It holds what a synchroniser
 // needs to move the ceiling, to give surplus away and to bring credit in; by
 // itself it does none of that, reads no clock and starts nothing. Amounts are
-// in micro-tokens, a millionth of a retry. Make one with [NewAccount].
+// in micro-tokens, a millionth of a retry. Make one with [New].
 //
 // The fields lie on three cache lines: the one that every call writes, the one
 // that every call reads, and the one that few calls write.
@@ -40,13 +49,14 @@ const (
 	shut               // nothing is granted
 )
 
-// NewAccount returns an account with the policy's mint, no credit and a
-// ceiling of one token. wake is called, on the goroutine of the caller, by the
-// first deposit or withdrawal after [Account.Sleep], and by the first refusal
-// after [Account.Arm]; it must not block. It may be nil.
-func NewAccount(p Policy, wake func()) *Account {
-	a := &Account{mint: p.mint(), wake: wake, evidence: p.Evidence}
-	a.ceiling.Store(token)
+// New returns an account without credit, with a ceiling of one token. A request
+// deposits ratio tokens; with evidence, only once its first attempt succeeded.
+// wake is called, on the goroutine of the caller, by the first deposit or
+// withdrawal after [Account.Sleep], and by the first refusal after [Account.Arm].
+// It must not block. It may be nil.
+func New(ratio float64, evidence bool, wake func()) *Account {
+	a := &Account{mint: int64(math.Round(ratio * Token)), wake: wake, evidence: evidence}
+	a.ceiling.Store(Token)
 	return a
 }
 
@@ -72,18 +82,18 @@ func (a *Account) deposit() {
 
 // Withdraw takes one token if there is one.
 func (a *Account) Withdraw() bool {
-	if a.mode.Load() != 0 && a.rouse()&shut != 0 || !a.take(token) {
+	if a.mode.Load() != 0 && a.rouse()&shut != 0 || !a.take(Token) {
 		a.deny()
 		return false
 	}
-	a.spent.Add(token)
+	a.spent.Add(Token)
 	return true
 }
 
 // Refund returns a token that was withdrawn for a retry which was not sent.
 func (a *Account) Refund() {
-	a.refunded.Add(token)
-	a.balance.Add(token)
+	a.refunded.Add(Token)
+	a.balance.Add(Token)
 }
 
 // take lowers the balance by n unless that made it negative.
@@ -164,38 +174,4 @@ func (a *Account) Drop(keep int64) {
 }
 
 // SetCeiling sets up to which balance deposits count, at least one token.
-func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, token)) }
-
-// Books is what an account did since it was made, in micro-tokens but for
-// Denied, which counts withdrawals. Spent is without what was refunded, so that
-// it may fall; Spent and Refunded together never do.
-type Books struct {
-	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
-	Repaid                                              int64 // for retries that helped; part of Brought
-	Denied                                              int64
-	mint                                                int64
-}
-
-// Books reads the account. The fields are read one after the other, so with
-// traffic they agree only nearly. The order is such that a withdrawal, refund or
-// repayment in between hides requests and never makes any up: a token is as
-// much as many requests mint, and ceilings follow their rate.
-func (a *Account) Books() Books {
-	dropped, spent := a.dropped.Load(), a.spent.Load()
-	balance := a.balance.Load()
-	refunded, brought := a.refunded.Load(), a.brought.Load()
-	return Books{
-		Balance: balance, Ceiling: a.ceiling.Load(), Dropped: dropped,
-		Spent: spent - refunded, Refunded: refunded, Brought: brought,
-		Repaid: a.repaid.Load(), Denied: a.denied.Load(), mint: a.mint,
-	}
-}
-
-// Requests is how many deposits the books show. They are not counted on their
-// own: each left its mint in the balance, or where that went.
-func (b Books) Requests() int64 {
-	if b.mint == 0 {
-		return 0
-	}
-	return (b.Balance - b.Brought + b.Spent + b.Dropped) / b.mint
-}
+func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, Token)) }

@@ -1,4 +1,4 @@
-package budget_test
+package account_test
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // What the ratio bounds is the retries that did not help: whatever comes of
@@ -16,7 +16,7 @@ func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
 	const token, ratio, stock = 1_000_000, 0.05, 7
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		a := budget.NewAccount(budget.Policy{Ratio: ratio, Evidence: true}, nil)
+		a := account.New(ratio, true, nil)
 		a.SetCeiling(int64(1+random.IntN(20)) * token)
 		a.Bring(stock * token)
 		fails, helps := random.Float64(), random.Float64()
@@ -24,7 +24,7 @@ func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
 		for range 5000 {
 			a.Deposit()
 			if random.Float64() >= fails {
-				a.Settle(budget.Unaided)
+				a.Settle(account.Unaided)
 				unaided++
 				continue
 			}
@@ -35,13 +35,13 @@ func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
 				open--
 				switch x := random.Float64(); {
 				case x >= helps:
-					a.Settle(budget.Wasted)
+					a.Settle(account.Wasted)
 					wasted++
 				case x < helps/4:
-					a.Settle(budget.Admitted)
+					a.Settle(account.Admitted)
 					admitted++
 				default:
-					a.Settle(budget.Helped)
+					a.Settle(account.Helped)
 					helped++
 				}
 			}
@@ -59,7 +59,7 @@ func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
 // A service where nothing works gets the stock and nothing more, however many
 // requests there are.
 func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
-	a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
+	a := account.New(0.5, true, nil)
 	a.SetCeiling(10_000_000)
 	a.Bring(3_000_000)
 	granted := 0
@@ -67,7 +67,7 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 		a.Deposit()
 		if a.WithdrawFor(2) {
 			granted++
-			a.Settle(budget.Wasted)
+			a.Settle(account.Wasted)
 		}
 	}
 	if granted != 3 {
@@ -81,14 +81,14 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
 	const ceiling = 5_000_000
 	for _, refunds := range []bool{false, true} {
-		a := budget.NewAccount(budget.Policy{Ratio: 0.5, Evidence: true}, nil)
+		a := account.New(0.5, true, nil)
 		a.SetCeiling(ceiling)
 		var most, madeUp atomic.Int64
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
 				for n := range 10_000 {
-					a.Settle(budget.Helped)
+					a.Settle(account.Helped)
 					books := a.Books()
 					raise(&most, books.Balance)
 					raise(&madeUp, books.Requests())

@@ -1,13 +1,14 @@
-package headers_test
+package service_test
 
 import (
+	"context"
 	"testing"
 
-	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 // However a host is spelt, it is one service, and its name names itself.
-func TestHostService(t *testing.T) {
+func TestOfHost(t *testing.T) {
 	for host, want := range map[string]string{
 		"":                     "",
 		"api.test":             "api.test",
@@ -26,14 +27,26 @@ func TestHostService(t *testing.T) {
 		"api:80:443":           "api:80:443",
 		"ÄPI.test":             "äpi.test",
 	} {
-		if got := headers.HostService(host); got != want {
-			t.Errorf("HostService(%q) = %q, want %q", host, got, want)
+		if got := service.OfHost(host); got != want {
+			t.Errorf("OfHost(%q) = %q, want %q", host, got, want)
 		}
-		if got := headers.HostService(want); got != want {
-			t.Errorf("HostService(%q) = %q, want it unchanged", want, got)
+		if got := service.OfHost(want); got != want {
+			t.Errorf("OfHost(%q) = %q, want it unchanged", want, got)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { headers.HostService("api.test:443") }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { service.OfHost("api.test:443") }); n > 0 {
 		t.Errorf("%v allocations for a name in lower case, want none", n)
+	}
+}
+
+func TestNameOfContext(t *testing.T) {
+	if got := service.Of(context.Background()); got != "" {
+		t.Errorf("Of an empty context = %q, want none", got)
+	}
+	if got := service.Of(context.WithValue(context.Background(), service.Key{}, (*string)(nil))); got != "" {
+		t.Errorf("Of a context with a nil name = %q, want none", got)
+	}
+	if got := service.Of(service.With(context.Background(), "users")); got != "users" {
+		t.Errorf("Of a context with a service = %q, want users", got)
 	}
 }

@@ -1,18 +1,18 @@
-package budget_test
+package account_test
 
 import (
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
 // However deposits, withdrawals, refunds and a synchroniser interleave, the
 // books balance to the micro-token.
 func TestAccountBooksBalance(t *testing.T) {
 	var woken atomic.Int64
-	a := budget.NewAccount(budget.Policy{Ratio: 0.3}, func() { woken.Add(1) })
+	a := account.New(0.3, false, func() { woken.Add(1) })
 	a.SetCeiling(1 << 40)
 	var deposits, granted, taken, brought atomic.Int64
 	var wg sync.WaitGroup
@@ -58,7 +58,7 @@ func TestAccountBooksBalance(t *testing.T) {
 }
 
 func TestAccountStopsAtItsCeiling(t *testing.T) {
-	a := budget.NewAccount(budget.Policy{Ratio: 0.4}, nil)
+	a := account.New(0.4, false, nil)
 	for range 10 {
 		a.Deposit()
 	}

@@ -1,21 +1,14 @@
-package budget
+package account
 
-// An Outcome says what came of an attempt: of a retry that a budget granted, or
-// of a first attempt that succeeded.
+// An Outcome is what came of an attempt. Package budget exports the type and its
+// values, and documents them.
 type Outcome int8
 
+// The outcomes.
 const (
-	// Wasted is a retry that failed too, or whose answer came late: there is
-	// no telling that the service can bear more of them.
 	Wasted Outcome = iota
-	// Admitted is a retry that succeeded soon where the server had refused
-	// the attempt before it, with a 429, or a 503 that said when or whether to
-	// come back.
 	Admitted
-	// Helped is a retry that succeeded soon after an error or a timeout.
 	Helped
-	// Unaided is a first attempt that succeeded soon. It deposits what Ratio
-	// says, so that a service that fails altogether earns no retries.
 	Unaided
 )
 
@@ -23,7 +16,7 @@ const (
 // retries help, the next one will too. A whole token is what the account needs
 // to hold its own where every second retry helps, as with one of two replicas
 // gone.
-const interest = token
+const interest = Token
 
 // Settle says what came of an attempt: at most once of a retry that was granted,
 // and of none that was refunded. An account with Evidence takes back the token
@@ -38,7 +31,7 @@ func (a *Account) Settle(o Outcome) {
 		a.deposit()
 		return
 	}
-	n := int64(token)
+	n := int64(Token)
 	if o == Helped {
 		n += interest
 	}
@@ -82,8 +75,8 @@ func (a *Account) Affords(attempt int) bool {
 // needed is the balance without which there is nothing for the attempt.
 func (a *Account) needed(attempt int) int64 {
 	if !a.evidence || attempt <= 2 {
-		return token
+		return Token
 	}
-	spare := max(a.ceiling.Load()-firstCall*token, 0) / 4
-	return token + int64(min(attempt, 6)-2)*spare
+	spare := max(a.ceiling.Load()-FirstCall*Token, 0) / 4
+	return Token + int64(min(attempt, 6)-2)*spare
 }
