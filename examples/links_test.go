@@ -35,7 +35,7 @@ func markdown(t *testing.T) []string {
 }
 
 // A link to a file of the repository leads to one that exists, and its anchor to
-// a heading.
+// a heading. A link to an example or a name on pkg.go.dev leads to one too.
 func TestLinks(t *testing.T) {
 	for _, file := range markdown(t) {
 		text := read(t, file)
@@ -50,6 +50,12 @@ var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 func brokenLinks(t *testing.T, file, text string) (broken []string) {
 	t.Helper()
 	for _, match := range link.FindAllStringSubmatch(text, -1) {
+		if name, ok := strings.CutPrefix(match[1], "https://pkg.go.dev/"+module+"/"); ok {
+			if !documented(t, name) {
+				broken = append(broken, match[1])
+			}
+			continue
+		}
 		if strings.Contains(match[1], "://") {
 			continue
 		}
@@ -73,6 +79,24 @@ func brokenLinks(t *testing.T, file, text string) (broken []string) {
 		}
 	}
 	return broken
+}
+
+// documented reports whether pkg.go.dev has this example or name of a package, such
+// as transport#example-New and transport#New.
+func documented(t *testing.T, link string) bool {
+	t.Helper()
+	folder, name, _ := strings.Cut(link, "#")
+	declared := `(?m)^(func|type) ` + name + `\b`
+	if example, ok := strings.CutPrefix(name, "example-"); ok {
+		declared = `(?m)^func Example` + strings.ReplaceAll(strings.TrimPrefix(example, "package"), ".", "_") + `\(`
+	}
+	files, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		return regexp.MustCompile(declared).MatchString(read(t, file))
+	})
 }
 
 // anchors returns what GitHub makes of the headings of a page.
@@ -102,9 +126,12 @@ func anchors(page string) (found []string) {
 func TestBrokenLinksAreFound(t *testing.T) {
 	const page = "# The page\n\n## What it's for, `really`?\n\n```sh\n# no heading\n```\n" +
 		"[a](#the-page) [b](#whats-for) [c](#whats-it-for) [d](#no-heading) [e](gone.md) [f](links_test.go) [g](https://go.dev/x) " +
-		"[h](#what-its-for-really) [i](../README.md#no-such-heading)\n"
+		"[h](#what-its-for-really) [i](../README.md#no-such-heading) " +
+		"[j](https://pkg.go.dev/" + module + "/transport#example-New) [k](https://pkg.go.dev/" + module + "/transport#example-Gone) " +
+		"[l](https://pkg.go.dev/" + module + "/transport#Policy)\n"
 	got := brokenLinks(t, "page.md", page)
-	if want := []string{"#whats-for", "#whats-it-for", "#no-heading", "gone.md", "../README.md#no-such-heading"}; !slices.Equal(got, want) {
+	if want := []string{"#whats-for", "#whats-it-for", "#no-heading", "gone.md", "../README.md#no-such-heading",
+		"https://pkg.go.dev/" + module + "/transport#example-Gone"}; !slices.Equal(got, want) {
 		t.Errorf("broken links %q, want %q", got, want)
 	}
 }

@@ -2,21 +2,40 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/datapunk/evenkeel/transport"
 )
 
 func Example() {
-	main()
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/down" || requests.Add(1)%2 == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	client, err := newClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, path := range []string{"/flaky", "/down"} {
+		if err := get(client, server.URL+path); err != nil {
+			fmt.Println(err)
+		}
+	}
 	// Output:
-	// 200 OK, attempts: 1, stopped by: succeeded
 	// 200 OK, attempts: 2, stopped by: succeeded
-	// 502 Bad Gateway, attempts: 3, stopped by: attempts
+	// 500 Internal Server Error, attempts: 3, stopped by: attempts
 }
 
-func TestErrorSaysWhatHappened(t *testing.T) {
+func TestNoServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
