@@ -224,9 +224,9 @@ func TestOpenCircuitProvesNothingToTheGuard(t *testing.T) {
 		})
 		rt := build(t, transport.RoundTripperFunc(hangs), unlimited(), transport.WithBreaker(opens),
 			transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}))
-		for rt.GuardState("api.test").Window > 1 || !rt.GuardState("api.test").Engaged {
+		untilGuard(t, rt, func(s transport.GuardState) bool { return s.Engaged && s.Window <= 1 }, func() {
 			rt.RoundTrip(get(t, t.Context()))
-		}
+		})
 		refuses = true
 		before := rt.GuardState("api.test")
 		for range 600 {

@@ -171,9 +171,9 @@ func TestBatchAfterTheOutage(t *testing.T) {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		}}
 		client := guarded(t, service, 1, transport.WithPolicy(transport.Policy{MaxAttempts: 3, AttemptTimeout: 3 * time.Second}))[0]
-		for client.GuardState("api.test").Window > 0.5 {
+		untilGuard(t, client, func(s transport.GuardState) bool { return s.Window <= 0.5 }, func() {
 			client.RoundTrip(get(t, t.Context()))
-		}
+		})
 		service.until = time.Now()
 		time.Sleep(time.Minute)
 		var wg sync.WaitGroup
@@ -196,11 +196,11 @@ func TestLoneRetryFindsBack(t *testing.T) {
 		service := &outage{from: start.Add(-1), until: start.Add(time.Hour)}
 		policy := transport.Policy{MaxAttempts: 3, AttemptTimeout: 10 * time.Second}
 		client := guarded(t, service, 1, transport.WithPolicy(policy))[0]
-		for !client.GuardState("api.test").Engaged {
+		untilGuard(t, client, func(s transport.GuardState) bool { return s.Engaged }, func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+1)
 			client.RoundTrip(get(t, ctx))
 			cancel()
-		}
+		})
 		service.until = time.Now().Add(11 * time.Second) // after the first attempt
 		if _, err := client.RoundTrip(get(t, t.Context())); err != nil {
 			t.Errorf("%v, want an answer: the service is back", err)

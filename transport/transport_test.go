@@ -68,6 +68,19 @@ func build(t *testing.T, base http.RoundTripper, opts ...transport.Option) *tran
 	return rt
 }
 
+// untilGuard takes a step at a time until the guard is in a state. A guard that
+// never is in it fails the test.
+func untilGuard(t *testing.T, rt *transport.Transport, reached func(transport.GuardState) bool, step func()) {
+	t.Helper()
+	for range 1000 {
+		if reached(rt.GuardState("api.test")) {
+			return
+		}
+		step()
+	}
+	t.Fatalf("after 1,000 steps the guard is %+v", rt.GuardState("api.test"))
+}
+
 func get(t *testing.T, ctx context.Context) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://api.test/v1", nil)

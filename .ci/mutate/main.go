@@ -106,6 +106,9 @@ func mutatePackage(s settings, dir string) (float64, error) {
 		workers.Go(func() {
 			for i := range next {
 				verdicts[i], _ = t.test(i+1, &mutants[i])
+				if verdicts[i] == survived || s.all {
+					fmt.Printf("%-9s %s\n", verdicts[i], mutants[i])
+				}
 			}
 		})
 	}
@@ -114,16 +117,13 @@ func mutatePackage(s settings, dir string) (float64, error) {
 	}
 	close(next)
 	workers.Wait()
-	return report(s, dir, mutants, verdicts), nil
+	return report(dir, verdicts), nil
 }
 
-func report(s settings, dir string, mutants []mutant, verdicts []verdict) float64 {
+func report(dir string, verdicts []verdict) float64 {
 	count := map[verdict]int{}
-	for i, m := range mutants {
-		count[verdicts[i]]++
-		if verdicts[i] == survived || s.all {
-			fmt.Printf("%-9s %s\n", verdicts[i], m)
-		}
+	for _, v := range verdicts {
+		count[v]++
 	}
 	tried := count[killed] + count[survived]
 	score := float64(count[killed]) / float64(max(tried, 1))
