@@ -11,36 +11,35 @@ import (
 	"time"
 )
 
-// A backend serves what its works let it. It is as naive as most: it serves a
-// request also if its client has gone.
+// A backend answers once its workers have served the request. Like most servers,
+// it goes on with a request whose client has disconnected.
 type backend struct {
-	works   works
+	workers workers
 	closing chan struct{}
 	server  *http.Server
 	host    string         // with the port: the name of the service
 	served  sync.WaitGroup // Serve
 }
 
-// works have a fixed number of workers, who serve first come, first served: a
-// queue where the whole run is known ahead, a floor where somebody looks on
-// and acts.
-type works interface {
-	// work returns the status once a request has been served, or 0 if it has
-	// not when ctx ends or closing is closed.
+// workers serve first come, first served. In a queue the whole run is known
+// beforehand; in a pool the health of the backend may change at any time.
+type workers interface {
+	// work returns the status when the request has been served, or 0 if ctx
+	// ended or closing was closed before that.
 	work(ctx context.Context, closing <-chan struct{}) (status int)
 }
 
-// workers is how many requests a backend serves at a time. Its capacity is set
-// by how long they take over each.
-const workers = 5
+// workerCount is how many requests a backend serves at a time. The time that
+// each takes sets its capacity.
+const workerCount = 5
 
-// startBackend serves on a free port of the loopback.
-func startBackend(works works, wrap func(http.Handler) http.Handler) (*backend, error) {
+// startBackend serves on a free port of the loopback interface.
+func startBackend(w workers, wrap func(http.Handler) http.Handler) (*backend, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{works: works, closing: make(chan struct{}), host: listener.Addr().String()}
+	b := &backend{workers: w, closing: make(chan struct{}), host: listener.Addr().String()}
 	var handler http.Handler = b
 	if wrap != nil {
 		handler = wrap(b)
@@ -55,7 +54,7 @@ func startBackend(works works, wrap func(http.Handler) http.Handler) (*backend, 
 }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch status := b.works.work(req.Context(), b.closing); status {
+	switch status := b.workers.work(req.Context(), b.closing); status {
 	case 0:
 	case http.StatusOK:
 		io.WriteString(w, "done\n")
@@ -71,7 +70,7 @@ func (b *backend) close() {
 	b.served.Wait()
 }
 
-// until waits for a time and reports false if stop came first.
+// until waits until t and reports false if stop came first.
 func until(t time.Time, stop <-chan struct{}) bool {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// config is what a storm is like.
+// config describes a storm.
 type config struct {
-	duration time.Duration // in which calls arrive
+	duration time.Duration // how long calls arrive
 	calm     time.Duration // before the stall
 	stall    time.Duration
 	clients  int
@@ -24,12 +24,12 @@ type config struct {
 	seed     uint64
 	policies []policy
 	json     bool
-	attempts int    // of a call at most, where evenkeel decides
+	attempts int    // most attempts of a call, where evenkeel decides
 	http     string // address of the page; empty: tables
 }
 
 func (c config) meanService() time.Duration {
-	return time.Duration(workers / c.capacity * float64(time.Second))
+	return time.Duration(workerCount / c.capacity * float64(time.Second))
 }
 
 // stalled reports whether any part of the given second is in the stall.
@@ -44,37 +44,37 @@ func (c config) afterStall() int { return wholeSeconds(c.calm + c.stall) }
 // wholeSeconds rounds up.
 func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// parse reads the command line. Errors, and the usage if it is asked for, go
-// to stderr.
+// parse reads the command line. It writes errors, and the usage if asked, to
+// stderr.
 func parse(args []string, stderr io.Writer) (config, error) {
 	cfg := config{attempts: 5}
 	var names string
 	f := flag.NewFlagSet("storm", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprintln(stderr, "Storm stalls a backend and shows which clients let it come back.")
-		fmt.Fprintln(stderr, "Every policy has a backend of its own; all of them run side by side.\n\nUsage of storm:")
+		fmt.Fprintln(stderr, "Storm stalls a backend and shows how quickly the clients of each retry policy recover.")
+		fmt.Fprintln(stderr, "Every policy has its own backend. All of them run side by side.\n\nUsage of storm:")
 		f.PrintDefaults()
 		fmt.Fprintln(stderr, "\nPolicies:")
 		for _, p := range allPolicies() {
 			fmt.Fprintf(stderr, "  %-14s %s\n", p.name, p.what)
 		}
 	}
-	f.DurationVar(&cfg.duration, "duration", 25*time.Second, "time in which calls arrive")
-	f.DurationVar(&cfg.calm, "calm", 4*time.Second, "time before the stall")
-	f.DurationVar(&cfg.stall, "stall", 5*time.Second, "time in which the backend serves nothing")
-	f.IntVar(&cfg.clients, "clients", 10, "number of clients, each with connections and a chain of its own")
+	f.DurationVar(&cfg.duration, "duration", 25*time.Second, "how long calls arrive")
+	f.DurationVar(&cfg.calm, "calm", 4*time.Second, "how long before the stall")
+	f.DurationVar(&cfg.stall, "stall", 5*time.Second, "how long the backend serves nothing")
+	f.IntVar(&cfg.clients, "clients", 10, "number of clients, each with its own connections and its own chain")
 	f.Float64Var(&cfg.rate, "rate", 0, "calls per second of all clients together; 0 means 70 % of -capacity")
 	f.Float64Var(&cfg.capacity, "capacity", 250, "requests per second that a backend can serve")
-	f.DurationVar(&cfg.timeout, "timeout", time.Second, "how long a client waits for the answer to an attempt")
-	f.DurationVar(&cfg.deadline, "deadline", 5*time.Second, "how long a call may take with all its attempts")
-	f.Uint64Var(&cfg.seed, "seed", 1, "of arrivals and service times")
-	f.StringVar(&names, "policies", defaultPolicies, "which policies to run, in this order")
+	f.DurationVar(&cfg.timeout, "timeout", time.Second, "timeout of an attempt")
+	f.DurationVar(&cfg.deadline, "deadline", 5*time.Second, "deadline of a call, with all its attempts")
+	f.Uint64Var(&cfg.seed, "seed", 1, "seed of the arrivals and service times")
+	f.StringVar(&names, "policies", defaultPolicies, "policies to run, in this order")
 	f.BoolVar(&cfg.json, "json", false, "write one JSON document instead of tables")
-	f.StringVar(&cfg.http, "http", "", "serve a live page at this `address` until interrupted, instead of tables; without a host\n"+
-		"in it, as in :8080, only to this machine. -stall is how long its faults last")
+	f.StringVar(&cfg.http, "http", "", "serve a live page at this `address` until interrupted, instead of tables. An address without a\n"+
+		"host, such as :8080, serves this machine only. -stall is how long a fault of the page lasts")
 	if err := f.Parse(args); err != nil {
-		return cfg, err // the flag set has said so
+		return cfg, err // the flag set has printed it
 	}
 	given := make(map[string]bool)
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -97,8 +97,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	return cfg, err
 }
 
-// settle fills in what follows from other flags and names every flag that is
-// out of range.
+// settle derives values from other flags and returns an error for every flag
+// that is out of range.
 func (c *config) settle(names string) error {
 	var errs []error
 	wrong := func(flag string, value any, want string) {
@@ -116,7 +116,7 @@ func (c *config) settle(names string) error {
 	case c.stall < 0:
 		wrong("stall", c.stall, "0 or more")
 	case c.calm+c.stall > c.duration:
-		wrong("stall", c.stall, fmt.Sprintf("-calm and -stall together within -duration %v", c.duration))
+		wrong("stall", c.stall, fmt.Sprintf("-calm plus -stall of at most -duration %v", c.duration))
 	}
 	if c.clients < 1 || c.clients > 1000 {
 		wrong("clients", c.clients, "1 to 1000")
@@ -139,7 +139,7 @@ func (c *config) settle(names string) error {
 		named := func(p policy) bool { return p.name == name }
 		switch i := slices.IndexFunc(all, named); {
 		case i < 0:
-			wrong("policies", fmt.Sprintf("%q", name), "names out of "+policyNames(all))
+			wrong("policies", fmt.Sprintf("%q", name), "one of "+policyNames(all))
 		case slices.ContainsFunc(c.policies, named):
 			wrong("policies", fmt.Sprintf("%q", name), "each name once")
 		default:

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// A live storm has one backend and goes on until it is ended. What befalls the
-// backend, and what the clients do about it, is up to who looks on.
+// A live storm has one backend and runs until it is interrupted. The user of the
+// page decides about the faults of the backend and the policy of the clients.
 type live struct {
 	*storm
 	lane *lane
 
-	ailing atomic.Pointer[ailment]      // nil: the backend is well
-	front  atomic.Pointer[http.Handler] // what stands before the backend; the backend alone at least
-	naked  http.Handler
+	active atomic.Pointer[activeFault]  // nil: the backend is well
+	front  atomic.Pointer[http.Handler] // the backend, with or without the middleware
+	bare   http.Handler                 // the backend alone
 
 	mu       sync.Mutex // guards what follows, and changes of the above
 	policy   policy
@@ -28,26 +28,26 @@ type live struct {
 	history  history
 }
 
-// An ailment is a fault that the backend has for a time.
-type ailment struct {
+// An activeFault is a fault of the backend and its end.
+type activeFault struct {
 	fault string
 	until time.Time
-	over  chan struct{} // closed if another, or none, takes its place
+	over  chan struct{} // closed when it is replaced or removed
 }
 
 // The faults of a backend.
 const (
 	faultStall = "stall" // serves nothing
-	faultSlow  = "slow"  // takes slowness times as long
+	faultSlow  = "slow"  // takes five times as long: slowness
 	faultBreak = "break" // answers 500 at once
 )
 
 const slowness = 5
 
-// What a live storm refuses.
+// The errors of the page's buttons.
 var (
-	errNoSuch  = errors.New("there is none of that name")
-	errNotHere = errors.New("not with this policy")
+	errNoSuch  = errors.New("no such name")
+	errNotHere = errors.New("this policy does not have it")
 	errRange   = errors.New("out of range")
 )
 
@@ -55,16 +55,16 @@ func newLive(cfg config) (*live, error) {
 	cfg.duration = math.MaxInt64
 	s := &storm{cfg: cfg, start: time.Now()}
 	l := &live{storm: s, attempts: cfg.attempts}
-	l.lane = &lane{tally: newTally(s.start, 0)} // which leaves all to what comes after
+	l.lane = &lane{tally: newTally(s.start, 0)} // without seconds, all is counted in one sum
 	wrap := func(backend http.Handler) http.Handler {
-		l.naked = backend
+		l.bare = backend
 		l.front.Store(&backend)
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			(*l.front.Load()).ServeHTTP(w, req)
 		})
 	}
 	var err error
-	if l.lane.backend, err = startBackend(newFloor(cfg, l.health), wrap); err != nil {
+	if l.lane.backend, err = startBackend(newPool(cfg, l.health), wrap); err != nil {
 		return nil, err
 	}
 	s.lanes = append(s.lanes, l.lane)
@@ -75,30 +75,29 @@ func newLive(cfg config) (*live, error) {
 	return l, nil
 }
 
-// run returns when ctx has ended, and soon after the calls have.
+// run returns soon after ctx is done, when the calls have ended.
 func (l *live) run(ctx context.Context) {
-	var looking sync.WaitGroup
-	looking.Go(func() { l.look(ctx) })
+	var sampling sync.WaitGroup
+	sampling.Go(func() { l.sampleUntil(ctx) })
 	l.storm.run(ctx)
-	looking.Wait()
+	sampling.Wait()
 }
 
-// look takes a sample now and then.
-func (l *live) look(ctx context.Context) {
+// sampleUntil takes a sample every samplePeriod until ctx is done.
+func (l *live) sampleUntil(ctx context.Context) {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			l.sample(time.Now()) // the tick may be of a while ago
+			l.sample(time.Now()) // the tick itself may be late
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// use changes the policy, for calls that begin from now on. What the clients
-// have learnt is gone with the old one.
+// use changes the policy for new calls. Budgets, guards and circuits start anew.
 func (l *live) use(name string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +105,7 @@ func (l *live) use(name string) error {
 	if i < 0 {
 		return fmt.Errorf("policy %q: %w", name, errNoSuch)
 	}
-	p, cfg, front := l.cfg.policies[i], l.cfg, l.naked
+	p, cfg, front := l.cfg.policies[i], l.cfg, l.bare
 	cfg.attempts = l.attempts
 	if p.server != nil {
 		wrap, err := p.server(cfg)
@@ -123,8 +122,7 @@ func (l *live) use(name string) error {
 	return nil
 }
 
-// retry changes how many attempts a call may take, in the chains that are in
-// use.
+// retry changes how many attempts a call may take, in the running chains.
 func (l *live) retry(attempts int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,28 +143,27 @@ func (l *live) retry(attempts int) error {
 	return nil
 }
 
-// strike gives the backend a fault in place of the one it has. No fault heals
-// it.
-func (l *live) strike(fault string) error {
+// setFault replaces the fault of the backend. An empty name removes it.
+func (l *live) setFault(fault string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var next *ailment
+	var next *activeFault
 	switch fault {
 	case faultStall, faultSlow, faultBreak:
-		next = &ailment{fault: fault, until: time.Now().Add(l.cfg.stall), over: make(chan struct{})}
+		next = &activeFault{fault: fault, until: time.Now().Add(l.cfg.stall), over: make(chan struct{})}
 	case "":
 	default:
 		return fmt.Errorf("fault %q: %w", fault, errNoSuch)
 	}
-	if old := l.ailing.Swap(next); old != nil {
+	if old := l.active.Swap(next); old != nil {
 		close(old.over)
 	}
 	return nil
 }
 
-// fault returns what the backend suffers from, and for how long it still will.
+// fault returns the fault of the backend and the time left until its end.
 func (l *live) fault(now time.Time) (name string, left time.Duration) {
-	a := l.ailing.Load()
+	a := l.active.Load()
 	if a == nil || !now.Before(a.until) {
 		return "", 0
 	}
@@ -174,7 +171,7 @@ func (l *live) fault(now time.Time) (name string, left time.Duration) {
 }
 
 func (l *live) health(now time.Time) health {
-	a := l.ailing.Load()
+	a := l.active.Load()
 	switch {
 	case a == nil || !now.Before(a.until):
 		return health{}

@@ -84,7 +84,7 @@ func TestFaultsOfTheBackend(t *testing.T) {
 	}{
 		{"", health{}}, {"stall", health{stall: 1}}, {"slow", health{slow: slowness}}, {"break", health{broken: true}},
 	} {
-		if err := l.strike(tt.fault); err != nil {
+		if err := l.setFault(tt.fault); err != nil {
 			t.Fatal(err)
 		}
 		got := l.health(now)
@@ -102,7 +102,7 @@ func TestFaultsOfTheBackend(t *testing.T) {
 
 // bare is a backend without a server. Its health is that of l.
 func bare(l *live) *backend {
-	return &backend{closing: make(chan struct{}), works: &floor{
+	return &backend{closing: make(chan struct{}), workers: &pool{
 		slots: make(chan struct{}, 1), backlog: make(chan struct{}, 2), mean: time.Millisecond,
 		health: l.health, rng: rand.New(rand.NewPCG(1, 2)),
 	}}
@@ -126,30 +126,30 @@ func TestHealingEndsAStall(t *testing.T) {
 			synctest.Wait()
 			return code
 		}
-		l.strike(faultStall)
+		l.setFault(faultStall)
 		code := answered()
 		time.Sleep(time.Minute)
-		l.strike(faultStall) // begins anew
+		l.setFault(faultStall) // starts again
 		time.Sleep(59 * time.Minute)
 		if len(code) > 0 {
 			t.Fatal("answered during a stall that began anew")
 		}
-		l.strike("")
+		l.setFault("")
 		if got := <-code; got != 200 || time.Since(start) > 61*time.Minute {
 			t.Errorf("got %d after %v, want 200 at once when healed", got, time.Since(start))
 		}
-		l.strike(faultStall)
+		l.setFault(faultStall)
 		code = answered()
-		l.strike(faultBreak)
+		l.setFault(faultBreak)
 		if got := <-code; got != 500 {
 			t.Errorf("got %d, want 500 of a backend that broke while stalled", got)
 		}
-		l.strike(faultStall)
+		l.setFault(faultStall)
 		start = time.Now()
 		if got := <-answered(); got != 200 || time.Since(start) < time.Hour {
 			t.Errorf("got %d after %v, want 200 when the stall is over", got, time.Since(start))
 		}
-		l.strike(faultStall)
+		l.setFault(faultStall)
 		code = answered()
 		close(b.closing)
 		if got := <-code; got != 0 {
@@ -163,7 +163,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &live{storm: &storm{cfg: config{stall: time.Hour}}}
 		b := bare(l)
-		l.strike(faultStall)
+		l.setFault(faultStall)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start, done := time.Now(), make(chan time.Duration, 3)
@@ -193,7 +193,7 @@ func TestOnlyAPageHasABacklog(t *testing.T) {
 		{config{capacity: 250, timeout: time.Second}, 0},
 		{config{capacity: 250, timeout: time.Second, http: ":8080"}, 1250},
 		{config{capacity: 250, timeout: time.Minute, http: ":8080"}, 30000},
-		{config{capacity: 0.1, timeout: time.Second, http: ":8080"}, workers},
+		{config{capacity: 0.1, timeout: time.Second, http: ":8080"}, workerCount},
 	} {
 		if got := cap(tt.cfg.backlog()); got != tt.want {
 			t.Errorf("%+v: backlog %d, want %d", tt.cfg, got, tt.want)

@@ -23,7 +23,7 @@ type storm struct {
 type lane struct {
 	policy  policy
 	backend *backend
-	clients atomic.Pointer[[]*client] // another policy brings others
+	clients atomic.Pointer[[]*client] // replaced with the policy
 	bases   []*counted                // one per client
 	tally   *tally
 }
@@ -58,8 +58,8 @@ func (s *storm) newLane(p policy) (*lane, error) {
 	return l, err
 }
 
-// use gives the lane clients of a policy. Calls under way stay with the old
-// ones; the connections are those of the lane.
+// use gives the lane new clients, for a policy. Calls under way keep the old
+// clients. The connections belong to the lane and are kept.
 func (l *lane) use(p policy, cfg config) error {
 	for len(l.bases) < cfg.clients {
 		base := http.DefaultTransport.(*http.Transport).Clone()
@@ -79,7 +79,7 @@ func (l *lane) use(p policy, cfg config) error {
 	return nil
 }
 
-// run returns when every call has ended, or soon after ctx has.
+// run returns when every call has ended, or soon after ctx is done.
 func (s *storm) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, l := range s.lanes {
@@ -101,8 +101,8 @@ func (s *storm) close() {
 	}
 }
 
-// arrive starts calls at the times of a Poisson process, whatever became of
-// the calls before: an open loop, as many independent users are.
+// arrive starts calls at the times of a Poisson process, whether or not earlier
+// calls have been answered: an open loop, like many independent users.
 func (s *storm) arrive(ctx context.Context, wg *sync.WaitGroup, l *lane, i int, rng *rand.Rand) {
 	gap := float64(time.Second) * float64(s.cfg.clients) / s.cfg.rate
 	timer := time.NewTimer(0)
@@ -163,26 +163,26 @@ func get(ctx context.Context, c *client, url string) error {
 const (
 	kindTimeout = "timeout"
 	kindStatus  = "status"
-	kindHeld    = "held_back" // breaker or guard had the last word
+	kindRefused = "refused" // by the breaker or the guard of the client
 	kindOther   = "other"
 )
 
 func kindOf(err error) string {
 	var status statusError
-	var refusal interface{ RefusedFor() time.Duration } // of breaker or guard
+	var refusal interface{ RefusedFor() time.Duration } // an error of breaker or guard
 	var network net.Error
 	switch {
 	case errors.As(err, &status):
 		return kindStatus
 	case errors.As(err, &refusal):
-		return kindHeld
+		return kindRefused
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return kindTimeout
 	}
 	return kindOther
 }
 
-// counted counts what a client puts on the wire.
+// counted counts the requests that a client sends.
 type counted struct {
 	base  *http.Transport
 	tally *tally

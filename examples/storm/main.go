@@ -1,24 +1,24 @@
-// Storm stalls a backend for some seconds and shows, second by second, which
-// clients let it come back.
+// Storm stalls a backend for five seconds and shows, second by second, how
+// quickly the clients of each retry policy recover.
 //
 //	go run ./examples/storm
 //
 // It runs several retry policies side by side over real HTTP on the loopback.
-// Each has a backend of its own with the same fixed capacity, the same
-// arrivals, and clients that know nothing of each other. Clients and backends
-// are goroutines of this one process; the load is small enough for that, and
-// the output says so if the machine could not keep up. The figures are those
-// of the run, whatever they are.
+// Each policy has its own backend with the same fixed capacity, the same
+// arrivals, and clients that share nothing. Clients and backends are goroutines
+// of this one process. The load is small enough for that, and the output says
+// so if the machine could not keep up. No figure is fixed: all of them are
+// measured in the run.
 //
-// To play with it instead:
+// To change things while it runs:
 //
 //	go run ./examples/storm -http :8080
 //
-// This serves a page on the loopback, until Ctrl-C, on which goodput,
-// amplification, the balance of the retry budget, the window of the guard and
-// the state of the circuit breakers move as they change. Its buttons stall,
-// slow or break the one backend and switch the policy of the clients while
-// they go on calling. They are also for programs:
+// This serves a page on the loopback interface until Ctrl-C. It plots goodput,
+// amplification, the balance of the retry budget, the limit of the guard and
+// the state of the circuit breakers. Its buttons stall, slow or break the
+// backend, and change the policy of the clients while they go on calling.
+// Programs can use them too:
 //
 //	curl -X POST localhost:8080/fault/stall
 //	curl -X POST localhost:8080/policy/retryablehttp
@@ -43,9 +43,9 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns the exit code: 0, 1 if the storm could not be run, 2 if the
-// command line is wrong, 130 if it was interrupted; 0 also if a page was, which
-// has no other end.
+// run returns the exit code: 0 on success, 1 if the storm could not be run, 2
+// if the command line is wrong, 130 if it was interrupted. A page always ends by
+// an interrupt, so its exit code is 0.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	progress := stdout
 	if cfg.json {
-		progress = stderr // stdout has the document alone
+		progress = stderr // stdout gets the document and nothing else
 	}
 	done := s.watch(progress, cfg.json && !isTerminal(stderr))
 	s.run(ctx)

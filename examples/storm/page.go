@@ -19,9 +19,9 @@ import (
 //go:embed page.html
 var pageHTML []byte
 
-// A Setting is what does not change while a live storm goes on.
+// A Setting is what does not change while a live storm runs.
 type Setting struct {
-	Started       int64           `json:"started"` // Unix time in ms; another one is another storm
+	Started       int64           `json:"started"` // Unix time in ms; it identifies the storm
 	Clients       int             `json:"clients"`
 	Rate          float64         `json:"calls_per_second"`
 	Capacity      float64         `json:"capacity_per_second"`
@@ -46,8 +46,8 @@ type Samples struct {
 	Samples []Sample `json:"samples"`
 }
 
-// servePage returns the exit code of a live storm: 0 if it was interrupted,
-// which is how it ends, 1 if it broke, 2 if it cannot listen.
+// servePage returns the exit code of a live storm: 0 if it was interrupted, 1 if
+// it failed, 2 if it cannot listen.
 func servePage(ctx context.Context, cfg config, stdout, stderr io.Writer) int {
 	listener, err := net.Listen("tcp", cfg.http)
 	if err != nil {
@@ -78,7 +78,7 @@ func servePage(ctx context.Context, cfg config, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "%d clients call %g/s, the backend can serve %g/s.\nThe page is at http://%s/ until you press Ctrl-C.\n",
 		cfg.clients, cfg.rate, cfg.capacity, listener.Addr())
 	l.run(ctx)
-	server.Close() // its answers are short; none is worth waiting for
+	server.Close() // at once: its responses are short
 	<-served
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "storm:", err)
@@ -95,13 +95,13 @@ func isLoopback(a net.Addr) bool {
 // page serves the page, its data, and its buttons:
 //
 //	GET  /samples?since=N     the samples after number N, or the next when there is one
-//	POST /fault/{fault}       stall, slow, break: for -stall; none: the end of it
-//	POST /policy/{name}       what new calls go by
-//	POST /attempts/{number}   of a call at most, 1 to 10
+//	POST /fault/{fault}       stall, slow or break for the time of -stall; none ends it
+//	POST /policy/{name}       the policy of new calls
+//	POST /attempts/{number}   most attempts of a call, 1 to 10
 //
-// The buttons work for the page and for programs such as curl, not for the
-// pages of other sites. Where only this machine is served, requests to other
-// names are refused, so that no site can pretend to be here.
+// The page and programs such as curl can use the buttons; pages of other sites
+// cannot. A page that serves only this machine refuses requests for other host
+// names, so that no site can reach it by a name of its own (DNS rebinding).
 func (l *live) page(local bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -117,7 +117,7 @@ func (l *live) page(local bool) http.Handler {
 		if fault == "none" {
 			fault = ""
 		}
-		done(w, l.strike(fault))
+		done(w, l.setFault(fault))
 	})
 	mux.HandleFunc("POST /policy/{name}", func(w http.ResponseWriter, req *http.Request) {
 		done(w, l.use(req.PathValue("name")))
@@ -178,7 +178,7 @@ func (l *live) setting() Setting {
 	return s
 }
 
-// done answers a button.
+// done writes the response to a button.
 func done(w http.ResponseWriter, err error) {
 	switch {
 	case err == nil:

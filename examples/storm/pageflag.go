@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// settlePage checks what -http says, and that the flags given beside it make
-// sense there.
+// settlePage checks -http and the flags that do not fit it.
 func (c *config) settlePage(given map[string]bool) error {
 	var errs []error
 	if address, err := listenAddress(c.http); err != nil {
@@ -19,18 +18,18 @@ func (c *config) settlePage(given map[string]bool) error {
 	}
 	for _, name := range []string{"duration", "calm", "json"} {
 		if given[name] {
-			errs = append(errs, fmt.Errorf("-%s: not with -http, which goes on until it is interrupted", name))
+			errs = append(errs, fmt.Errorf("-%s: not together with -http, which runs until it is interrupted", name))
 		}
 	}
 	c.calm, c.duration = 0, time.Hour // for the checks of the other flags
 	if c.stall == 0 {
-		errs = append(errs, errors.New("-stall 0s: want more with -http, where it is how long faults last"))
+		errs = append(errs, errors.New("-stall 0s: want more than 0 with -http, where it is how long a fault lasts"))
 	}
 	return errors.Join(errs...)
 }
 
-// listenAddress fills in the loopback where an address names no host: the page
-// has buttons that others have no business with.
+// listenAddress fills in the loopback interface where an address names no host:
+// the buttons of the page are not for other machines.
 func listenAddress(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -50,13 +49,14 @@ func listenAddress(address string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// backlog bounds the requests that wait at the backend, where a storm has no
-// end: to five seconds of work, or twice what a client would wait. Those over it
-// cannot be served in time anyway, so that clients see no difference.
+// backlog bounds the requests that wait at the backend of a live storm, which
+// has no end: to five seconds of work, or twice the timeout of an attempt if that
+// is longer. Requests above it could not be served in time, so clients see no
+// difference.
 func (c config) backlog() chan struct{} {
 	if c.http == "" {
 		return nil
 	}
 	seconds := max(5, 2*c.timeout.Seconds())
-	return make(chan struct{}, max(workers, int(c.capacity*seconds)))
+	return make(chan struct{}, max(workerCount, int(c.capacity*seconds)))
 }

@@ -13,18 +13,17 @@ import (
 
 const defaultPolicies = "none,retryablehttp,client,both"
 
-// A policy is what the clients of a storm do about failures, and what stands
+// A policy is what the clients of a storm do about failures, and the middleware
 // in front of their backend.
 type policy struct {
 	name   string // for -policies and -json
 	title  string // over a column
 	what   string // for the usage
 	client func(cfg config, base http.RoundTripper) (*client, error)
-	server func(cfg config) (func(http.Handler) http.Handler, error) // nil: the naive backend alone
+	server func(cfg config) (func(http.Handler) http.Handler, error) // nil: the backend alone
 }
 
-// A client is one of the programs that call a backend, and what can be seen of
-// it.
+// A client stands for one program that calls a backend.
 type client struct {
 	*http.Client
 	chain     *transport.Transport               // nil without evenkeel
@@ -38,19 +37,19 @@ func allPolicies() []policy {
 		{"none", "no retry", "one attempt per call", noRetry, nil},
 		{"retryablehttp", "go-retryablehttp", "hashicorp/go-retryablehttp with its defaults", retryable, nil},
 		{"client", "evenkeel client", "evenkeel on the client, with its defaults", evenkeel(), nil},
-		{"both", "evenkeel both", "the same, and evenkeel in front of the backend", evenkeel(), protected},
-		{"budget", "budget alone", "evenkeel on the client: its budget, no guard", evenkeel(noGuard), nil},
-		{"breaker", "breaker alone", "evenkeel on the client: a breaker, no budget, no guard", evenkeel(withBreaker, noBudget, noGuard), nil},
-		{"client-breaker", "evenkeel+breaker", "evenkeel on the client, and a breaker", evenkeel(withBreaker), nil},
+		{"both", "evenkeel both", "evenkeel on the client and in front of the backend", evenkeel(), protected},
+		{"budget", "budget alone", "evenkeel on the client with a budget, without the guard", evenkeel(noGuard), nil},
+		{"breaker", "breaker alone", "evenkeel on the client with a breaker, without budget and guard", evenkeel(withBreaker, noBudget, noGuard), nil},
+		{"client-breaker", "evenkeel+breaker", "evenkeel on the client with a breaker", evenkeel(withBreaker), nil},
 		{"server", "server alone", "evenkeel in front of the backend, no retry", noRetry, protected},
-		// Refusals of a server that sheds are failures to a breaker, which may
-		// make an outage of what the server has in hand.
-		{"both-breaker", "both + breaker", "both, and a breaker", evenkeel(withBreaker), protected},
+		// A server that sheds can be enough: the breaker must not turn its
+		// refusals into an outage.
+		{"both-breaker", "both + breaker", "evenkeel at both ends, with a breaker", evenkeel(withBreaker), protected},
 	}
 }
 
-// pagePolicies are all policies, in the order in which the page offers them.
-// It begins with the first.
+// pagePolicies returns all policies in the order of the page, which starts with
+// the first.
 func pagePolicies() []policy {
 	all := allPolicies()
 	first := slices.IndexFunc(all, func(p policy) bool { return p.name == "client" })
@@ -61,8 +60,8 @@ func noRetry(cfg config, base http.RoundTripper) (*client, error) {
 	return &client{Client: &http.Client{Transport: base, Timeout: cfg.timeout}}, nil
 }
 
-// retryable is what its README shows, but for the timeout of an attempt, which
-// it leaves to the user.
+// retryable is the client of go-retryablehttp's README, with a timeout for the
+// attempt, which that leaves to the user.
 func retryable(cfg config, base http.RoundTripper) (*client, error) {
 	c := retryablehttp.NewClient()
 	c.Logger = nil
@@ -70,8 +69,8 @@ func retryable(cfg config, base http.RoundTripper) (*client, error) {
 	return &client{Client: c.StandardClient()}, nil
 }
 
-// evenkeel is a chain that makes as many attempts as go-retryablehttp does.
-// What the parts do not change is default.
+// evenkeel is a chain with as many attempts as go-retryablehttp makes. The parts
+// change it; everything else is the default.
 func evenkeel(parts ...part) func(config, http.RoundTripper) (*client, error) {
 	return func(cfg config, base http.RoundTripper) (*client, error) {
 		c := new(client)
@@ -96,11 +95,12 @@ func (c config) retries() transport.Policy {
 	return transport.Policy{MaxAttempts: c.attempts, AttemptTimeout: c.timeout}
 }
 
-// A part makes an option anew for each client, since clients are separate
-// programs in life.
+// A part makes a new option for each client: in production the clients would be
+// separate programs.
 type part func(*client) (transport.Option, error)
 
-// withBudget is the default budget, but one whose balance can be seen.
+// withBudget is the default budget, made here so that the page can show its
+// balance.
 func withBudget(c *client) (transport.Option, error) {
 	perService, err := budget.PerService(budget.Default(), 1)
 	c.budget = perService
@@ -126,7 +126,7 @@ func noGuard(c *client) (transport.Option, error) {
 	return transport.WithoutGuard(), nil
 }
 
-// protected finds out by itself how much the backend can take.
+// protected is the middleware, which finds the capacity of the backend by itself.
 func protected(config) (func(http.Handler) http.Handler, error) {
 	return middleware.New(
 		middleware.WithShedding(middleware.Shedding{}),

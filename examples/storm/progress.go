@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// watch reports on w, once a second until the returned func is called: one
-// line that is written over on a terminal, else a line each time.
+// watch writes progress to w once a second until the returned func is called. On
+// a terminal each line replaces the one before.
 func (s *storm) watch(w io.Writer, silent bool) (done func()) {
 	if silent {
 		return func() {}
@@ -26,8 +26,8 @@ func (s *storm) watch(w io.Writer, silent bool) (done func()) {
 
 func (s *storm) watching(w io.Writer, stop <-chan struct{}) {
 	terminal, width := isTerminal(w), 0
-	fmt.Fprintf(w, "%d clients call %g/s, the backend can serve %g/s, and stalls for %v after %v.\n"+
-		"Good answers / attempts sent, in each second:\n", s.cfg.clients, s.cfg.rate, s.cfg.capacity, s.cfg.stall, s.cfg.calm)
+	fmt.Fprintf(w, "%d clients make %g calls/s. The backend can serve %g/s, and stalls for %v after %v.\n"+
+		"In each second, successful responses / attempts sent:\n", s.cfg.clients, s.cfg.rate, s.cfg.capacity, s.cfg.stall, s.cfg.calm)
 	for i := range wholeSeconds(s.cfg.duration) {
 		if !until(s.start.Add(time.Duration(i+1)*time.Second), stop) {
 			if terminal {
@@ -36,7 +36,7 @@ func (s *storm) watching(w io.Writer, stop <-chan struct{}) {
 			return
 		}
 		line := s.progressLine(i)
-		if terminal && len(line) < 80 { // one that wraps cannot be written over
+		if terminal && len(line) < 80 { // a line that wraps cannot be replaced
 			width = max(width, len(line))
 			fmt.Fprintf(w, "\r%-*s", width, line)
 		} else {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// A queue says when a backend is done with each request: it has some workers,
-// serves first come, first served, and takes a random time over each request.
-// The times are reckoned ahead, so that a machine which wakes the workers late
-// answers late, but has no less capacity for it.
+// A queue computes when each request will have been served: by a number of
+// workers, first come, first served, with random service times. The times are
+// computed in advance. A busy machine that wakes the workers late answers late,
+// but loses no capacity.
 type queue struct {
 	mean              time.Duration // of the exponential service time
-	stalled, recovers time.Time     // nothing is begun in between
+	stalled, recovers time.Time     // no request is started in between
 
 	mu   sync.Mutex
-	free [workers]time.Time
+	free [workerCount]time.Time
 	rng  *rand.Rand
 }
 

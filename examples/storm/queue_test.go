@@ -51,7 +51,7 @@ func TestQueueStalls(t *testing.T) {
 	}
 	// Who came in the stall is still before who came after it.
 	q := newQueue(config{capacity: 5, calm: 0, stall: time.Second, seed: 1}, start)
-	for range workers {
+	for range workerCount {
 		if done := q.enter(start); done.Before(start.Add(time.Second)) {
 			t.Errorf("served at %v, in the stall", done)
 		}
@@ -62,7 +62,7 @@ func TestQueueStalls(t *testing.T) {
 	}
 }
 
-func soonest(times [workers]time.Time) time.Time {
+func soonest(times [workerCount]time.Time) time.Time {
 	first := times[0]
 	for _, t := range times {
 		if t.Before(first) {

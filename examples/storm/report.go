@@ -16,7 +16,7 @@ type Report struct {
 	Policies        []PolicyReport `json:"policies"`
 }
 
-// A PolicyReport is what became of the calls of one policy.
+// A PolicyReport counts the calls of one policy by their outcome.
 type PolicyReport struct {
 	Name           string         `json:"name"`
 	Title          string         `json:"title"`
@@ -25,13 +25,13 @@ type PolicyReport struct {
 	AttemptsAfter  int            `json:"attempts_after_last_second"` // of Attempts
 	Successes      int            `json:"successes"`
 	SuccessPercent float64        `json:"success_percent"`
-	Failures       map[string]int `json:"failures"` // by kind: timeout, status, held_back, other
+	Failures       map[string]int `json:"failures"` // by kind: timeout, status, refused, other
 	// StallAmplification is attempts per call during the stall.
 	StallAmplification float64 `json:"stall_amplification"`
 	// RecoveredAfter is the number of seconds from the end of the stall to
-	// the first of three that together have 99 % goodput; null for never.
+	// the first of three that together have 99 % goodput; null if there are none.
 	RecoveredAfter *int           `json:"recovered_after_seconds"`
-	LateCalls      int            `json:"late_calls"` // that started over 50 ms after their time
+	LateCalls      int            `json:"late_calls"` // that started more than 50 ms late
 	Unexpected     string         `json:"unexpected_error,omitempty"`
 	Seconds        []SecondReport `json:"seconds"`
 }
@@ -42,7 +42,7 @@ type SecondReport struct {
 	Stalled        bool    `json:"stalled"`
 	Calls          int     `json:"calls"`     // that arrived in this second
 	Attempts       int     `json:"attempts"`  // that were sent in this second
-	Successes      int     `json:"successes"` // of Calls, whenever the answer came
+	Successes      int     `json:"successes"` // of Calls, in whichever second the response came
 	GoodputPercent float64 `json:"goodput_percent"`
 	Amplification  float64 `json:"amplification"` // attempts per call
 }
@@ -101,9 +101,8 @@ func (l *lane) report(cfg config) PolicyReport {
 	return p
 }
 
-// recovery returns how many seconds after the stall the calls are served again:
-// until the first of three in a row that together have a goodput of 99 %. It
-// reports false if there are none in the run.
+// recovery returns the number of seconds from the stall to the first of three in
+// a row that together have a goodput of 99 %. It reports false if the run has none.
 func recovery(seconds []second, afterStall int) (after int, ok bool) {
 	const row, percent = 3, 99
 	for i := afterStall; i+row <= len(seconds); i++ {

@@ -98,8 +98,8 @@ func TestTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `
-Goodput, the share of the calls of each second that got a good answer within their deadline,
-and load, the attempts sent per call:
+Goodput (the share of the calls of each second that succeeded within their deadline),
+and load (attempts sent per call):
 
 second         good policy       bad policy
   0           100 %   1.00x     100 %   1.00x
@@ -111,12 +111,12 @@ second         good policy       bad policy
 in the whole run     calls answered  back after the stall  load during the stall
 good policy                  82.0 %                   0 s                  1.20x
 bad policy                   25.0 %            not in 3 s                  3.00x
-Back means the first of three seconds that together have a goodput of 99 %.
+Back is the first of three seconds that together have a goodput of 99 %.
 
-This machine was busy: 7 of 90 calls started late, and the figures are worth less for it.
+This machine was busy: 7 of 90 calls started late, so the figures are less reliable.
 Close other programs or lower -capacity.
 
-bad policy: calls that failed for another reason than the stall: 1, such as: too many open files
+bad policy: calls that failed for another reason than the stall: 1, for example: too many open files
 `
 	if got := out.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

@@ -15,7 +15,8 @@ const (
 	historyTime  = 90 * time.Second // what the page shows
 )
 
-// A Sample is what happened since the sample before, and how things are.
+// A Sample counts what happened since the sample before, and shows the state of
+// the chains.
 type Sample struct {
 	Number    int            `json:"number"`     // from 1
 	At        float64        `json:"at"`         // seconds since the start
@@ -25,10 +26,10 @@ type Sample struct {
 	Calls     int            `json:"calls"`      // that arrived
 	Attempts  int            `json:"attempts"`   // that were sent
 	Answers   int            `json:"answers"`    // good ones that came
-	Failures  map[string]int `json:"failures"`   // calls that failed, by kind: timeout, status, held_back, other
-	Late      int            `json:"late_calls"` // that started over 50 ms after their time
+	Failures  map[string]int `json:"failures"`   // calls that failed, by kind: timeout, status, refused, other
+	Late      int            `json:"late_calls"` // that started more than 50 ms late
 
-	MaxAttempts int            `json:"max_attempts"` // of a call; 0: not evenkeel's to say
+	MaxAttempts int            `json:"max_attempts"` // of a call; 0: another library decides
 	Budget      *BudgetSample  `json:"budget"`       // null where the policy has none
 	Guard       *GuardSample   `json:"guard"`
 	Breaker     *BreakerSample `json:"breaker"`
@@ -40,10 +41,9 @@ type BudgetSample struct {
 	Ceiling float64 `json:"ceiling"`
 }
 
-// A GuardSample looks at the windows of the clients; null stands for one that is
-// wide open.
+// A GuardSample has the concurrency limits of the clients; null means no limit.
 type GuardSample struct {
-	Engaged  int      `json:"engaged"` // clients whose guard holds attempts back
+	Engaged  int      `json:"engaged"` // clients whose guard limits concurrency
 	Low      *float64 `json:"low"`
 	Median   *float64 `json:"median"`
 	High     *float64 `json:"high"`
@@ -64,7 +64,7 @@ type history struct {
 	counted  second
 	failures map[string]int
 	late     int
-	newer    chan struct{} // closed when the next one comes; nil: nobody waits
+	newer    chan struct{} // closed by the next sample; nil: nobody waits
 }
 
 // sample takes one.
@@ -114,12 +114,11 @@ func (h *history) add(s Sample, t *tally) {
 	}
 }
 
-// await returns when there are samples after the one of that number, or ctx has
-// ended.
+// await returns when there are samples after that number, or ctx is done.
 func (l *live) await(ctx context.Context, number int) {
 	l.mu.Lock()
 	h := &l.history
-	if number != h.count { // a greater one is of another storm
+	if number != h.count { // a greater number belongs to another storm
 		l.mu.Unlock()
 		return
 	}
@@ -134,8 +133,7 @@ func (l *live) await(ctx context.Context, number int) {
 	}
 }
 
-// since returns the samples after the one of that number, as far as they are
-// kept.
+// since returns the samples after that number, as far as they are kept.
 func (l *live) since(number int) []Sample {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -209,5 +207,5 @@ func finite(f float64) *float64 {
 	return &f
 }
 
-// milli rounds, for figures of a length that people can read.
+// milli rounds to three decimals.
 func milli(f float64) float64 { return math.Round(f*1000) / 1000 }

@@ -155,7 +155,7 @@ func TestFlagsOutOfRange(t *testing.T) {
 		{"-duration 2h", "-duration 2h0m0s"},
 		{"-calm -1s", "-calm -1s"},
 		{"-stall -1s", "-stall -1s: want 0 or more"},
-		{"-stall 30s", "-stall 30s: want -calm and -stall together within -duration 25s"},
+		{"-stall 30s", "-stall 30s: want -calm plus -stall of at most -duration 25s"},
 		{"-clients 0", "-clients 0: want 1 to 1000"},
 		{"-rate -3", "-rate -3"},
 		{"-rate NaN", "-rate NaN"},
@@ -165,7 +165,7 @@ func TestFlagsOutOfRange(t *testing.T) {
 		{"-capacity NaN", "-capacity NaN"},
 		{"-timeout 1ms", "-timeout 1ms"},
 		{"-deadline 500ms", "-deadline 500ms: want from -timeout to 5m"},
-		{"-policies none,nothing", `-policies "nothing": want names out of none, retryablehttp,`},
+		{"-policies none,nothing", `-policies "nothing": want one of none, retryablehttp,`},
 		{"-policies none,none", `-policies "none": want each name once`},
 		{"-policies=", `-policies ""`},
 		{"-seed -1", "-seed"},
@@ -253,7 +253,7 @@ func TestKindOfFailure(t *testing.T) {
 		{"status", refused(404), noRetry, 1, kindStatus},
 		{"timeout", hung, noRetry, 1, kindTimeout},
 		{"timeout of an attempt", hung, evenkeel(), 1, kindTimeout},
-		{"open circuit", refused(500), evenkeel(withBreaker), 30, kindHeld},
+		{"open circuit", refused(500), evenkeel(withBreaker), 30, kindRefused},
 		{"broken", broken, noRetry, 1, kindOther},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

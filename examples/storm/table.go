@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// writeTables writes what happened in each second, and what it came to.
+// writeTables writes a table of each second, and one of the whole run.
 func writeTables(w io.Writer, r Report) error {
 	var b strings.Builder
-	b.WriteString("\nGoodput, the share of the calls of each second that got a good answer within their deadline,\n" +
-		"and load, the attempts sent per call:\n\n")
+	b.WriteString("\nGoodput (the share of the calls of each second that succeeded within their deadline),\n" +
+		"and load (attempts sent per call):\n\n")
 	secondsTable(&b, r)
 	b.WriteString("\n")
 	summaryTable(&b, r)
@@ -52,7 +52,7 @@ func summaryTable(b *strings.Builder, r Report) {
 	for _, p := range r.Policies {
 		fmt.Fprintf(b, "%-18s %14.1f %% %21s %21.2fx\n", p.Title, p.SuccessPercent, back(r, p), p.StallAmplification)
 	}
-	b.WriteString("Back means the first of three seconds that together have a goodput of 99 %.\n")
+	b.WriteString("Back is the first of three seconds that together have a goodput of 99 %.\n")
 }
 
 func back(r Report, p PolicyReport) string {
@@ -65,7 +65,7 @@ func back(r Report, p PolicyReport) string {
 	return fmt.Sprintf("%d s", *p.RecoveredAfter)
 }
 
-// notes says what the reader should know about the figures.
+// notes warns of what makes the figures less reliable.
 func notes(b *strings.Builder, r Report) {
 	calls, late := 0, 0
 	for _, p := range r.Policies {
@@ -73,11 +73,11 @@ func notes(b *strings.Builder, r Report) {
 		late += p.LateCalls
 	}
 	if late*100 > calls {
-		fmt.Fprintf(b, "\nThis machine was busy: %d of %d calls started late, and the figures are worth less for it.\nClose other programs or lower -capacity.\n", late, calls)
+		fmt.Fprintf(b, "\nThis machine was busy: %d of %d calls started late, so the figures are less reliable.\nClose other programs or lower -capacity.\n", late, calls)
 	}
 	for _, p := range r.Policies {
 		if n := p.Failures[kindOther]; n > 0 {
-			fmt.Fprintf(b, "\n%s: calls that failed for another reason than the stall: %d, such as: %s\n", p.Title, n, p.Unexpected)
+			fmt.Fprintf(b, "\n%s: calls that failed for another reason than the stall: %d, for example: %s\n", p.Title, n, p.Unexpected)
 		}
 	}
 }

@@ -13,17 +13,17 @@ type tally struct {
 	seconds    []second
 	after      second // what happens after the last second
 	failures   map[string]int
-	unexpected error // the first failure that is neither timeout, status nor refusal
+	unexpected error // the first failure of another kind
 	lateCalls  int
 }
 
-// A second counts calls in the second in which they arrived, also those whose
-// answer came later, and attempts in the second in which they were sent.
+// A second counts calls in the second in which they arrived, whenever the answer
+// came, and attempts in the second in which they were sent.
 type second struct {
 	calls     int
 	attempts  int
 	successes int
-	answers   int // good answers that came in this second
+	answers   int // successful responses that came in this second
 }
 
 func newTally(start time.Time, seconds int) *tally {
@@ -67,8 +67,8 @@ func (t *tally) failure(kind string, err error) {
 	}
 }
 
-// late counts the arrivals that missed their time by more than a little. If
-// there are many, the machine is too slow for this storm.
+// late counts calls that started more than 50 ms late. If there are many, the
+// machine is too slow for this storm.
 func (t *tally) late(by time.Duration) {
 	if by <= 50*time.Millisecond {
 		return
@@ -78,7 +78,7 @@ func (t *tally) late(by time.Duration) {
 	t.lateCalls++
 }
 
-// second returns a copy of one second as it stands.
+// second returns a copy of one second.
 func (t *tally) second(i int) second {
 	t.mu.Lock()
 	defer t.mu.Unlock()
