@@ -1,9 +1,8 @@
-// Chain shows how retries multiply along a chain of services, and how they do
-// not. A client calls the front, the front calls the middle, the middle calls
-// the store, and the store is down. Where each tries three times on its own,
-// every call of the client becomes 27 at the store. Where they speak evenkeel,
-// the one who is closest to the failure retries, within a budget, and tells the
-// others that it is no use.
+// Chain shows how retries multiply along a chain of services. A client calls the
+// front, the front calls the middle, the middle calls the store, and the store is
+// down. If each makes three attempts, a call of the client becomes 27 requests at
+// the store. With evenkeel only the middle, which is next to the failure, retries,
+// within a budget. Its response tells the others that a retry would not help.
 //
 //	go run ./examples/chain
 package main
@@ -55,7 +54,7 @@ func measure(build func() (*chain, error)) (int64, error) {
 			return 0, err
 		}
 		if resp.StatusCode < 500 {
-			return 0, fmt.Errorf("status %d of a chain that is down", resp.StatusCode)
+			return 0, fmt.Errorf("got status %d, want 500 or above: the store is down", resp.StatusCode)
 		}
 	}
 	return c.requests.Load(), nil
@@ -97,10 +96,10 @@ func newChain(wrap func(http.Handler) http.Handler, client func() (*http.Client,
 	return c, nil
 }
 
-// proxy answers what the next server does.
+// proxy passes on the status of the next server.
 func proxy(client *http.Client, next string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The context of the request is what ties the calls to it.
+		// The context of the inbound request links the calls to it.
 		resp, err := get(r.Context(), client, next)
 		if err != nil {
 			http.Error(w, "no answer", http.StatusBadGateway)
@@ -141,7 +140,7 @@ func (c *chain) close() {
 	}
 }
 
-// together has evenkeel at both ends of every hop.
+// together uses evenkeel at both ends of every hop.
 func together() (*chain, error) {
 	wrap, err := middleware.New(
 		middleware.WithAttempts(),
@@ -153,13 +152,13 @@ func together() (*chain, error) {
 	return newChain(wrap, func() (*http.Client, error) {
 		t, err := transport.New(nil, transport.WithPolicy(transport.Policy{
 			MaxAttempts: 3,
-			BaseDelay:   time.Millisecond, // so that the example is quick
+			BaseDelay:   time.Millisecond, // to keep the example short
 		}))
 		return &http.Client{Transport: t}, err
 	})
 }
 
-// onItsOwn has a loop around every call, as it is written every day.
+// onItsOwn has a plain retry loop around every call.
 func onItsOwn() (*chain, error) {
 	none := func(next http.Handler) http.Handler { return next }
 	return newChain(none, func() (*http.Client, error) {

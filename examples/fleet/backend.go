@@ -13,7 +13,8 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// redisAt returns the address of a Redis, its own if none is given.
+// redisAt returns the address of a Redis. It starts an embedded one if addr is
+// empty.
 func redisAt(addr string) (string, func(), error) {
 	if addr != "" {
 		return addr, func() {}, nil
@@ -25,7 +26,8 @@ func redisAt(addr string) (string, func(), error) {
 	return m.Addr(), m.Close, nil
 }
 
-// A backend counts what reaches it. Only it knows how many retries there are.
+// A backend counts requests and retries. It is the one place that sees those of
+// all processes.
 type backend struct {
 	url      string
 	server   *http.Server

@@ -1,11 +1,12 @@
-// Fleet shows processes that share one retry budget. It starts some, each a
-// client with the whole chain, and a backend that fails for a while; each
-// second it prints what the backend saw. Whatever the number of processes, the
-// retries of all stay within one budget. Ctrl-C hands the credit back.
+// Fleet shows processes that share one retry budget. It starts a backend that
+// fails for a while and some processes, each of which is a client with the whole
+// chain. Each second it prints what the backend received. The retries of all
+// processes together stay within one budget, however many processes there are.
+// On Ctrl-C each process hands back the tokens that it holds.
 //
 //	go run ./examples/fleet                        # 4 processes, an embedded Redis
 //	go run ./examples/fleet -n 20 -redis localhost:6379
-//	go run ./examples/fleet -own                   # a budget for each, to compare
+//	go run ./examples/fleet -own                   # a budget for each process, to compare
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 )
 
 type settings struct {
-	redis     string // "": embedded
+	redis     string // address; "": embedded
 	processes int
 	rate      float64 // requests per second of each
 	ratio     float64
@@ -36,15 +37,15 @@ func main() {
 		os.Exit(member())
 	}
 	var s settings
-	flag.StringVar(&s.redis, "redis", "", "address of a Redis; without one it is embedded")
-	flag.IntVar(&s.processes, "n", 4, "processes")
+	flag.StringVar(&s.redis, "redis", "", "address of a Redis; the default is an embedded one")
+	flag.IntVar(&s.processes, "n", 4, "number of processes")
 	flag.Float64Var(&s.rate, "rate", 100, "requests per second of each process")
-	flag.Float64Var(&s.ratio, "ratio", 0.1, "retries that each request pays for")
-	flag.Float64Var(&s.floor, "floor", 10, "retries per second of the fleet in any case")
-	flag.BoolVar(&s.own, "own", false, "give each process a budget of its own, floor and all")
+	flag.Float64Var(&s.ratio, "ratio", 0.1, "retries that the budget allows per request")
+	flag.Float64Var(&s.floor, "floor", 10, "retries per second that the budget always allows, to the whole fleet")
+	flag.BoolVar(&s.own, "own", false, "give each process its own budget, with its own floor")
 	flag.DurationVar(&s.failAfter, "fail-after", 5*time.Second, "when the backend starts to fail")
 	flag.DurationVar(&s.failFor, "fail-for", 15*time.Second, "for how long it fails")
-	flag.DurationVar(&s.length, "for", 0, "stop after that time; 0 waits for Ctrl-C")
+	flag.DurationVar(&s.length, "for", 0, "how long to run; 0 runs until Ctrl-C")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,10 +74,10 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	}
 	defer b.close()
 	s.redis = addr
-	herd, err := start(s, b.url, out)
+	started, err := start(s, b.url, out)
 	if err != nil {
 		return err
 	}
 	b.watch(ctx, s, out)
-	return herd.stop()
+	return started.stop()
 }

@@ -30,8 +30,8 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// The processes keep the budget of the fleet as the backend counts it, and
-// each hands back what it holds.
+// The processes keep the budget of the fleet, as counted by the backend, and each
+// hands back its tokens.
 func TestFleet(t *testing.T) {
 	var out lines
 	s := settings{processes: 3, rate: 100, ratio: 0.1, floor: 10, failAfter: time.Second, failFor: 10 * time.Second, length: 5500 * time.Millisecond}
@@ -62,11 +62,11 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-// A member that cannot be started, or fails, is no silent success.
+// A member that cannot be started, or fails, is an error of run.
 func TestFleetSaysWhatFailed(t *testing.T) {
 	var out lines
 	s := settings{processes: 1, rate: 100, ratio: -1, length: 300 * time.Millisecond}
 	if err := run(t.Context(), s, &out); err == nil {
-		t.Error("a policy that is refused went unnoticed")
+		t.Error("no error for a bad policy")
 	}
 }

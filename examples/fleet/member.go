@@ -20,10 +20,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// memberEnv carries an order to a process that is to be a member of the fleet.
+// memberEnv tells a process that it is a member of the fleet, and its order.
 const memberEnv = "EVENKEEL_FLEET_MEMBER"
 
-// An order is what a member is to do.
+// An order is the configuration of a member.
 type order struct {
 	Number       int
 	Redis, URL   string
@@ -35,7 +35,7 @@ type order struct {
 // members are the processes that were started.
 type members struct {
 	cmds  []*exec.Cmd
-	alive []io.Closer // closed, it tells a member that nobody watches any more
+	alive []io.Closer // the standard input of each; closing it ends the member
 }
 
 func start(s settings, url string, out io.Writer) (*members, error) {
@@ -65,7 +65,7 @@ func start(s settings, url string, out io.Writer) (*members, error) {
 	return m, nil
 }
 
-// stop asks all to leave, and waits until they have.
+// stop ends all members and waits for them.
 func (m *members) stop() error {
 	for _, a := range m.alive {
 		a.Close()
@@ -86,8 +86,8 @@ func member() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	// Ctrl-C reaches every process of the terminal. Who started this one asks
-	// it to leave, or is gone: either way its standard input ends.
+	// Ctrl-C reaches every process of the terminal. This one ends when its
+	// standard input does: the parent closed it, or the parent is gone.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	ctx, leave := context.WithCancel(context.Background())
 	go func() {
@@ -101,7 +101,7 @@ func member() int {
 	return 0
 }
 
-// serve sends requests until ctx is done, and then hands back what it holds.
+// serve sends requests until ctx is done, and then hands back its tokens.
 func serve(ctx context.Context, o order) error {
 	p := budget.Policy{Ratio: o.Ratio, MinPerSecond: o.Floor}
 	budgets, err := budget.PerService(p, 10)
@@ -130,7 +130,7 @@ func serve(ctx context.Context, o order) error {
 	return left()
 }
 
-// part leaves the fleet and says with how much.
+// part leaves the fleet and prints how many tokens it handed back.
 func part(fleet *redisbudget.Fleet, number int) error {
 	before := map[string]float64{}
 	for name, s := range fleet.All() {
@@ -148,8 +148,8 @@ func part(fleet *redisbudget.Fleet, number int) error {
 	return nil
 }
 
-// load sends requests at a steady rate, whatever becomes of them, and waits
-// for those under way.
+// load sends requests at a steady rate, whether or not they are answered, and
+// waits for those under way.
 func load(ctx context.Context, client *http.Client, o order) {
 	tick := time.NewTicker(time.Duration(float64(time.Second) / o.Rate))
 	defer tick.Stop()

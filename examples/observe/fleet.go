@@ -10,18 +10,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A fleet is the retry budget that processes share, with its Redis.
+// A fleet is a retry budget that processes share, with its Redis.
 type fleet struct {
 	*redisbudget.Fleet
 	client *redis.Client
-	memory *miniredis.Miniredis // nil if there is a real one
+	memory *miniredis.Miniredis // nil with a real Redis
 }
 
 // policy is what a service may be sent again, by all processes together: what
 // package transport allows a single one by default.
 var policy = budget.Default()
 
-// joinFleet uses the Redis at addr, or one in memory if that is empty.
+// joinFleet uses the Redis at addr, or an embedded one if addr is empty.
 func joinFleet(addr string) (*fleet, error) {
 	f := &fleet{}
 	if addr == "" {

@@ -11,34 +11,34 @@ import (
 	"time"
 )
 
-// A weather is what the backend is like for a while, and how much is asked of it.
-type weather struct {
+// A phase is a time in which the load and the state of the backend do not change.
+type phase struct {
 	name    string
 	rate    int           // calls per second
-	latency time.Duration // of an answer, on average
-	failing float64       // the share of answers that are 500
+	latency time.Duration // of a response, on average
+	failing float64       // the share of responses that are 500
 	lasts   time.Duration
 }
 
-func (w weather) String() string {
-	return fmt.Sprintf("%-8s %4d calls/s, %v, %3.0f%% failing, for %v", w.name, w.rate, w.latency, w.failing*100, w.lasts)
+func (p phase) String() string {
+	return fmt.Sprintf("%-8s %4d calls/s, %v, %3.0f%% failing, for %v", p.name, p.rate, p.latency, p.failing*100, p.lasts)
 }
 
-var forecast = []weather{
+var phases = []phase{
 	{"calm", 100, 10 * time.Millisecond, 0, 30 * time.Second},
-	{"showers", 100, 10 * time.Millisecond, 0.1, 30 * time.Second},
-	{"down", 100, 10 * time.Millisecond, 1, 30 * time.Second},
+	{"errors", 100, 10 * time.Millisecond, 0.1, 30 * time.Second},
+	{"outage", 100, 10 * time.Millisecond, 1, 30 * time.Second},
 	{"calm", 100, 10 * time.Millisecond, 0, 30 * time.Second},
-	{"crowd", 400, 60 * time.Millisecond, 0, 30 * time.Second},
+	{"overload", 400, 60 * time.Millisecond, 0, 30 * time.Second},
 }
 
 // backend is the handler of all services.
-type backend struct{ now atomic.Pointer[weather] }
+type backend struct{ now atomic.Pointer[phase] }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := b.now.Load()
 	if now == nil {
-		now = &forecast[0]
+		now = &phases[0]
 	}
 	select {
 	case <-time.After(time.Duration(rand.ExpFloat64() * float64(now.latency))):
@@ -52,20 +52,20 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "hello\n")
 }
 
-// load makes calls until ctx ends, then waits for those under way.
-func (s *stack) load(ctx context.Context, changed func(weather)) {
+// load makes calls until ctx is done, then waits for those under way.
+func (s *stack) load(ctx context.Context, changed func(phase)) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	for i := 0; ctx.Err() == nil; i++ {
-		now := &forecast[i%len(forecast)]
+		now := &phases[i%len(phases)]
 		s.backend.now.Store(now)
 		changed(*now)
-		s.phase(ctx, &calls, now)
+		s.play(ctx, &calls, now)
 	}
 }
 
-// phase makes calls at the rate of the weather, however long they take.
-func (s *stack) phase(ctx context.Context, calls *sync.WaitGroup, now *weather) {
+// play makes calls at the rate of the phase, however long they take.
+func (s *stack) play(ctx context.Context, calls *sync.WaitGroup, now *phase) {
 	over := time.NewTimer(now.lasts)
 	defer over.Stop()
 	tick := time.NewTicker(time.Second / time.Duration(now.rate))
@@ -82,7 +82,7 @@ func (s *stack) phase(ctx context.Context, calls *sync.WaitGroup, now *weather) 
 	}
 }
 
-// call makes one call. What becomes of it is for the observers.
+// call makes one call. The observers record its outcome.
 func (s *stack) call(ctx context.Context) {
 	url := fmt.Sprintf("%s/%s/%d", s.url, services[rand.N(len(services))], rand.N(1000))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

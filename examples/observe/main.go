@@ -1,7 +1,7 @@
-// Observe runs a client and a server under a load that changes, and shows what
-// both say about it: http://127.0.0.1:9464/metrics. Where the prometheus
-// command is installed, it scrapes them and evaluates the rules beside this
-// file. README.md says what the numbers mean; dashboard.json is for Grafana.
+// Observe runs a client and a server under a changing load and serves their
+// metrics at http://127.0.0.1:9464/metrics. If the prometheus command is
+// installed, observe also starts a Prometheus that scrapes them and evaluates
+// rules.yml. README.md explains each metric; dashboard.json is for Grafana.
 //
 //	go run ./examples/observe
 package main
@@ -25,17 +25,17 @@ import (
 
 type config struct {
 	addr       string        // of the metrics page
-	redis      string        // of the fleet budget; "": one in memory
-	prometheus string        // the command; "" if there is none
+	redis      string        // address for the fleet budget; "": an embedded one
+	prometheus string        // the command
 	runFor     time.Duration // 0: until interrupted
 }
 
 func main() {
 	var c config
-	flag.StringVar(&c.addr, "addr", "127.0.0.1:9464", "where to serve /metrics")
-	flag.StringVar(&c.redis, "redis", "", "address of the Redis that the fleet budget is in; by default one in memory")
-	flag.StringVar(&c.prometheus, "prometheus", "prometheus", "command of the Prometheus that scrapes it, if it is installed")
-	flag.DurationVar(&c.runFor, "for", 0, "how long to run; 0 until interrupted")
+	flag.StringVar(&c.addr, "addr", "127.0.0.1:9464", "address that serves /metrics")
+	flag.StringVar(&c.redis, "redis", "", "address of the Redis of the fleet budget; the default is an embedded one")
+	flag.StringVar(&c.prometheus, "prometheus", "prometheus", "command that starts Prometheus, if it is installed")
+	flag.DurationVar(&c.runFor, "for", 0, "how long to run; 0 runs until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// run returns when ctx ends, with everything that it started ended too.
+// run returns when ctx is done and everything that it started has ended.
 func run(ctx context.Context, c config, out io.Writer) error {
 	if c.runFor > 0 {
 		bounded, cancel := context.WithTimeout(ctx, c.runFor)
@@ -77,6 +77,6 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		defer prom.stop()
 		fmt.Fprintf(out, "prometheus: http://%s\n", prom.addr)
 	}
-	s.load(ctx, func(w weather) { fmt.Fprintln(out, w) })
+	s.load(ctx, func(p phase) { fmt.Fprintln(out, p) })
 	return nil
 }

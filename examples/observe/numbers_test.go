@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// scraped runs the stack through some weather and returns its metrics page.
+// scraped runs the stack through some phases and returns its metrics page.
 var scraped = sync.OnceValues(func() (string, error) {
 	registry := prometheus.NewRegistry()
 	s, err := newStack(registry, "", io.Discard)
@@ -28,17 +28,17 @@ var scraped = sync.OnceValues(func() (string, error) {
 	}
 	defer s.close()
 	for _, w := range []struct {
-		weather
+		phase
 		waves, calls int
 	}{
-		{weather{name: "calm"}, 1, 20},
-		{weather{name: "down", failing: 1}, 10, 12}, // few enough at a time that none is shed
-		{weather{name: "crowd", latency: 20 * time.Millisecond}, 1, 100},
+		{phase{name: "calm"}, 1, 20},
+		{phase{name: "outage", failing: 1}, 10, 12}, // few enough at a time that none is shed
+		{phase{name: "overload", latency: 20 * time.Millisecond}, 1, 100},
 	} {
 		// Long enough for a retry, not for what a server that sheds asks to wait.
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		s.backend.now.Store(&w.weather)
+		s.backend.now.Store(&w.phase)
 		for range w.waves {
 			var calls sync.WaitGroup
 			for range w.calls {

@@ -17,14 +17,14 @@ var rules []byte
 
 var errNotInstalled = errors.New("prometheus is not installed")
 
-// A promProcess is a Prometheus with its data in a folder that goes with it.
+// A promProcess is a Prometheus with its data in a temporary folder.
 type promProcess struct {
 	addr string
 	dir  string
 	cmd  *exec.Cmd
 }
 
-// startPrometheus starts one that scrapes target every second.
+// startPrometheus starts a Prometheus that scrapes target every second.
 func startPrometheus(ctx context.Context, command, target string) (*promProcess, error) {
 	path, err := exec.LookPath(command)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A stack is both ends, with all that there is to see of them.
+// A stack is a client and a server with metrics, traces and logs.
 type stack struct {
 	backend  *backend
 	server   *http.Server
@@ -31,11 +31,11 @@ type stack struct {
 	fleet    *fleet
 }
 
-// services are what the client calls, by the first part of the path.
+// services are named by the first part of the path.
 var services = []string{"orders", "users"}
 
 func newStack(registry prometheus.Registerer, redis string, logs io.Writer) (*stack, error) {
-	// A program gives the provider an exporter.
+	// Without an exporter spans go nowhere; a real program adds one.
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01))))
 	tracing, err := oteltrace.New(
 		oteltrace.WithTracerProvider(provider),
@@ -77,7 +77,7 @@ func newStack(registry prometheus.Registerer, redis string, logs io.Writer) (*st
 	return s, nil
 }
 
-// traceOf is what links a number to a trace.
+// traceOf returns the trace of an exemplar.
 func traceOf(ctx context.Context) (string, bool) {
 	span := trace.SpanContextFromContext(ctx)
 	return span.TraceID().String(), span.IsSampled()

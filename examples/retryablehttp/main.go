@@ -1,5 +1,6 @@
-// Retryablehttp moves an existing go-retryablehttp client over to the chain
-// and shows what changes for its callers.
+// Retryablehttp moves an existing go-retryablehttp client over to the chain and
+// shows what changes for its callers. More libraries, as diffs, are in
+// examples/clients/moving.
 //
 //	go run ./examples/retryablehttp
 package main
@@ -44,7 +45,7 @@ func run() error {
 	return legacy(transport.RetryableClient(chain), server.URL+"/flaky")
 }
 
-// oldClient is what a program may have today.
+// oldClient is the client before the move.
 func oldClient() *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	c.Logger = nil
@@ -55,9 +56,9 @@ func oldClient() *retryablehttp.Client {
 	return c
 }
 
-// moved is the chain in its place: as many attempts, as long a wait, the same
-// CheckRetry, Backoff and hooks. A setting that a transport cannot honour is an
-// error that names it.
+// moved returns the chain that replaces the client, with as many attempts and the
+// same waits, CheckRetry, Backoff and hooks. Its error names each setting that a
+// transport cannot keep.
 func moved(c *retryablehttp.Client) (*transport.Transport, error) {
 	opts, err := transport.FromClient(c)
 	if err != nil {
@@ -77,15 +78,15 @@ func legacy(client *retryablehttp.Client, url string) error {
 	return nil
 }
 
-// visit makes three calls that the two answer differently.
+// visit makes three calls whose outcomes differ between the two clients.
 func visit(client *http.Client, url string, s *shop) {
 	before := s.orders.Load()
-	// A write that fails after it was done: repeating it does it again.
+	// A write takes effect and then fails: a retry would repeat the effect.
 	answer := call(client, http.MethodPost, url+"/orders", 10*time.Second)
 	fmt.Printf("  POST /orders %s; orders made: %d\n", answer, s.orders.Load()-before)
-	// A service that is down: its last answer says why.
+	// A service is down: its last response says why.
 	fmt.Printf("  GET /down    %s\n", call(client, http.MethodGet, url+"/down", 10*time.Second))
-	// A server that asks for an hour's patience of a caller who has none.
+	// A server asks for a wait of an hour; the caller has half a second.
 	fmt.Printf("  GET /busy    %s\n", call(client, http.MethodGet, url+"/busy", 500*time.Millisecond))
 }
 
@@ -108,8 +109,8 @@ func call(client *http.Client, method, url string, patience time.Duration) strin
 	return fmt.Sprintf("%s, %q%s", resp.Status, body, attempts(resp))
 }
 
-// attempts says what the chain knows about a response. Other clients have
-// nothing of the kind.
+// attempts returns what the chain reports about a response, or "" for a response
+// of another client.
 func attempts(resp *http.Response) string {
 	if c, ok := transport.CallOf(resp); ok {
 		return fmt.Sprintf(" (attempts: %d, stopped by: %s)", c.Attempts, c.Stop)

@@ -19,13 +19,13 @@ func Example() {
 	//   GET /busy    Get "...": context deadline exceeded
 	// evenkeel, with the settings of that client:
 	//   POST /orders 502 Bad Gateway, "lost" (attempts: 1, stopped by: method); orders made: 1
-	//   GET /down    503 Service Unavailable, "moving house" (attempts: 3, stopped by: attempts)
+	//   GET /down    503 Service Unavailable, "closed" (attempts: 3, stopped by: attempts)
 	//   GET /busy    429 Too Many Requests, "come back later" (attempts: 1, stopped by: retry_after)
 	// code that asks for a *retryablehttp.Client:
 	//   GET /flaky   200 OK (attempts: 2, stopped by: succeeded)
 }
 
-// What cannot be moved over is an error, not silently lost.
+// A setting that cannot be kept is an error, not silently lost.
 func TestSettingsThatCannotBeMoved(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// shop is a service in trouble.
+// A shop is a server that fails.
 type shop struct {
 	orders atomic.Int64
 	flaky  atomic.Int64
@@ -16,13 +16,13 @@ type shop struct {
 func (s *shop) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, _ *http.Request) {
-		s.orders.Add(1) // done, and then it fails to say so
+		s.orders.Add(1) // the order is made, only the answer is lost
 		w.WriteHeader(http.StatusBadGateway)
 		io.WriteString(w, "lost")
 	})
 	mux.HandleFunc("GET /down", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		io.WriteString(w, "moving house")
+		io.WriteString(w, "closed")
 	})
 	mux.HandleFunc("GET /busy", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")

@@ -40,7 +40,7 @@ func newBackend() http.Handler {
 	})
 }
 
-// site is a server on a free port of the loopback.
+// site is a server on a free port of the loopback interface.
 type site struct {
 	*http.Server
 	URL *url.URL

@@ -1,6 +1,6 @@
-// Reverseproxy puts the chain under httputil.ReverseProxy: requests and
-// WebSocket handshakes that the backend fails are sent again, writes that are
-// not safe to repeat are not, and an upgraded connection passes through.
+// Reverseproxy puts the chain under httputil.ReverseProxy. It retries requests
+// and WebSocket handshakes that the backend fails, but not writes that are not
+// safe to repeat. Upgraded connections pass through.
 //
 //	go run ./examples/reverseproxy
 package main
@@ -46,8 +46,8 @@ func run() error {
 	return visit(proxy.URL)
 }
 
-// newProxy returns a proxy in front of one backend. A request body is replayed
-// if it is no longer than MaxReplayBytes; it is never read ahead.
+// newProxy returns a proxy in front of one backend. A request body can be sent
+// again if it is no longer than MaxReplayBytes. It is never read ahead.
 func newProxy(backend *url.URL) (http.Handler, error) {
 	circuits, err := breaker.New()
 	if err != nil {
@@ -62,8 +62,8 @@ func newProxy(backend *url.URL) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the proxy itself has no room for it refuses. A WebSocket counts as
-	// long as it is open, so that it must not have a deadline by default.
+	// The proxy refuses requests above its own limit. Deadlines has no Max,
+	// which would cut WebSockets and streams.
 	wrap, err := middleware.New(
 		middleware.WithConcurrency(1000),
 		middleware.WithDeadlines(middleware.Deadlines{}),
@@ -76,20 +76,20 @@ func newProxy(backend *url.URL) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(backend)
 			r.SetXForwarded()
-			// What the client says of its time may pass: the chain tells the
-			// backend at each attempt what is left of it.
+			// The client's deadline headers stay: the chain lowers them at each
+			// attempt to the time that is left.
 		},
 		ErrorHandler: fail,
 	}), nil
 }
 
-// fail answers for a backend from which no response came. One that came is
-// passed on as it is, whatever its status.
+// fail answers if no response came from the backend. The proxy passes on a
+// response whatever its status is.
 func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	var open *breaker.OpenError
 	var network net.Error
 	switch {
-	case errors.As(err, &open): // nothing was sent
+	case errors.As(err, &open): // the request was not sent
 		headers.SetVerdict(w.Header(), headers.Retry)
 		headers.SetRetryAfter(w.Header(), open.RetryIn)
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -57,7 +57,7 @@ func TestSocketClosesThroughTheProxy(t *testing.T) {
 	<-gone
 }
 
-// What the client said at first is no longer true at the second attempt.
+// The deadline that the backend is told of is lower at the second attempt.
 func TestDeadlineShrinksOnTheWay(t *testing.T) {
 	var left []time.Duration
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

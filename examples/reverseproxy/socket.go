@@ -12,16 +12,17 @@ import (
 	"strings"
 )
 
-// What follows is as little of the WebSocket protocol (RFC 6455) as it takes to
-// see a message go through the proxy and back: text frames of up to 125 bytes.
+// This is the part of the WebSocket protocol (RFC 6455) that the example needs:
+// text frames of up to 125 bytes.
 
-// accept is the proof of the handshake, section 4.2.2.
+// accept returns the value that proves the handshake, section 4.2.2.
 func accept(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// echo is the server end: it sends back every message until the client goes.
+// echo is the server end. It sends back every message until the client
+// disconnects.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w.WriteHeader(http.StatusUpgradeRequired)
@@ -46,7 +47,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// dial opens a WebSocket by an ordinary client.
+// dial opens a WebSocket with an ordinary http.Client.
 func dial(client *http.Client, url string) (io.ReadWriteCloser, error) {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -64,7 +65,7 @@ func dial(client *http.Client, url string) (io.ReadWriteCloser, error) {
 	conn, ok := resp.Body.(io.ReadWriteCloser)
 	if resp.StatusCode != http.StatusSwitchingProtocols || !ok || resp.Header.Get("Sec-WebSocket-Accept") != accept(key) {
 		resp.Body.Close()
-		return nil, fmt.Errorf("no WebSocket: %s", resp.Status)
+		return nil, fmt.Errorf("got %s, want a WebSocket", resp.Status)
 	}
 	return conn, nil
 }

@@ -33,8 +33,8 @@ func visit(proxy *url.URL) error {
 }
 
 func ask(client *http.Client, method, url string) error {
-	// A Reader that http.NewRequest does not know, so that there is no GetBody,
-	// as for a body that a proxy gets.
+	// http.NewRequest sets no GetBody for this type of Reader, as for the body
+	// of an inbound request.
 	var body io.Reader
 	if method != http.MethodGet {
 		body = io.MultiReader(strings.NewReader("cargo"))
