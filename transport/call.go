@@ -75,8 +75,9 @@ func CallIn(ctx context.Context) (Call, bool) {
 // call is the state of one RoundTrip. A call layer may run the loop more than
 // once, even at the same time, so that what the rounds report is guarded.
 type call struct {
+	known  *known // nil for Do
 	policy *Policy
-	born   time.Time     // what clock counts from; zero without observers
+	born   *time.Time    // what clock counts from; nil without observers
 	start  time.Duration // by clock
 	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
 
@@ -90,15 +91,15 @@ type call struct {
 func (t *Transport) newCall(c *call, req *http.Request) {
 	c.record.Method = methodOf(req)
 	if len(t.observers) > 0 {
-		c.born = t.born
+		c.born = &t.born
 		c.start = c.clock()
 	}
 	c.record.Service = t.serviceOf(req)
-	c.policy = t.policies.Load().of(c.record.Service)
+	c.known, c.policy = t.services.find(c.record.Service)
 }
 
 // clock is monotonic. It costs half of time.Now, which reads two clocks.
-func (c *call) clock() time.Duration { return time.Since(c.born) }
+func (c *call) clock() time.Duration { return time.Since(*c.born) }
 
 // answered returns the time at which an answer came, which is now.
 func (c *call) answered() time.Duration {
@@ -184,7 +185,7 @@ func (c *call) report(r *round, stop StopReason, status int, err error) {
 	if r.wouldRefuse != "" {
 		c.record.WouldRefuse = r.wouldRefuse
 	}
-	if !c.born.IsZero() {
+	if c.born != nil {
 		c.record.Elapsed = c.elapsed()
 	}
 }

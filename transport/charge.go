@@ -2,24 +2,12 @@ package transport
 
 import (
 	"fmt"
-	"iter"
 	"net/http"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers"
 )
-
-// Budgets returns the budgets that the chain has made for services by itself, with
-// a look at each; services that share one come last, as "(other services)". They
-// are for metrics, such as the Budgets of package prommetrics. There are none with
-// [WithBudget], whose budgets are the caller's own.
-func (t *Transport) Budgets() iter.Seq2[string, budget.Stats] {
-	if !t.made() || t.budgets == nil {
-		return func(func(string, budget.Stats) bool) {}
-	}
-	return t.budgets.All()
-}
 
 // charge is what a round owes its budget.
 type charge struct {
@@ -32,6 +20,10 @@ type charge struct {
 
 // open finds the budget of the call.
 func (r *round) open() error {
+	if k := r.call.known; k != nil && k.budget != nil {
+		r.charge.budget = k.budget
+		return nil
+	}
 	if r.loop.budget == nil {
 		return nil
 	}

@@ -106,12 +106,14 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("transport: Do: %w", err)
 	}
-	c := &call{policy: p.filled()}
+	r := &round{loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
+	c := &r.own
+	r.call, c.policy = c, p.filled()
 	c.record.Service = service.Of(ctx)
 	if len(cfg.observers) > 0 {
-		c.born = time.Now()
+		born := time.Now()
+		c.born = &born
 	}
-	r := &round{call: c, loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
 	defer c.end(ctx, nil, cfg.observers)
 	defer r.charge.refund()
 	err := r.begun(ctx)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
-	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
@@ -54,9 +52,9 @@ type GuardState struct {
 // changes nothing. For a service that was never called, or for which there was
 // no room, and with [WithoutGuard], the guard is not engaged.
 func (t *Transport) GuardState(service string) GuardState {
-	if t.made() && t.guard != nil {
-		if l := t.guard.limiters.Peek(spelt(service, t.service)); l != nil {
-			return GuardState(l.State())
+	if t.made() {
+		if k := t.services.set.Peek(spelt(service, t.service)); k != nil && k.guard != nil {
+			return GuardState(k.guard.State())
 		}
 	}
 	return GuardState{Window: math.Inf(1)}
@@ -66,34 +64,18 @@ func (t *Transport) GuardState(service string) GuardState {
 // the service is proved to be overloaded. What is room and what is proof is for
 // package guard.
 type guardLayer struct {
-	next     http.RoundTripper
-	born     time.Time
-	limiters *service.Set[guard.Limiter]
+	next  http.RoundTripper
+	clock func() time.Duration
 }
-
-func newGuardLayer(next http.RoundTripper) *guardLayer {
-	l := &guardLayer{next: next, born: time.Now()}
-	l.limiters = service.NewSet(defaultServices,
-		func(string) *guard.Limiter { return guard.New(rand.Float64) },
-		func(g *guard.Limiter) bool { return g.Idle(l.clock()) })
-	return l
-}
-
-// over returns the guard over another base, with the same limiters.
-func (l *guardLayer) over(next http.RoundTripper) *guardLayer {
-	return &guardLayer{next: next, born: l.born, limiters: l.limiters}
-}
-
-func (l *guardLayer) clock() time.Duration { return time.Since(l.born) }
 
 func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	name, priority := ctx.round.call.record.Service, ctx.priority()
-	limiter := l.limiters.Get(name)
-	if limiter == nil { // no room: services that shared a limiter would pay for each other
+	call, priority := ctx.round.call, ctx.priority()
+	limiter := call.known.guard
+	if limiter == nil { // there is no room for the service
 		return l.next.RoundTrip(req)
 	}
 	inFlight, watched := limiter.Start(priority)
@@ -104,14 +86,14 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	attempt := guard.Attempt{
 		InFlight: inFlight,
 		Start:    l.clock(),
-		Limit:    ctx.round.call.policy.AttemptTimeout,
+		Limit:    call.policy.AttemptTimeout,
 		Priority: priority,
 	}
 	if refusal, ok := limiter.Enter(attempt); !ok {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, &GuardError{Service: name, RetryIn: refusal.RetryIn, scale: refusal.Scale}
+		return nil, &GuardError{Service: call.record.Service, RetryIn: refusal.RetryIn, scale: refusal.Scale}
 	}
 	signal := guard.None // also if the layers below panic
 	defer func() { ctx.slow = limiter.Leave(attempt, l.clock(), signal) }()
@@ -131,10 +113,7 @@ func (a *attemptCtx) priority() guard.Priority {
 }
 
 // engaged reports whether the number of attempts in flight is limited.
-func (l *guardLayer) engaged(name string) bool {
-	limiter := l.limiters.Peek(name)
-	return limiter != nil && limiter.Engaged()
-}
+func (k *known) engaged() bool { return k.guard != nil && k.guard.Engaged() }
 
 func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal {
 	switch {

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"testing"
@@ -16,8 +17,9 @@ import (
 func BenchmarkGuardLayer(b *testing.B) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
 	next := RoundTripperFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
-	guard := newGuardLayer(next)
-	c := &call{policy: Policy{AttemptTimeout: time.Second}.filled()}
+	s := &shared{born: time.Now()}
+	layer := &guardLayer{next: next, clock: s.clock}
+	c := &call{policy: Policy{AttemptTimeout: time.Second}.filled(), known: &known{guard: guard.New(rand.Float64)}}
 	c.record.Service = "api.test"
 	ctx := &attemptCtx{Context: context.Background(), round: &round{call: c}, number: 1}
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://api.test/", nil)
@@ -33,14 +35,14 @@ func BenchmarkGuardLayer(b *testing.B) {
 	})
 	b.Run("clock", func(b *testing.B) {
 		for b.Loop() {
-			guard.clock()
-			guard.clock()
+			layer.clock()
+			layer.clock()
 		}
 	})
 	b.Run("guard", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := guard.RoundTrip(req); err != nil {
+			if _, err := layer.RoundTrip(req); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
-	"github.com/datapunk/evenkeel/headers/service"
 	"github.com/datapunk/evenkeel/transport/internal/quantile"
 )
 
@@ -31,13 +30,15 @@ type Hedge struct {
 	Ratio float64
 }
 
-// hedgeStock is how many copies may be saved up, in millionths; a quarter of it is
-// there at the start. Slow answers come in clumps, and
-// the tail is made of those that find the stock used up. It is no more than what
-// the retry budget lets pass anyway.
-const hedgeStock = 20_000_000
+const (
+	defaultHedgeRatio = 0.02
 
-const defaultHedgeRatio = 0.02
+	// hedgeStock is how many copies may be saved up; a quarter of it is there at
+	// the start. Slow answers come in clumps, and the slowest of all are those that
+	// find the stock used up. It is no more than what the retry budget lets pass
+	// anyway.
+	hedgeStock = 20
+)
 
 func (h Hedge) filled() Hedge {
 	if h.Ratio == 0 {
@@ -66,39 +67,39 @@ func (h Hedge) validate() error {
 // hedgeLayer is above the guard: each copy is an attempt of its own.
 type hedgeLayer struct {
 	next  http.RoundTripper
-	hedge Hedge
+	delay time.Duration // 0: the observed one
 	loop  *loop
-	guard *guardLayer // nil: none
-	known *service.Set[hedged]
 }
 
 // hedged is what is known of a service.
 type hedged struct {
 	latency *quantile.Estimator // of first attempts that got a response
-	spare   copies              // what Ratio allows
-	used    atomic.Bool         // since the set last looked
+	copies  copies
+	used    atomic.Bool // since the set last looked
 }
 
-func newHedgeLayer(h Hedge) *hedgeLayer {
-	l := &hedgeLayer{hedge: h.filled()}
-	l.known = service.NewSet(defaultServices, func(string) *hedged {
-		h := &hedged{latency: quantile.New(l.hedge.Quantile)}
-		h.spare.left.Store(hedgeStock / 4)
-		return h
-	}, (*hedged).idle)
-	return l
+func newHedged(h Hedge) *hedged {
+	k := &hedged{latency: quantile.New(h.Quantile)}
+	k.copies.perRequest = int64(math.Round(h.Ratio * oneCopy))
+	k.copies.left.Store(hedgeStock / 4 * oneCopy)
+	return k
 }
 
-// copies is how many second copies may be sent, in millionths.
-type copies struct{ left atomic.Int64 }
+// idle reports whether nobody has called the service since it was last asked.
+// What was known is soon learnt anew.
+func (h *hedged) idle() bool { return !h.used.Swap(false) }
 
-// oneCopy is what one of them takes.
+// copies counts what Ratio allows.
+type copies struct {
+	left       atomic.Int64 // in millionths of a copy
+	perRequest int64
+}
+
 const oneCopy = 1_000_000
 
-// earn adds what one request allows, up to hedgeStock.
-func (c *copies) earn(ratio float64) {
-	if c.left.Load() < hedgeStock {
-		c.left.Add(int64(math.Round(ratio * oneCopy)))
+func (c *copies) earn() {
+	if c.left.Load() < hedgeStock*oneCopy {
+		c.left.Add(c.perRequest)
 	}
 }
 
@@ -116,31 +117,22 @@ func (c *copies) take() bool {
 
 func (c *copies) giveBack() { c.left.Add(oneCopy) }
 
-// over returns the layer over another base, with what is known of services.
-func (l *hedgeLayer) over(next http.RoundTripper, loop *loop, guard *guardLayer) *hedgeLayer {
-	return &hedgeLayer{next: next, hedge: l.hedge, loop: loop, guard: guard, known: l.known}
-}
-
-// idle reports whether nobody has called the service since it was last asked.
-// What was known is soon learnt anew.
-func (h *hedged) idle() bool { return !h.used.Swap(false) }
-
 func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
 	if !ok || ctx.number != 1 || !ctx.round.hedgeable() {
 		return l.next.RoundTrip(req)
 	}
-	known := l.known.Get(ctx.round.call.record.Service)
-	if known == nil {
+	known := ctx.round.call.known.hedged
+	if known == nil { // there is no room for the service
 		return l.next.RoundTrip(req)
 	}
 	if !known.used.Load() {
 		known.used.Store(true)
 	}
 	if ctx.round.throttled == 0 { // or it would for each time that it asks
-		known.spare.earn(l.hedge.Ratio)
+		known.copies.earn()
 	}
-	delay := l.hedge.Delay
+	delay := l.delay
 	if delay == 0 {
 		delay = known.latency.Value()
 	}
@@ -150,7 +142,7 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if delay == 0 {
 		resp, err = l.next.RoundTrip(req)
 	} else {
-		r := &race{layer: l, round: ctx.round, spare: &known.spare, done: make(chan struct{})}
+		r := &race{layer: l, round: ctx.round, copies: &known.copies, done: make(chan struct{})}
 		resp, err = r.primary(req, delay)
 	}
 	if err == nil {
@@ -170,9 +162,9 @@ func (r *round) hedgeable() bool {
 // A race is between the copies of one request. The first runs on the goroutine
 // of the caller, the second on that of a timer, which ends before the race.
 type race struct {
-	layer *hedgeLayer
-	round *round
-	spare *copies
+	layer  *hedgeLayer
+	round  *round
+	copies *copies
 
 	parent  context.Context
 	cancel  [2]context.CancelCauseFunc // of the copies
@@ -295,17 +287,17 @@ func (r *race) allowed(req *http.Request) bool {
 	if inboundStop(r.round.req.Context()) != "" || r.round.isRetry() {
 		return false
 	}
-	if l.guard != nil && l.guard.engaged(r.round.call.record.Service) {
+	if r.round.call.known.engaged() {
 		return false
 	}
 	if l.loop.opener != nil && l.loop.opener.OpenFor(req) > 0 {
 		return false
 	}
-	if !r.spare.take() {
+	if !r.copies.take() {
 		return false
 	}
 	if !r.round.charge.pay(2) {
-		r.spare.giveBack()
+		r.copies.giveBack()
 		return false
 	}
 	return true

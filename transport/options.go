@@ -9,8 +9,6 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-const defaultServices = 1024
-
 // An Option changes what [New] builds.
 type Option interface {
 	apply(*config)

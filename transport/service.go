@@ -2,12 +2,122 @@ package transport
 
 import (
 	"fmt"
+	"iter"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"time"
 
+	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers/service"
+	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
+
+// maxServices is how many services a chain knows at a time.
+const maxServices = 1024
+
+// known is what a chain keeps of one service. A call looks it up once and keeps it,
+// so that it goes on working for the call if the set drops it.
+type known struct {
+	policy atomic.Pointer[chosen]
+	budget *budget.Local  // nil with WithBudget
+	guard  *guard.Limiter // nil with WithoutGuard, and where services share a known
+	hedged *hedged        // nil without WithHedging, and where services share a known
+}
+
+// services holds what is known of each service. Those for which there is no room
+// share a budget and nothing else: sharing a guard, they would pay for each other.
+type services struct {
+	set      *service.Set[known]
+	rest     known
+	crowded  atomic.Bool // rest is in use
+	policies atomic.Pointer[policies]
+}
+
+func newServices(cfg *config, clock func() time.Duration) (*services, error) {
+	s := new(services)
+	s.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
+	var unspent budget.Stats
+	ownBudget := cfg.budget == nil && !cfg.noBudget
+	if ownBudget {
+		b, err := budget.NewLocal(cfg.ownBudget)
+		if err != nil {
+			return nil, fmt.Errorf("transport: default budget: %w", err)
+		}
+		unspent = b.Stats()
+		// Services that fail at every call would leave the others nothing of what one
+		// service may spend.
+		shared := cfg.ownBudget
+		shared.MinPerSecond *= maxServices
+		s.rest.budget, _ = budget.NewLocal(shared)
+	}
+	create := func(string) *known {
+		k := new(known)
+		if ownBudget {
+			k.budget, _ = budget.NewLocal(cfg.ownBudget) // which is valid
+		}
+		if cfg.guard {
+			k.guard = guard.New(rand.Float64)
+		}
+		if cfg.hedge != nil {
+			k.hedged = newHedged(cfg.hedge.filled())
+		}
+		return k
+	}
+	s.set = service.NewSet(maxServices, create, func(k *known) bool { return k.idle(clock(), unspent) })
+	return s, nil
+}
+
+// idle reports whether a known that is made anew would be as good. The Stats are
+// those of a budget of which nothing was spent.
+func (k *known) idle(now time.Duration, unspent budget.Stats) bool {
+	if k.budget != nil {
+		if b := k.budget.Stats(); b.Balance < unspent.Balance || b.Ceiling > unspent.Ceiling {
+			return false
+		}
+	}
+	return (k.guard == nil || k.guard.Idle(now)) && (k.hedged == nil || k.hedged.idle())
+}
+
+// find returns what is known of a service, and its policy.
+func (s *services) find(name string) (*known, *Policy) {
+	all := s.policies.Load()
+	k := s.set.Get(name)
+	if k == nil {
+		if !s.crowded.Load() {
+			s.crowded.Store(true)
+		}
+		return &s.rest, all.of(name)
+	}
+	c := k.policy.Load()
+	if c == nil || c.among != all {
+		c = &chosen{all, all.of(name)}
+		k.policy.Store(c)
+	}
+	return k, c.policy
+}
+
+// Budgets returns the budgets that the chain has made for services by itself, with
+// a look at each; services that share one come last, as "(other services)". They
+// are for metrics, such as the Budgets of package prommetrics. There are none with
+// [WithBudget], whose budgets are the caller's own.
+func (t *Transport) Budgets() iter.Seq2[string, budget.Stats] {
+	return func(yield func(string, budget.Stats) bool) {
+		if !t.made() || t.services.rest.budget == nil {
+			return
+		}
+		for name, k := range t.services.set.All() {
+			if !yield(name, k.budget.Stats()) {
+				return
+			}
+		}
+		if t.services.crowded.Load() {
+			yield("(other services)", t.services.rest.budget.Stats())
+		}
+	}
+}
 
 // serviceOf names the service of a request.
 func (t *Transport) serviceOf(req *http.Request) string {
@@ -48,6 +158,12 @@ func (p *policies) of(service string) *Policy {
 	return p.fallback
 }
 
+// chosen is the policy of one service among all of them, until those change.
+type chosen struct {
+	among  *policies
+	policy *Policy
+}
+
 // SetPolicy changes the policy of one service, for calls that start from now
 // on; calls under way keep theirs. The service is named as in
 // [WithServicePolicy]; an empty name means every service that has no policy of
@@ -66,7 +182,7 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 		return fmt.Errorf("transport: SetPolicy(%q): %w", service, err)
 	}
 	for {
-		old := t.policies.Load()
+		old := t.services.policies.Load()
 		next := &policies{fallback: old.fallback, byName: maps.Clone(old.byName)}
 		switch {
 		case service == "":
@@ -80,7 +196,7 @@ func (t *Transport) SetPolicy(service string, p Policy) error {
 			// A copy: the name may be part of something large.
 			next.byName[strings.Clone(spelt(service, t.service))] = p.filled()
 		}
-		if t.policies.CompareAndSwap(old, next) {
+		if t.services.policies.CompareAndSwap(old, next) {
 			return nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/budget"
@@ -300,4 +301,50 @@ func TestBudgets(t *testing.T) {
 	for service := range new(transport.Transport).Budgets() {
 		t.Errorf("a Transport that New did not make has a budget for %q", service)
 	}
+}
+
+// What a service has spent is not forgotten when names flood the chain. Services of
+// which nothing is missing make room for others; those that find none share one
+// budget.
+func TestFloodOfNamesForgetsNoSpending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := build(t, answeringAlways(503), transport.WithoutGuard(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))
+		flood := func(name string, n int, every time.Duration) {
+			for i := range n {
+				req := get(t, t.Context())
+				req.URL.Host = fmt.Sprint(name, i, ".test")
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				time.Sleep(every)
+			}
+		}
+		known := func() (spent, services int, last string) {
+			for name, s := range rt.Budgets() {
+				spent += int(s.Spent)
+				services, last = services+1, name
+			}
+			return spent, services, last
+		}
+		for range 4 {
+			flood("spends", 100, 0)
+		}
+		before, _, _ := known()
+		if err := rt.SetPolicy("", transport.Policy{MaxAttempts: 1}); err != nil {
+			t.Fatal(err)
+		}
+		flood("quiet", 1300, 2*time.Millisecond)
+		if spent, services, last := known(); spent != before || services >= 1024 || last == "(other services)" {
+			t.Errorf("%d retries spent by %d services, %s last; want %d, and the quiet ones dropped", spent, services, last, before)
+		}
+		if err := rt.SetPolicy("", transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}); err != nil {
+			t.Fatal(err)
+		}
+		flood("many", 2000, 0)
+		if spent, services, last := known(); spent != before+2000 || services != 1025 || last != "(other services)" {
+			t.Errorf("%d retries spent by %d services, %s last; want %d by 1024 and the others", spent, services, last, before+2000)
+		}
+	})
 }

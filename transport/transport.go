@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/datapunk/evenkeel/budget"
 )
 
 // A Transport is the client chain: an [http.RoundTripper] that retries within
@@ -45,28 +43,16 @@ func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	if base == nil {
 		base = cfg.defaultBase()
 	}
-	var budgets *budget.Services
-	if cfg.budget == nil && !cfg.noBudget {
-		var err error
-		if budgets, err = budget.NewServices(cfg.ownBudget, defaultServices); err != nil {
-			return nil, fmt.Errorf("transport: default budget: %w", err)
-		}
-		cfg.budget = budgets.Budget
-	}
 	s := &shared{
 		cfg:       cfg,
 		service:   cfg.service,
 		observers: cfg.observers,
 		keys:      cfg.keys,
-		budgets:   budgets,
 		born:      time.Now(),
 	}
-	s.policies.Store(&policies{fallback: cfg.policy.filled(), byName: cfg.named()})
-	if cfg.guard {
-		s.guard = newGuardLayer(nil)
-	}
-	if cfg.hedge != nil {
-		s.hedge = newHedgeLayer(*cfg.hedge)
+	var err error
+	if s.services, err = newServices(&s.cfg, s.clock); err != nil {
+		return nil, err
 	}
 	t, err := s.over(base)
 	if err := errors.Join(invalid, err); err != nil {
@@ -108,13 +94,11 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	t.loop.opener, _ = t.loop.next.(opener)
 	t.loop.layered = len(cfg.attemptLayers) > 0
 	t.loop.strange = !direct || cfg.breaker != nil && t.loop.opener == nil
-	var guard *guardLayer
-	if t.guard != nil {
-		guard = t.guard.over(t.loop.next)
-		t.loop.next = guard
+	if cfg.guard {
+		t.loop.next = &guardLayer{next: t.loop.next, clock: t.clock}
 	}
-	if t.hedge != nil {
-		t.loop.next = t.hedge.over(t.loop.next, &t.loop, guard)
+	if cfg.hedge != nil {
+		t.loop.next = &hedgeLayer{next: t.loop.next, delay: cfg.hedge.Delay, loop: &t.loop}
 	}
 	if cfg.dryRun {
 		t.loop.next = &dryRunLayer{judges: t.loop.next, send: send}

@@ -6,23 +6,21 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/datapunk/evenkeel/budget"
 )
 
 // shared is the state of a chain, and of all that [Transport.Wrap] makes of it.
 type shared struct {
 	cfg       config // what is put around each base
 	service   func(*http.Request) string
-	policies  atomic.Pointer[policies]
 	observers observers
 	keys      bool // WithIdempotencyKeys
 	born      time.Time
-	budgets   *budget.Services // nil where WithBudget is given
-	guard     *guardLayer      // over no base; nil with WithoutGuard
-	hedge     *hedgeLayer      // over no base; nil without WithHedging
-	wrapped   atomic.Bool      // there may be one chain inside another
+	services  *services
+	wrapped   atomic.Bool // there may be one chain inside another
 }
+
+// clock is monotonic. It costs half of time.Now, which reads two clocks.
+func (s *shared) clock() time.Duration { return time.Since(s.born) }
 
 // Wrap returns the chain around another base, with the same state: policies
 // and what [Transport.SetPolicy] makes of them, budgets, guard, circuits and
