@@ -20,7 +20,7 @@ import (
 const podJSON = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"d","resourceVersion":"5"}}`
 
 // README: client-go-check
-// notClientGos leaves to client-go what it repeats by itself.
+// notClientGos leaves to client-go what it retries by itself.
 func notClientGos(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if resp != nil && resp.Header.Get("Retry-After") != "" || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) {
 		return false, nil

@@ -16,7 +16,7 @@ import (
 func oauthClient(ctx context.Context, config *clientcredentials.Config, options []transport.Option) (*http.Client, error) {
 	// README: oauth2
 	chain, err := transport.New(nil, append(options, transport.WithRepeatable(func(r *http.Request) bool {
-		return r.URL.Path == "/token" // one token too many does no harm
+		return r.URL.Path == "/token" // an extra token does no harm
 	}))...)
 	if err != nil {
 		return nil, err
