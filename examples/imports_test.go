@@ -36,7 +36,7 @@ var rules = map[string]allowed{
 	"headers/service": {},
 	"budget":          {ours: []string{"headers/service", "budget/internal/account"}},
 
-	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/guard", "transport/internal/quantile"}, modules: []string{retryable}},
+	"transport":  {ours: []string{"headers", "headers/service", "budget", "transport/internal/guard", "transport/internal/quantile"}, modules: []string{retryable, timeRate}},
 	"breaker":    {ours: []string{"headers", "headers/service"}, modules: []string{gobreaker}},
 	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}, modules: []string{timeRate}},
 

@@ -3,11 +3,12 @@ package transport
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/headers/service"
+	"golang.org/x/time/rate"
 )
 
 // Log returns an observer that writes lines to logger:
@@ -32,7 +33,7 @@ func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}
 	}
-	l := &callLog{logger: logger, kinds: make(map[kind]*window)}
+	l := newCallLog(logger)
 	return Observer{OnAttempt: l.attempt, OnCall: l.call}
 }
 
@@ -59,7 +60,7 @@ func (l *callLog) call(ctx context.Context, c Call) {
 	suppressed := 0
 	if level > slog.LevelDebug {
 		var pass bool
-		if suppressed, pass = l.pass(kind{c.Service, c.Stop}, time.Now()); !pass {
+		if suppressed, pass = l.pass(c.Service, c.Stop); !pass {
 			return
 		}
 	}
@@ -127,83 +128,80 @@ func (c Call) remarkable() bool {
 	return true
 }
 
-// What a kind of line may take up, and of how many kinds that is kept.
+// What lines about one service may take up, and for how many services that is kept.
 const (
-	linesPerWindow = 10
-	lineWindow     = time.Second
-	maxKinds       = 256
-	kindsAge       = time.Minute // what was suppressed is owed a line for so long
+	linesPerSecond = 10
+	maxLogged      = 256
+	owedFor        = time.Minute // how long a count of suppressed lines waits for the next one
 )
 
 // callLog writes the lines of [Log].
 type callLog struct {
-	logger *slog.Logger
-
-	mu    sync.Mutex // guards what follows
-	kinds map[kind]*window
-	swept time.Time
+	logger   *slog.Logger
+	services *service.Set[serviceLog]
+	others   serviceLog // services for which there is no room
 }
 
-// A kind is a set of lines that resemble each other. The zero kind takes those
-// for which there is no room.
-type kind struct {
-	service string
-	stop    StopReason
+func newCallLog(logger *slog.Logger) *callLog {
+	return &callLog{logger: logger, services: service.NewSet(maxLogged,
+		func(string) *serviceLog { return new(serviceLog) },
+		func(s *serviceLog) bool { return s.idle(time.Now()) })}
 }
 
-// window is what was written of a kind lately.
-type window struct {
-	began      time.Time
-	lines      int
+// pass reports whether a line may be written now, and how many of its kind were
+// suppressed since the one before.
+func (l *callLog) pass(name string, stop StopReason) (suppressed int, ok bool) {
+	s := l.services.Get(name)
+	if s == nil {
+		s = &l.others
+	}
+	return s.pass(stop, time.Now())
+}
+
+// serviceLog limits the lines about one service, those of each stop reason.
+type serviceLog struct {
+	mu     sync.Mutex // guards what follows
+	kinds  map[StopReason]*lineLimit
+	newest time.Time // when the newest line was written or suppressed
+}
+
+type lineLimit struct {
+	*rate.Limiter
 	suppressed int
 }
 
-// pass reports whether a line of this kind may be written now, and how many
-// were not since the one before.
-func (l *callLog) pass(k kind, now time.Time) (suppressed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w := l.window(k, now)
-	if now.Sub(w.began) >= lineWindow {
-		w.began, w.lines = now, 0
+func (s *serviceLog) pass(stop StopReason, now time.Time) (suppressed int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = now
+	k := s.kinds[stop]
+	if k == nil {
+		if s.kinds == nil {
+			s.kinds = make(map[StopReason]*lineLimit)
+		}
+		k = &lineLimit{Limiter: rate.NewLimiter(linesPerSecond, linesPerSecond)}
+		s.kinds[stop] = k
 	}
-	if w.lines >= linesPerWindow {
-		w.suppressed++
+	if !k.AllowN(now, 1) {
+		k.suppressed++
 		return 0, false
 	}
-	w.lines++
-	suppressed, w.suppressed = w.suppressed, 0
+	suppressed, k.suppressed = k.suppressed, 0
 	return suppressed, true
 }
 
-// window finds the window of a kind, or makes one; l.mu is held.
-func (l *callLog) window(k kind, now time.Time) *window {
-	if w, ok := l.kinds[k]; ok {
-		return w
-	}
-	if len(l.kinds) >= maxKinds && !l.sweep(now) {
-		if k = (kind{}); l.kinds[k] != nil {
-			return l.kinds[k]
-		}
-	}
-	k.service = strings.Clone(k.service) // it may be part of a URL that is large
-	w := &window{began: now}
-	l.kinds[k] = w
-	return w
-}
-
-// sweep forgets the kinds that are quiet and reports whether there were any. A
-// flood of new names makes it look once a window, not each time.
-func (l *callLog) sweep(now time.Time) bool {
-	if now.Sub(l.swept) < lineWindow {
+// idle reports whether the limits are full again, and no line is owed.
+func (s *serviceLog) idle(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	quiet := now.Sub(s.newest)
+	if quiet < time.Second {
 		return false
 	}
-	l.swept = now
-	before := len(l.kinds)
-	for k, w := range l.kinds {
-		if quiet := now.Sub(w.began); quiet >= kindsAge || quiet >= lineWindow && w.suppressed == 0 {
-			delete(l.kinds, k)
+	for _, k := range s.kinds {
+		if k.suppressed > 0 && quiet < owedFor {
+			return false
 		}
 	}
-	return len(l.kinds) < before
+	return true
 }
