@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/transport"
-	"go.uber.org/goleak"
 )
 
 // A backend that fails or hangs gets every call of a dry run once and at once,
@@ -341,58 +339,6 @@ func TestDryRunOfAnUpgrade(t *testing.T) {
 	if b, err := io.ReadAll(rw); string(b) != "hello\n" || err != nil {
 		t.Errorf("read %q, %v; want hello", b, err)
 	}
-}
-
-// A panic of the base, or of a breaker, passes through and leaves nothing.
-func TestDryRunPanics(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	crash := func(*http.Request) (*http.Response, error) { panic("crash") }
-	for name, tt := range map[string]struct {
-		base transport.RoundTripperFunc
-		opt  transport.Option
-	}{
-		"the base":                      {crash, nil},
-		"a breaker before it passes on": {answering(200), transport.WithBreaker(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("crash") }))},
-		"a breaker after": {answering(200), transport.WithBreaker(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-			next.RoundTrip(req)
-			panic("crash")
-		}))},
-	} {
-		var told told
-		body := &source{Reader: strings.NewReader("hello")}
-		req := put(t, nil)
-		req.Body = body
-		var closed atomic.Bool
-		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
-			req.Body.Close()
-			resp, err := tt.base(req)
-			if err == nil {
-				resp.Body = &closing{ReadCloser: resp.Body, closed: &closed}
-			}
-			return resp, err
-		})
-		func() {
-			defer func() {
-				if p := recover(); p != "crash" {
-					t.Errorf("%s: panic %v, want crash", name, p)
-				}
-			}()
-			build(t, base, transport.WithDryRun(), tt.opt, told.option()).RoundTrip(req)
-		}()
-		if len(told.calls) != 1 || body.closes.Load() != 1 || name != "the base" && !closed.Load() {
-			t.Errorf("%s: told %d times, %d closes of the body, response closed %v; want once each", name, len(told.calls), body.closes.Load(), closed.Load())
-		}
-	}
-}
-
-type closing struct {
-	io.ReadCloser
-	closed *atomic.Bool
-}
-
-func (c *closing) Close() error {
-	c.closed.Store(true)
-	return c.ReadCloser.Close()
 }
 
 func TestDryRunOfDo(t *testing.T) {

@@ -1,9 +1,13 @@
 package transport_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -106,5 +110,192 @@ func TestChanceIsNotPassedUp(t *testing.T) {
 		if hop.SaidNo() != tt.passed {
 			t.Errorf("%s: passed up %v, want %v", tt.name, hop.SaidNo(), tt.passed)
 		}
+	}
+}
+
+// A request whose sender repeats it is sent once, and says why.
+func TestRequestsThatTheirSenderRepeats(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		attempts    int
+	}{
+		{"Amz-Sdk-Request", "attempt=2; max=3", 1},
+		{"Amz-Sdk-Request", "attempt=1; max=3", 1},
+		{"Amz-Sdk-Request", "attempt=1; max=1", 3},
+		{"X-Stainless-Retry-Count", "1", 1},
+		{"X-Stainless-Retry-Count", "0", 3},
+		{"Retry-Attempt", "2", 1},
+		{"Retry-Attempt", "1", 3},
+		{"Grpc-Previous-Rpc-Attempts", "1", 1},
+		{"X-Goog-Api-Client", "gl-go/1 gccl-attempt-count/2", 1},
+		{"X-Envoy-Attempt-Count", "1", 3},
+		{"X-Envoy-Attempt-Count", "2", 1},
+		{"Opc-Client-Retries", "true", 1},
+	} {
+		t.Run(tt.name+": "+tt.value, func(t *testing.T) {
+			for name, answers := range map[string][]reply{"status": statuses(503), "error": {{err: fmt.Errorf("reset")}}} {
+				s := &script{answers: answers}
+				var told told
+				req := get(t, t.Context())
+				req.Header.Set(tt.name, tt.value)
+				resp, err := build(t, s, unlimited(), quick, told.option()).RoundTrip(req)
+				if err == nil {
+					resp.Body.Close()
+				}
+				want := transport.StopAttempts
+				if tt.attempts == 1 {
+					want = transport.StopDisabled
+				}
+				if len(s.seen) != tt.attempts || told.calls[0].Stop != want {
+					t.Errorf("%s: %d attempts, stop %s; want %d, %s", name, len(s.seen), told.calls[0].Stop, tt.attempts, want)
+				}
+			}
+		})
+	}
+}
+
+// A final answer is what it is, whoever sent the request.
+func TestFinalAnswersOfWhatItsSenderRepeats(t *testing.T) {
+	for status, want := range map[int]transport.StopReason{200: transport.StopSucceeded, 404: transport.StopNotRetryable} {
+		req := get(t, t.Context())
+		req.Header.Set("Retry-Attempt", "2")
+		resp, err := build(t, answering(status)).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if call, _ := transport.CallOf(resp); call.Stop != want {
+			t.Errorf("%d: stop %s, want %s", status, call.Stop, want)
+		}
+	}
+}
+
+// What the retries of an SDK and of the chain come to, where all attempts fail.
+func TestSDKsThatRetry(t *testing.T) {
+	for _, tt := range []struct {
+		name, header string
+		value        func(attempt int) string
+		max          int // attempts of the SDK
+		sent         int
+	}{
+		{"AWS", "Amz-Sdk-Request", func(n int) string { return fmt.Sprintf("attempt=%d; max=3", n) }, 3, 3},
+		{"AWS, five", "Amz-Sdk-Request", func(n int) string { return fmt.Sprintf("attempt=%d; max=5", n) }, 5, 5},
+		{"AWS, told not to", "Amz-Sdk-Request", func(n int) string { return "attempt=1; max=1" }, 1, 3},
+		{"Oracle", "Opc-Client-Retries", func(int) string { return "true" }, 3, 3},
+		{"Stainless", "X-Stainless-Retry-Count", func(n int) string { return fmt.Sprint(n - 1) }, 3, 5},
+		{"Stainless, told not to", "X-Stainless-Retry-Count", func(n int) string { return "0" }, 1, 3},
+		{"Google", "X-Goog-Api-Client", func(n int) string { return fmt.Sprintf("gl-go/1 gccl-attempt-count/%d", n) }, 3, 5},
+	} {
+		s := &script{answers: statuses(503)}
+		rt := build(t, s, unlimited(), quick)
+		for n := range tt.max {
+			req := get(t, t.Context())
+			req.Header.Set(tt.header, tt.value(n+1))
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		if len(s.seen) != tt.sent {
+			t.Errorf("%s: %d attempts of the SDK became %d, want %d", tt.name, tt.max, len(s.seen), tt.sent)
+		}
+	}
+}
+
+// A proxy leaves retries to a client that is at it.
+func TestProxiedRetries(t *testing.T) {
+	s := &script{answers: statuses(503)}
+	proxy := &httputil.ReverseProxy{Transport: build(t, s, unlimited(), quick), Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: "api.test"})
+	}}
+	for _, tt := range []struct {
+		header, value string
+		want          int
+	}{{"", "", 3}, {"Retry-Attempt", "2;max=3", 1}, {"Retry-Attempt", "1", 3}, {"Amz-Sdk-Request", "attempt=1; max=3", 1}, {"X-Envoy-Attempt-Count", "1", 3}} {
+		s.seen = nil
+		req := httptest.NewRequest("GET", "/", nil)
+		if tt.header != "" {
+			req.Header.Set(tt.header, tt.value)
+		}
+		proxy.ServeHTTP(httptest.NewRecorder(), req)
+		if len(s.seen) != tt.want {
+			t.Errorf("%s: %s: %d attempts, want %d", tt.header, tt.value, len(s.seen), tt.want)
+		}
+	}
+}
+
+// The first attempt of an SDK may be hedged, which it does not do itself; its
+// retries are sent once.
+func TestHedgingBelowAnSDK(t *testing.T) {
+	for value, want := range map[string]int{"attempt=1; max=3": 2, "attempt=2; max=3": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			base := &replicas{copies: []copyOf{{after: time.Second, status: 200}, {after: time.Millisecond, status: 200}}}
+			req := get(t, t.Context())
+			req.Header.Set("Amz-Sdk-Request", value)
+			resp, err := build(t, base, unlimited(), transport.WithHedging(transport.Hedge{Delay: 100 * time.Millisecond})).RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if len(base.seen) != want {
+				t.Errorf("%s: %d copies, want %d", value, len(base.seen), want)
+			}
+		})
+	}
+}
+
+// An attempt that no layer sent multiplies nothing: it is asked for again.
+func TestRefusedBeforeItsSenderRepeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answers: statuses(503)}
+		asked := 0
+		rt := build(t, s, unlimited(), transport.WithBreaker(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			if asked++; asked == 1 {
+				return nil, refusedFor(time.Millisecond)
+			}
+			return next.RoundTrip(req)
+		})), steady(10*time.Millisecond))
+		req := get(t, t.Context())
+		req.Header.Set("Amz-Sdk-Request", "attempt=1; max=3")
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		call, _ := transport.CallOf(resp)
+		if asked != 2 || len(s.seen) != 1 || call.Stop != transport.StopDisabled {
+			t.Errorf("asked for %d times and sent %d times, stop %s; want 2, 1, %s", asked, len(s.seen), call.Stop, transport.StopDisabled)
+		}
+	})
+}
+
+// Of two chains, one inside the other, the outer one retries; unless it does
+// not, by its policy or in a dry run.
+func TestChainInsideAnother(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		outer []transport.Option
+		want  int
+	}{
+		{"both retry", nil, 3},
+		{"five outside", []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 5, BaseDelay: 1, MaxDelay: 1})}, 5},
+		{"none outside", []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: 1})}, 3},
+		{"a dry run outside", []transport.Option{transport.WithDryRun()}, 3},
+		{"another request inside", []transport.Option{transport.WithAttemptLayer(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			req = req.Clone(req.Context())
+			req.URL.Path = "/elsewhere"
+			req.Header.Del("Retry-Attempt")
+			return next.RoundTrip(req)
+		}))}, 9},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &script{answers: statuses(503)}
+			inner := build(t, s, unlimited(), quick)
+			send(t, build(t, transport.Chain(inner, layered), append([]transport.Option{unlimited(), quick}, tt.outer...)...))
+			if len(s.seen) != tt.want {
+				t.Errorf("%d attempts, want %d", len(s.seen), tt.want)
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package transport_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -117,4 +119,109 @@ func TestDryRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAttemptEventSaysWhatItReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("connection reset")
+		var got []string
+		rt := build(t, &script{answers: []reply{{status: 503}, {err: broken}, {status: 200}}}, unlimited(),
+			transport.WithObserver(transport.Observer{OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
+				got = append(got, fmt.Sprint(e.Attempt, e.AfterStatus, e.AfterErr))
+			}}))
+		if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.Join(got, ", "), "1 0 <nil>, 2 503 <nil>, 3 0 connection reset"; got != want {
+			t.Errorf("attempts %s, want %s", got, want)
+		}
+	})
+}
+
+func TestOnCallSeesWhatCallLayersPutIntoTheContext(t *testing.T) {
+	type key struct{}
+	var got any
+	rt := build(t, &script{answers: statuses(200)},
+		transport.WithCallLayer(func(next http.RoundTripper) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				return next.RoundTrip(req.WithContext(context.WithValue(req.Context(), key{}, "span")))
+			})
+		}),
+		transport.WithObserver(transport.Observer{OnCall: func(ctx context.Context, _ transport.Call) { got = ctx.Value(key{}) }}))
+	if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got != "span" {
+		t.Errorf("value in OnCall %v, want span", got)
+	}
+}
+
+func TestElapsed(t *testing.T) {
+	const work = 30 * time.Millisecond
+	tests := []struct {
+		name    string
+		answers []reply
+		ctx     time.Duration // until the caller's deadline; 0: none
+		want    func(c transport.Call) time.Duration
+	}{
+		{"one attempt", statuses(200), 0, func(transport.Call) time.Duration { return work }},
+		{"two attempts", statuses(503, 200), 0, func(c transport.Call) time.Duration { return 2*work + c.Waited }},
+		{"deadline in the first", statuses(200), 10 * time.Millisecond, func(transport.Call) time.Duration { return 10 * time.Millisecond }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{answers: tt.answers}
+				slow := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					select {
+					case <-time.After(work):
+						return s.RoundTrip(req)
+					case <-req.Context().Done():
+						return nil, req.Context().Err()
+					}
+				})
+				var call transport.Call
+				rt := build(t, slow, unlimited(), transport.WithObserver(transport.Observer{
+					OnAttempt: func(_ context.Context, e transport.AttemptEvent) {
+						if e.Attempt == len(tt.answers) {
+							time.Sleep(time.Second) // which is no time of the call
+						}
+					},
+					OnCall: func(_ context.Context, c transport.Call) { call = c },
+				}))
+				time.Sleep(time.Hour) // the transport is older than the call
+				ctx := t.Context()
+				if tt.ctx > 0 {
+					c, cancel := context.WithTimeout(ctx, tt.ctx)
+					defer cancel()
+					ctx = c
+				}
+				resp, err := rt.RoundTrip(get(t, ctx))
+				if err == nil {
+					resp.Body.Close()
+				}
+				if got, want := call.Elapsed, tt.want(call); got != want {
+					t.Errorf("Elapsed %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// A call that waits in vain has taken the wait too.
+func TestElapsedOfACallCancelledWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var call transport.Call
+		rt := build(t, &script{answers: []reply{{status: 503, header: http.Header{"Retry-After": {"20"}}}}}, unlimited(),
+			transport.WithObserver(transport.Observer{OnCall: func(_ context.Context, c transport.Call) { call = c }}))
+		time.Sleep(time.Hour) // the transport is older than the call
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Second, cancel)
+		if _, err := rt.RoundTrip(get(t, ctx)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v, want the cancellation", err)
+		}
+		if got, want := call.Elapsed, 5*time.Second; got != want {
+			t.Errorf("Elapsed %v, want %v", got, want)
+		}
+	})
 }

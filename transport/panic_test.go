@@ -6,12 +6,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/transport"
+	"go.uber.org/goleak"
 )
 
 // Layers and hooks of users may panic. It passes through, and nothing is left
@@ -115,4 +117,56 @@ func TestPanicAfterAnAnswerWithoutObservers(t *testing.T) {
 	if len(answers.made) != 1 || answers.made[0].closes == 0 {
 		t.Errorf("%d answers, want one that is closed", len(answers.made))
 	}
+}
+
+// A panic of the base, or of a breaker, passes through and leaves nothing.
+func TestDryRunPanics(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	crash := func(*http.Request) (*http.Response, error) { panic("crash") }
+	for name, tt := range map[string]struct {
+		base transport.RoundTripperFunc
+		opt  transport.Option
+	}{
+		"the base":                      {crash, nil},
+		"a breaker before it passes on": {answering(200), transport.WithBreaker(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("crash") }))},
+		"a breaker after": {answering(200), transport.WithBreaker(layer(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			next.RoundTrip(req)
+			panic("crash")
+		}))},
+	} {
+		var told told
+		body := &source{Reader: strings.NewReader("hello")}
+		req := put(t, nil)
+		req.Body = body
+		var closed atomic.Bool
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			req.Body.Close()
+			resp, err := tt.base(req)
+			if err == nil {
+				resp.Body = &closing{ReadCloser: resp.Body, closed: &closed}
+			}
+			return resp, err
+		})
+		func() {
+			defer func() {
+				if p := recover(); p != "crash" {
+					t.Errorf("%s: panic %v, want crash", name, p)
+				}
+			}()
+			build(t, base, transport.WithDryRun(), tt.opt, told.option()).RoundTrip(req)
+		}()
+		if len(told.calls) != 1 || body.closes.Load() != 1 || name != "the base" && !closed.Load() {
+			t.Errorf("%s: told %d times, %d closes of the body, response closed %v; want once each", name, len(told.calls), body.closes.Load(), closed.Load())
+		}
+	}
+}
+
+type closing struct {
+	io.ReadCloser
+	closed *atomic.Bool
+}
+
+func (c *closing) Close() error {
+	c.closed.Store(true)
+	return c.ReadCloser.Close()
 }

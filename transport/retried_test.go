@@ -5,19 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/transport"
-	"go.uber.org/goleak"
 )
 
 // A server may answer early, while the body is still being sent. If that answer
@@ -236,138 +233,6 @@ func TestFramingIsTheSameOnEveryAttempt(t *testing.T) {
 				t.Errorf("HTTP/2 %v, length %d, GetBody %v: the server saw %q, want %q", http2, tt.length, tt.rewind, seen, want)
 			}
 		}
-		srv.Close()
-	}
-}
-
-// dribble is a response body that notes what is done to it.
-type dribble struct {
-	left  int           // bytes
-	each  int           // at most so many at a time
-	pause time.Duration // before each
-	read  int
-	done  chan struct{}
-	close func()
-}
-
-func (d *dribble) Read(p []byte) (int, error) {
-	select {
-	case <-time.After(d.pause):
-	case <-d.done:
-		return 0, http.ErrBodyReadAfterClose
-	}
-	if d.left == 0 {
-		return 0, io.EOF
-	}
-	n := min(len(p), d.each, d.left)
-	d.left -= n
-	d.read += n
-	return n, nil
-}
-
-func (d *dribble) Close() error { d.close(); return nil }
-
-// A response that is dropped is read to its end within 64 KiB and 50 ms, and
-// closed in any case. The next attempt waits no longer than that.
-func TestDrain(t *testing.T) {
-	const forever = 1 << 30
-	for _, tt := range []struct {
-		name   string
-		length int64
-		body   dribble
-		read   [2]int // at least, at most
-		took   time.Duration
-	}{
-		{"empty", 0, dribble{}, [2]int{0, 0}, 0},
-		{"short", 5, dribble{left: 5, each: 5}, [2]int{5, 5}, 0},
-		{"64 KiB", -1, dribble{left: 64 << 10, each: 4096}, [2]int{64 << 10, 64 << 10}, 0},
-		{"64 KiB, announced", 64 << 10, dribble{left: 64 << 10, each: 4096}, [2]int{64 << 10, 64 << 10}, 0},
-		{"more than 64 KiB", -1, dribble{left: 1 << 20, each: 4096}, [2]int{64 << 10, 64<<10 + 1}, 0},
-		{"more than 64 KiB, announced", 1 << 20, dribble{left: 1 << 20, each: 4096}, [2]int{0, 0}, 0},
-		{"endless", -1, dribble{left: forever, each: 4096}, [2]int{64 << 10, 64<<10 + 1}, 0},
-		{"slow, but in time", -1, dribble{left: 4, each: 1, pause: 9 * time.Millisecond}, [2]int{4, 4}, 45 * time.Millisecond},
-		{"too slow", -1, dribble{left: forever, each: 1, pause: 9 * time.Millisecond}, [2]int{5, 6}, 50 * time.Millisecond},
-		{"stalled", -1, dribble{left: 1, each: 1, pause: time.Hour}, [2]int{0, 0}, 50 * time.Millisecond},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				body := &tt.body
-				body.done = make(chan struct{})
-				body.close = sync.OnceFunc(func() { close(body.done) })
-				var first, second time.Time
-				base := transport.RoundTripperFunc(func(*http.Request) (*http.Response, error) {
-					if first.IsZero() {
-						first = time.Now()
-						return &http.Response{StatusCode: 503, ContentLength: tt.length, Header: http.Header{}, Body: body}, nil
-					}
-					second = time.Now()
-					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
-				})
-				resp, err := build(t, base, unlimited(), transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 })).RoundTrip(get(t, t.Context()))
-				if err != nil || resp.StatusCode != 200 {
-					t.Fatalf("got %v, %v; want 200", resp, err)
-				}
-				if took := second.Sub(first); took != tt.took {
-					t.Errorf("took %v, want %v", took, tt.took)
-				}
-				// A Read that nothing can end is not waited for, and the body
-				// is closed after it, or in the end under it.
-				time.Sleep(time.Minute)
-				select {
-				case <-body.done:
-				default:
-					t.Error("the body was not closed")
-				}
-				synctest.Wait()
-				if body.read < tt.read[0] || body.read > tt.read[1] {
-					t.Errorf("read %d bytes, want %d to %d", body.read, tt.read[0], tt.read[1])
-				}
-			})
-		})
-	}
-}
-
-// Responses that are dropped give their connections back.
-func TestDroppedResponsesKeepTheConnection(t *testing.T) {
-	const calls = 300
-	for _, chunked := range []bool{false, true} {
-		var n, conns atomic.Int32
-		busy := []byte(strings.Repeat("x", 16<<10))
-		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if n.Add(1)%3 == 0 {
-				io.WriteString(w, "ok")
-				return
-			}
-			if !chunked {
-				w.Header().Set("Content-Length", fmt.Sprint(len(busy)))
-			}
-			w.WriteHeader(503)
-			w.Write(busy)
-		}))
-		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-			if s == http.StateNew {
-				conns.Add(1)
-			}
-		}
-		srv.Start()
-		before := goleak.IgnoreCurrent()
-		base := &http.Transport{}
-		client := &http.Client{Transport: build(t, base, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1, MaxDelay: 1}))}
-		for range calls {
-			resp, err := client.Get(srv.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := text(t, resp); resp.StatusCode != 200 || got != "ok" {
-				t.Fatalf("got %d %q, want 200 ok", resp.StatusCode, got)
-			}
-		}
-		base.CloseIdleConnections()
-		if got := conns.Load(); got > 2 || n.Load() != 3*calls {
-			t.Errorf("chunked %v: %d calls in %d attempts used %d connections, want %d attempts and at most 2", chunked, calls, n.Load(), got, 3*calls)
-		}
-		srv.CloseClientConnections()
-		goleak.VerifyNone(t, before)
 		srv.Close()
 	}
 }

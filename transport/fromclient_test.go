@@ -1,17 +1,13 @@
 package transport_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,66 +262,6 @@ func TestFromClientIsSafer(t *testing.T) {
 			t.Fatalf("%v, %v after %d attempts, want one POST", resp, err, len(base.seen))
 		}
 	})
-}
-
-func TestRetryableClient(t *testing.T) {
-	var n, bodies atomic.Int32
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		if string(b) == "hello" {
-			bodies.Add(1)
-		}
-		n.Add(1)
-		if r.URL.Path == "/moved" {
-			http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
-			return
-		}
-		w.WriteHeader(503)
-		io.WriteString(w, "no room")
-	}))
-	defer srv.Close()
-	idle := &idler{RoundTripper: &http.Transport{}}
-	rt := build(t, idle, unlimited(), transport.WithPolicy(transport.Policy{BaseDelay: 1}))
-	c := transport.RetryableClient(rt)
-	if c.RetryMax != 0 || c.Logger != nil {
-		t.Errorf("RetryMax %d and Logger %v, want 0 and nil", c.RetryMax, c.Logger)
-	}
-	for _, tt := range []struct {
-		name, path string
-		body       any
-		requests   int32
-		bodies     int32
-	}{
-		{"no body", "/", nil, 3, 0},
-		{"bytes", "/", []byte("hello"), 3, 3},
-		{"buffer", "/", bytes.NewBufferString("hello"), 3, 3},
-		{"reader", "/", io.MultiReader(strings.NewReader("hello")), 3, 3},
-		{"a func", "/", func() (io.Reader, error) { return strings.NewReader("hello"), nil }, 3, 3},
-		{"a redirect", "/moved", []byte("hello"), 4, 4},
-	} {
-		n.Store(0)
-		bodies.Store(0)
-		req, err := retryablehttp.NewRequest("PUT", srv.URL+tt.path, tt.body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := c.Do(req)
-		if err != nil {
-			t.Fatalf("%s: %v", tt.name, err)
-		}
-		if got := text(t, resp); got != "no room" || resp.StatusCode != 503 || n.Load() != tt.requests || bodies.Load() != tt.bodies {
-			t.Errorf("%s: %d %q after %d requests, %d with the body; want the last 503 after %d, %d", tt.name, resp.StatusCode, got, n.Load(), bodies.Load(), tt.requests, tt.bodies)
-		}
-	}
-	srv.Close()
-	if _, err := c.Get(srv.URL); err == nil {
-		t.Error("no error from a server that is gone")
-	} else if e := new(transport.Error); !errors.As(err, &e) || e.Attempts != 3 {
-		t.Errorf("%v, want the chain's error after 3 attempts", err)
-	}
-	if idle.closed != 0 {
-		t.Errorf("the pool that others share was emptied %d times", idle.closed)
-	}
 }
 
 // idler counts how often its idle connections are to be closed.
