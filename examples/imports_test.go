@@ -41,6 +41,7 @@ var rules = map[string]allowed{
 	"middleware": {ours: []string{"headers", "middleware/internal/gcra", "middleware/internal/limiter"}, modules: []string{timeRate}},
 
 	"budget/internal/account":     {pure: true},
+	"budget/internal/fleet":       {ours: []string{"headers/service", "budget", "budget/internal/account"}},
 	"transport/internal/guard":    {},
 	"transport/internal/quantile": {},
 	"middleware/internal/gcra":    {},
@@ -49,7 +50,7 @@ var rules = map[string]allowed{
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
 
-	"budget/redisbudget":                {ours: []string{"budget", "budget/internal/account"}, modules: []string{goRedis}},
+	"budget/redisbudget":                {ours: []string{"headers/service", "budget", "budget/internal/fleet"}, modules: []string{goRedis}},
 	"breaker/redisbreaker":              {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
 	"middleware/redisrate":              {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
 	"middleware/idempotency":            {ours: []string{"headers", "middleware"}},

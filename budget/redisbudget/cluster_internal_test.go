@@ -69,19 +69,41 @@ func (c *cluster) client(int) redis.UniversalClient {
 // owner is the master that has a slot.
 func (c *cluster) owner(slot int64) int { return min(int(slot*3/16384), 2) }
 
+func TestShardsByTheClient(t *testing.T) {
+	none := []string{"127.0.0.1:1"}
+	for _, tt := range []struct {
+		client redis.UniversalClient
+		opts   []Option
+		want   int
+	}{
+		{redis.NewClient(&redis.Options{Addr: none[0]}), nil, 1},
+		{redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "m", SentinelAddrs: none}), nil, 1},
+		{redis.NewClusterClient(&redis.ClusterOptions{Addrs: none}), nil, 4},
+		{redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": none[0]}}), nil, 4},
+		{redis.NewClient(&redis.Options{Addr: none[0]}), []Option{WithShards(3)}, 3},
+		{redis.NewClusterClient(&redis.ClusterOptions{Addrs: none}), []Option{WithShards(9)}, 9},
+	} {
+		c := defaults()
+		for _, o := range tt.opts {
+			o(&c)
+		}
+		if got := c.shardsFor(tt.client); got != tt.want {
+			t.Errorf("%T with %d options: %d shards, want %d", tt.client, len(tt.opts), got, tt.want)
+		}
+		tt.client.Close()
+	}
+}
+
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	h := newHerd(t, 6, c.client)
-	if n := len(h.members[0].fleet.sync.shards); n != clusterShards {
-		t.Errorf("%d shards in a cluster, want %d", n, clusterShards)
-	}
 	h.together(1500 * time.Millisecond)
 	before := h.sample()
 	calls := h.exchanges()
 
 	// The slot of a budget moves to another master while it is in use.
-	key := h.members[0].budgets[0].key
+	key := h.members[0].budgets[0].part().Key()
 	slot := must(c.admins[0].ClusterKeySlot(t.Context(), key).Result())
 	from := c.owner(slot)
 	to := (from + 1) % 3

@@ -192,5 +192,5 @@
 // many processes has beyond its seconds are the tokens that each may hold, and
 // what it needs until the next exchange, for which 10,000 wait a second.
 //
-// go test -run TestSimulation -v -long ./budget/redisbudget prints both.
+// go test -run TestSimulation -v -long ./budget/internal/fleet prints both.
 package redisbudget

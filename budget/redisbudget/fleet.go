@@ -5,48 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrClosed is returned by a Fleet after Close.
-var ErrClosed = errors.New("redisbudget: closed")
+// ErrClosed is in the error of a Fleet that was closed.
+var ErrClosed = fleet.ErrClosed
 
 // A Fleet is this process's membership in a fleet that shares retry budgets.
 // Make one per process with [New] and close it at the end.
-type Fleet struct {
-	prefix    string
-	observers observers
-	exec      executor
-	started   time.Time
-	sync      *syncer
-
-	poke    chan struct{}
-	results chan result
-	closing chan context.Context
-	done    chan struct{} // closed when the goroutine has ended
-	closed  sync.Once
-	failed  error    // of Close, valid after done
-	known   sync.Map // string to *Shared
-
-	mu    sync.Mutex // guards what follows, and additions to known
-	ended bool
-	turns []*Shared // paused or resumed here, not yet reported
-}
-
-// A result is what a call came to.
-type result struct {
-	call    *call
-	answers []answer
-	err     error
-	took    time.Duration
-}
+type Fleet struct{ fleet *fleet.Fleet }
 
 // New joins the fleet that client's Redis keeps together. It does not wait for
 // Redis, and does not need it: until it is reached, and whenever it is not,
@@ -66,25 +36,14 @@ func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	shards := c.shardsFor(client)
 	if single, ok := client.(*redis.Client); ok {
 		// Most clients do not look at the deadline of a context while they
 		// read. This shares the connections.
-		client = single.WithTimeout(answerIn)
+		client = single.WithTimeout(fleet.AnswerIn)
 	}
-	return newFleet(script{client}, c, c.shardsFor(client)), nil
-}
-
-func newFleet(exec executor, c config, shards int) *Fleet {
-	f := &Fleet{
-		prefix: c.prefix, observers: c.observers, exec: exec, started: time.Now(),
-		poke: make(chan struct{}, 1), results: make(chan result),
-		closing: make(chan context.Context), done: make(chan struct{}),
-	}
-	l := limits{min: c.min, max: c.max, rate: c.rate / float64(shards)}
-	f.sync = newSyncer(l, shards, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
-	f.sync.forget = f.forget
-	go f.run()
-	return f
+	limits := fleet.Limits{Min: c.min, Max: c.max, Rate: c.rate}
+	return &Fleet{fleet.New(store{c.prefix, client}, shards, limits, c.observers)}, nil
 }
 
 // Budget returns the budget of that name, which all processes share that ask
@@ -92,86 +51,39 @@ func newFleet(exec executor, c config, shards int) *Fleet {
 // what it returns: to look it up costs more than to use it. A name has 1 to
 // 256 bytes. A second call with another policy is an error.
 func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
-	err := p.Validate()
-	if nameErr := checkName(name); nameErr != nil {
-		err = errors.Join(nameErr, err)
-	}
+	b, err := f.fleet.Budget(name, p)
 	if err != nil {
 		return nil, fmt.Errorf("redisbudget: Budget(%.32q): %w", name, err)
 	}
-	p = p.Filled()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
-		return nil, ErrClosed
+	return (*Shared)(b), nil
+}
+
+// PerService returns a func that gives each service, or tenant, a budget of
+// its own that the fleet shares. A service for which [Fleet.Budget] made one
+// gets that, whatever its policy is.
+//
+// It keeps at most maxServices of them. Those that were not used for ten
+// seconds have handed their credit back and make room for others. A service for
+// which there is no room, or whose name has no length that [Fleet.Budget]
+// takes, shares one budget with all such in the fleet, under the name
+// service.Others. So a flood of names costs neither memory nor another's
+// credit.
+//
+// The error names every field of the policy that is wrong, and a maxServices
+// below 1.
+func (f *Fleet) PerService(p budget.Policy, maxServices int) (func(service string) budget.Budget, error) {
+	of, err := f.fleet.PerService(p, maxServices)
+	if err != nil {
+		return nil, fmt.Errorf("redisbudget: PerService: %w", err)
 	}
-	if b := f.find(name); b != nil {
-		if was := b.ledger.policy; was != p {
-			return nil, fmt.Errorf("redisbudget: Budget(%.32q): there is one with the policy %+v", name, was)
-		}
-		f.keep(b)
-		return b, nil
-	}
-	return f.add(name, escape(name), p, nil), nil
-}
-
-// add makes a budget, with the lock held.
-func (f *Fleet) add(name, escaped string, p budget.Policy, owner *services) *Shared {
-	name = strings.Clone(name) // it may be part of a URL that is large
-	key, shard := keyOf(f.prefix, len(f.sync.shards), escaped)
-	b := newShared(name, key, shard, p, f.wake)
-	b.services = owner
-	f.known.Store(name, b)
-	f.sync.join(b)
-	f.nudge()
-	return b
-}
-
-// wake is called by a budget that was refused, or that is used again after it
-// was forgotten. It may be called by any goroutine and never blocks for long.
-func (f *Fleet) wake(b *Shared) {
-	f.sync.wake(b)
-	f.nudge()
-}
-
-func (f *Fleet) find(name string) *Shared {
-	b, _ := f.known.Load(name)
-	s, _ := b.(*Shared)
-	return s
-}
-
-// nudge has the goroutine look what there is to do.
-func (f *Fleet) nudge() {
-	select {
-	case f.poke <- struct{}{}:
-	default:
-	}
+	return func(service string) budget.Budget { return (*Shared)(of(service)) }, nil
 }
 
 // Stats reads the budget of that name. It is zero if there is none.
-func (f *Fleet) Stats(name string) Stats {
-	if b := f.find(name); b != nil {
-		return b.Stats()
-	}
-	return Stats{}
-}
+func (f *Fleet) Stats(name string) Stats { return f.fleet.Stats(name) }
 
 // All returns the budgets of this process with their names, in their order.
-func (f *Fleet) All() iter.Seq2[string, Stats] {
-	return func(yield func(string, Stats) bool) {
-		var budgets []*Shared
-		f.known.Range(func(_, b any) bool {
-			budgets = append(budgets, b.(*Shared))
-			return true
-		})
-		slices.SortFunc(budgets, func(a, b *Shared) int { return strings.Compare(a.name, b.name) })
-		for _, b := range budgets {
-			if !yield(b.name, b.Stats()) {
-				return
-			}
-		}
-	}
-}
+func (f *Fleet) All() iter.Seq2[string, Stats] { return f.fleet.All() }
 
 // Pause stops all retries that the budget of that name pays for, in the whole
 // fleet, until [Fleet.Resume]. Each process follows within one exchange: one
@@ -181,41 +93,16 @@ func (f *Fleet) All() iter.Seq2[string, Stats] {
 // newest of several calls wins. A Redis that loses its memory is told again by
 // the processes that know.
 func (f *Fleet) Pause(ctx context.Context, name string) error {
-	return f.turn(ctx, "Pause", name, 1)
+	if err := f.fleet.Turn(ctx, name, true); err != nil {
+		return fmt.Errorf("redisbudget: Pause(%.32q): %w", name, err)
+	}
+	return nil
 }
 
 // Resume ends a [Fleet.Pause].
 func (f *Fleet) Resume(ctx context.Context, name string) error {
-	return f.turn(ctx, "Resume", name, -1)
-}
-
-func (f *Fleet) turn(ctx context.Context, verb, name string, turn float64) error {
-	if err := checkName(name); err != nil {
-		return fmt.Errorf("redisbudget: %s(%.32q): %w", verb, name, err)
-	}
-	f.mu.Lock()
-	ended := f.ended
-	f.mu.Unlock()
-	if ended {
-		return ErrClosed
-	}
-	a, b := ask{turn: turn}, f.find(name)
-	if b != nil {
-		a.known = b.knows()
-	}
-	key, shard := keyOf(f.prefix, len(f.sync.shards), escape(name))
-	answers, err := f.exec.settle(ctx, &call{shard: shard, safe: true, keys: []string{key}, asks: []ask{a}})
-	if err == nil && answers[0].foreign {
-		err = fmt.Errorf("%s holds something that is not a budget", key)
-	}
-	if err != nil {
-		return fmt.Errorf("redisbudget: %s(%.32q): %w", verb, name, err)
-	}
-	if b != nil && b.turn(answers[0].switched) {
-		f.mu.Lock()
-		f.turns = append(f.turns, b)
-		f.mu.Unlock()
-		f.nudge()
+	if err := f.fleet.Turn(ctx, name, false); err != nil {
+		return fmt.Errorf("redisbudget: Resume(%.32q): %w", name, err)
 	}
 	return nil
 }
@@ -225,17 +112,8 @@ func (f *Fleet) turn(ctx context.Context, verb, name string, turn float64) error
 // Its budgets remain usable and run on their own ratio. An error says that
 // credit was lost, which is all that happens if Close is not called.
 func (f *Fleet) Close(ctx context.Context) error {
-	first := false
-	f.closed.Do(func() { first = true })
-	if first {
-		f.mu.Lock()
-		f.ended = true
-		f.mu.Unlock()
-		f.closing <- ctx
-	}
-	<-f.done
-	if first {
-		return f.failed
+	if err := f.fleet.Close(ctx); err != nil {
+		return fmt.Errorf("redisbudget: Close: %w", err)
 	}
 	return nil
 }

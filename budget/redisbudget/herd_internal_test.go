@@ -72,7 +72,11 @@ func newHerd(t *testing.T, budgets int, dial func(i int) redis.UniversalClient, 
 		}
 		c.fleet = f
 		for n := range budgets {
-			c.budgets = append(c.budgets, mustBudget(t, f, fmt.Sprint("api-", n), h.policy))
+			b, err := f.Budget(fmt.Sprint("api-", n), h.policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.budgets = append(c.budgets, b)
 		}
 		h.members = append(h.members, c)
 	}

@@ -1,29 +1,16 @@
 package redisbudget
 
 import (
-	"errors"
-	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
+
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// maxName is the longest name of a budget, in bytes.
-const maxName = 256
-
-// overflow is the budget that services share for which there is no room. No
-// name is escaped to it.
-const overflow = "~overflow"
-
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("want a name")
-	case len(name) > maxName:
-		return fmt.Errorf("a name of %d bytes: want at most %d", len(name), maxName)
-	}
-	return nil
-}
+// othersKey is what the key of the budget ends with that all other services
+// share. No other name is escaped to it.
+const othersKey = "~overflow"
 
 // keyOf returns the key of a budget and its shard. What is in the braces
 // decides the slot of a cluster, so that the budgets of a shard have one.
@@ -35,8 +22,12 @@ func keyOf(prefix string, shards int, escaped string) (key string, shard int) {
 }
 
 // escape keeps letters, digits and a few marks, so that a name cannot break
-// out of its key; everything else becomes %XX.
+// out of its key; everything else becomes %XX. That of all other services has a
+// key that is not made so.
 func escape(name string) string {
+	if name == service.Others {
+		return othersKey
+	}
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(name) {

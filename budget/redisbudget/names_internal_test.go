@@ -3,6 +3,8 @@ package redisbudget
 import (
 	"strings"
 	"testing"
+
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 func TestKeys(t *testing.T) {
@@ -19,6 +21,9 @@ func TestKeys(t *testing.T) {
 			t.Errorf("escape(%q) = %q, want %q", name, got, want)
 		}
 	}
+	if got := escape(service.Others); got != othersKey {
+		t.Errorf("escape(%q) = %q, want %q", service.Others, got, othersKey)
+	}
 	key, shard := keyOf("p", 4, "api")
 	if want := "p:{p:" + string(rune('0'+shard)) + "}:api"; key != want {
 		t.Errorf("key %q, want %q", key, want)
@@ -30,14 +35,14 @@ func TestKeys(t *testing.T) {
 func FuzzEscape(f *testing.F) {
 	f.Add("a", "b")
 	f.Add("%41", "A")
-	f.Add("~overflow", overflow)
+	f.Add("~overflow", service.Others)
 	f.Add("a}{b", "a\x00")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		x, y := escape(a), escape(b)
 		if a != b && x == y {
 			t.Errorf("%q and %q are both %q", a, b, x)
 		}
-		if strings.ContainsAny(x, "{} \r\n") || x == overflow {
+		if strings.ContainsAny(x, "{} \r\n") || x == othersKey && a != service.Others {
 			t.Errorf("%q became %q", a, x)
 		}
 		if len(x) > 3*len(a) {

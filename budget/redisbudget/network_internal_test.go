@@ -12,6 +12,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 )
@@ -106,19 +107,19 @@ func prefixFor(name string) string { return strings.ReplaceAll(name, " ", "-") }
 // an ordinary command the client would repeat it on each of its connections.
 func TestCreditIsHandedOverOnce(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
-	must(admin(t, s.addr).ScriptLoad(t.Context(), settleScript).Result())
+	server := startRedis(t)
+	must(admin(t, server.addr).ScriptLoad(t.Context(), settleScript).Result())
 	for _, tt := range []struct {
 		name  string
 		safe  bool
 		gives float64 // that arrive of one token
 	}{{"with credit", false, 1}, {"if it were an ordinary command", true, 4}} {
 		t.Run(tt.name, func(t *testing.T) {
-			thief := newThief(t, s.addr)
+			thief := newThief(t, server.addr)
 			client := redis.NewClient(&redis.Options{Addr: thief.addr})
 			defer client.Close()
-			x, ctx := script{client}, t.Context()
-			give := ask{floor: 0, ratio: 1, stock: 100, requests: 1000, give: token}
+			s, ctx := store{client: client}, t.Context()
+			give := fleet.Ask{Ratio: 1, Stock: 100, Requests: 1000, Give: 1e6}
 			// The client greets a server on first use, so all are used.
 			var conns []*redis.Conn
 			for range 8 {
@@ -131,14 +132,14 @@ func TestCreditIsHandedOverOnce(t *testing.T) {
 			}
 			thief.on.Store(true)
 			key := "{p}:" + tt.name
-			if _, err := x.settle(ctx, &call{keys: []string{key}, asks: []ask{give}, safe: tt.safe}); err == nil {
+			if _, err := s.Settle(ctx, &fleet.Exchange{Keys: []string{key}, Asks: []fleet.Ask{give}, Safe: tt.safe}); err == nil {
 				t.Fatal("the reply was not lost")
 			}
-			answers, err := script{admin(t, s.addr)}.settle(ctx, &call{keys: []string{key}, asks: []ask{{}}, safe: true})
+			answers, err := store{client: admin(t, server.addr)}.Settle(ctx, &fleet.Exchange{Keys: []string{key}, Asks: make([]fleet.Ask, 1), Safe: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := answers[0].pool; got != tt.gives {
+			if got := answers[0].Pool; got != tt.gives {
 				t.Errorf("of one token given, %v arrived, want %v", got, tt.gives)
 			}
 		})

@@ -2,6 +2,8 @@ package redisbudget
 
 import (
 	"time"
+
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 )
 
 // An Observer is a set of hooks. Nil fields are skipped. They are called one
@@ -49,9 +51,14 @@ type SwitchEvent struct {
 // A ForeignEvent is a key that holds something else.
 type ForeignEvent struct{ Name, Key string }
 
+// observers are the fleet.Observer that tells them what it is told.
 type observers []Observer
 
-func (os observers) exchange(e ExchangeEvent) {
+func (os observers) Exchanged(x *fleet.Exchange, r fleet.Result) {
+	e := ExchangeEvent{
+		Shard: x.Shard, Budgets: r.Budgets, Duration: r.Took, Err: r.Err, NoScript: x.Resent,
+		Given: r.Given, Granted: r.Granted, Lost: r.Lost,
+	}
 	for _, o := range os {
 		if o.OnExchange != nil {
 			o.OnExchange(e)
@@ -59,7 +66,8 @@ func (os observers) exchange(e ExchangeEvent) {
 	}
 }
 
-func (os observers) connection(e ConnectionEvent) {
+func (os observers) Connected(lost, shards int, err error) {
+	e := ConnectionEvent{Connected: lost == 0, Lost: lost, Shards: shards, Err: err}
 	for _, o := range os {
 		if o.OnConnection != nil {
 			o.OnConnection(e)
@@ -67,7 +75,8 @@ func (os observers) connection(e ConnectionEvent) {
 	}
 }
 
-func (os observers) turned(e SwitchEvent) {
+func (os observers) Turned(b *fleet.Budget) {
+	e := SwitchEvent{Name: b.Name(), Paused: b.Stats().Paused}
 	for _, o := range os {
 		if o.OnSwitch != nil {
 			o.OnSwitch(e)
@@ -75,52 +84,11 @@ func (os observers) turned(e SwitchEvent) {
 	}
 }
 
-func (os observers) foreign(e ForeignEvent) {
+func (os observers) Foreign(b *fleet.Budget) {
+	e := ForeignEvent{Name: b.Name(), Key: b.Key()}
 	for _, o := range os {
 		if o.OnForeign != nil {
 			o.OnForeign(e)
 		}
 	}
-}
-
-// report tells what came of a call. The first exchange that works is no news.
-func (f *Fleet) report(c *call, o outcome, took time.Duration) {
-	f.observers.exchange(ExchangeEvent{
-		Shard: c.shard, Budgets: len(c.budgets), Duration: took, Err: o.err, NoScript: c.scriptSent,
-		Given: o.given, Granted: o.granted, Lost: o.lost,
-	})
-	if o.changed {
-		f.connection(o)
-	}
-	for _, b := range o.turned {
-		f.turned(b)
-	}
-	for _, b := range o.foreign {
-		f.observers.foreign(ForeignEvent{Name: b.name, Key: b.key})
-	}
-}
-
-func (f *Fleet) connection(o outcome) {
-	lost := 0
-	for i := range f.sync.shards {
-		if f.sync.shards[i].failing {
-			lost++
-		}
-	}
-	f.observers.connection(ConnectionEvent{Connected: lost == 0, Lost: lost, Shards: len(f.sync.shards), Err: o.err})
-}
-
-// reportTurns tells of what Pause and Resume did here.
-func (f *Fleet) reportTurns() {
-	f.mu.Lock()
-	turns := f.turns
-	f.turns = nil
-	f.mu.Unlock()
-	for _, b := range turns {
-		f.turned(b)
-	}
-}
-
-func (f *Fleet) turned(b *Shared) {
-	f.observers.turned(SwitchEvent{Name: b.name, Paused: b.Stats().Paused})
 }

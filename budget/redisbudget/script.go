@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -17,43 +18,45 @@ var settleSHA = func() string {
 	return hex.EncodeToString(sum[:])
 }()
 
-// An executor carries a call to the fleet and brings back an answer for each
-// of its keys, or an error.
-type executor interface {
-	settle(ctx context.Context, c *call) ([]answer, error)
+// A store is the fleet.Store in Redis.
+type store struct {
+	prefix string
+	client redis.UniversalClient
 }
 
-// A script is the executor over Redis.
-type script struct{ client redis.UniversalClient }
+// Place returns the key of a budget and its shard, by its name.
+func (s store) Place(name string, shards int) (key string, shard int) {
+	return keyOf(s.prefix, shards, escape(name))
+}
 
-// settle runs the script, and sends it to a server that does not have it yet:
+// Settle runs the script, and sends it to a server that does not have it yet:
 // that one has refused before executing anything.
-func (s script) settle(ctx context.Context, c *call) ([]answer, error) {
-	reply, err := s.run(ctx, c, "evalsha", settleSHA)
+func (s store) Settle(ctx context.Context, x *fleet.Exchange) ([]fleet.Answer, error) {
+	reply, err := s.run(ctx, x, "evalsha", settleSHA)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		c.scriptSent = true
-		reply, err = s.run(ctx, c, "eval", settleScript)
+		x.Resent = true
+		reply, err = s.run(ctx, x, "eval", settleScript)
 	}
 	if err != nil {
 		s.reload(ctx)
 		return nil, err
 	}
-	return parseReply(reply, len(c.keys))
+	return parseReply(reply, len(x.Keys))
 }
 
-func (s script) run(ctx context.Context, c *call, verb, body string) (any, error) {
-	args := make([]any, 0, 3+2*len(c.keys))
-	args = append(args, verb, body, len(c.keys))
-	for _, k := range c.keys {
+func (s store) run(ctx context.Context, x *fleet.Exchange, verb, body string) (any, error) {
+	args := make([]any, 0, 3+2*len(x.Keys))
+	args = append(args, verb, body, len(x.Keys))
+	for _, k := range x.Keys {
 		args = append(args, k)
 	}
-	for _, a := range c.asks {
-		args = append(args, a.pack())
+	for _, a := range x.Asks {
+		args = append(args, pack(a))
 	}
 	cmd := redis.NewCmd(ctx, args...)
 	cmd.SetFirstKeyPos(3)
 	var sent redis.Cmder = once{cmd}
-	if c.safe {
+	if x.Safe {
 		sent = cmd
 	}
 	if err := s.client.Process(ctx, sent); err != nil {
@@ -64,7 +67,7 @@ func (s script) run(ctx context.Context, c *call, verb, body string) (any, error
 
 // reload has a cluster client ask who its masters are. By itself it does so
 // when it is redirected, but not when a master is gone.
-func (s script) reload(ctx context.Context) {
+func (s store) reload(ctx context.Context) {
 	if c, ok := s.client.(interface{ ReloadState(context.Context) }); ok {
 		c.ReloadState(ctx)
 	}

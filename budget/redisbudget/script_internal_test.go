@@ -1,7 +1,6 @@
 package redisbudget
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,19 +8,20 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/redis/go-redis/v9"
 )
 
-// The script and its model come to the same numbers on random exchanges, with
+// The script and State.Settle come to the same numbers on random exchanges, with
 // clocks that jump and keys that vanish. On a server with the struct library
 // the clock is the server's; on miniredis it is the test's.
-func TestScriptEqualsModel(t *testing.T) {
+func TestScriptEqualsGo(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) {
 		mini := miniredis.RunT(t)
 		client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 		defer client.Close()
 		micros := 1.7e15
-		scriptEqualsModel(t, client, steps(500, 5000), func(r *rand.Rand) float64 {
+		scriptEqualsGo(t, client, steps(500, 5000), func(r *rand.Rand) float64 {
 			switch r.IntN(20) {
 			case 0:
 				micros += float64(r.IntN(20e6))
@@ -41,14 +41,14 @@ func TestScriptEqualsModel(t *testing.T) {
 		defer client.Close()
 		// The script's own clock, where a test cannot set it, is read back
 		// from the state.
-		scriptEqualsModel(t, client, steps(2000, 20_000), nil)
+		scriptEqualsGo(t, client, steps(2000, 20_000), nil)
 	})
 }
 
-func scriptEqualsModel(t *testing.T, client *redis.Client, steps int, tick func(*rand.Rand) float64) {
+func scriptEqualsGo(t *testing.T, client *redis.Client, steps int, tick func(*rand.Rand) float64) {
 	ctx, r := t.Context(), rand.New(rand.NewPCG(7, 7))
 	var now float64
-	m := newModel(func() float64 { return now })
+	kept := map[string]fleet.State{}
 	keys := []string{"p:{p:0}:a", "p:{p:0}:b"}
 	for n := range steps {
 		if tick != nil {
@@ -57,59 +57,64 @@ func scriptEqualsModel(t *testing.T, client *redis.Client, steps int, tick func(
 		if r.IntN(100) == 0 {
 			k := keys[r.IntN(2)]
 			client.Del(ctx, k)
-			delete(m.kept, k)
+			delete(kept, k)
 		}
 		if tick == nil && r.IntN(50) == 0 { // as if the clock had jumped
-			shiftTime(t, client, m, keys[r.IntN(2)], float64(r.IntN(20e6)-10e6))
+			shiftTime(t, client, kept, keys[r.IntN(2)], float64(r.IntN(20e6)-10e6))
 		}
-		c := &call{keys: keys, asks: []ask{randomAsk(r), randomAsk(r)}}
-		got, err := script{client}.settle(ctx, c)
+		x := &fleet.Exchange{Keys: keys, Asks: []fleet.Ask{randomAsk(r), randomAsk(r)}}
+		got, err := store{client: client}.Settle(ctx, x)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if tick == nil {
-			now = clockOf(t, client, m, keys)
+			now = clockOf(t, client, keys)
 		}
-		want, _ := m.settle(ctx, c)
 		for i, k := range keys {
-			if got[i] != want[i] {
-				t.Fatalf("step %d: %+v\n got %+v\nwant %+v", n, c.asks[i], got[i], want[i])
+			s, known := kept[k]
+			if !known {
+				s.At = now
 			}
-			if s := storedState(t, client, k); s != m.kept[k] {
-				t.Fatalf("step %d: stored %+v, want %+v", n, s, m.kept[k])
+			want := s.Settle(x.Asks[i], now)
+			kept[k] = s
+			if got[i] != want {
+				t.Fatalf("step %d: %+v\n got %+v\nwant %+v", n, x.Asks[i], got[i], want)
 			}
-			if d, paused := client.PTTL(ctx, k).Val(), m.kept[k].switched > 0; tick == nil && n%50 == 0 && paused != (d < 0) {
-				t.Fatalf("step %d: a budget with the switch at %v lives %v", n, m.kept[k].switched, d)
+			if got := storedState(t, client, k); got != s {
+				t.Fatalf("step %d: stored %+v, want %+v", n, got, s)
+			}
+			if d, paused := client.PTTL(ctx, k).Val(), s.Switch > 0; tick == nil && n%50 == 0 && paused != (d < 0) {
+				t.Fatalf("step %d: a budget with the switch at %v lives %v", n, s.Switch, d)
 			}
 		}
 	}
 }
 
-func randomAsk(r *rand.Rand) ask {
+func randomAsk(r *rand.Rand) fleet.Ask {
 	some := func(most float64) float64 {
 		if r.IntN(3) == 0 {
 			return 0
 		}
 		return most * r.Float64()
 	}
-	a := ask{
-		ratio: some(0.3), floor: some(20), stock: some(3), give: math.Floor(some(5e6)), want: math.Floor(some(12)),
-		requests: math.Floor(some(200)), spent: math.Floor(some(20)), denied: math.Floor(some(50)),
-		present: some(5), draw: r.Float64(),
+	a := fleet.Ask{
+		Ratio: some(0.3), Floor: some(20), Stock: some(3), Give: math.Floor(some(5e6)), Want: math.Floor(some(12)),
+		Requests: math.Floor(some(200)), Spent: math.Floor(some(20)), Denied: math.Floor(some(50)),
+		Present: some(5), Draw: r.Float64(),
 	}
 	switch r.IntN(40) {
 	case 0:
-		a.turn = 1
+		a.Turn = 1
 	case 1:
-		a.turn = -1
+		a.Turn = -1
 	case 2:
-		a.known = some(1e15) - some(1e15)
+		a.Known = some(1e15) - some(1e15)
 	}
 	return a
 }
 
 // storedState reads a budget with the script's own format.
-func storedState(t *testing.T, client *redis.Client, key string) state {
+func storedState(t *testing.T, client *redis.Client, key string) fleet.State {
 	v, err := client.Get(t.Context(), key).Result()
 	if err != nil {
 		t.Fatal(err)
@@ -117,27 +122,28 @@ func storedState(t *testing.T, client *redis.Client, key string) state {
 	if len(v) != 72 || v[:8] != "evkbdgt1" {
 		t.Fatalf("stored %q", v)
 	}
-	var s state
-	for i, x := range s.fields() {
+	var s fleet.State
+	for i, x := range fields(&s) {
 		*x = floatAt(v[8:], i)
 	}
 	return s
 }
 
-func (s *state) fields() []*float64 {
-	return []*float64{&s.pool, &s.at, &s.act, &s.req, &s.wants, &s.ret, &s.den, &s.switched}
+// fields are those of a budget in the order of the script.
+func fields(s *fleet.State) []*float64 {
+	return []*float64{&s.Pool, &s.At, &s.Present, &s.Requests, &s.Wants, &s.Spent, &s.Denied, &s.Switch}
 }
 
-// shiftTime moves the stored time of a budget, here and in the model.
-func shiftTime(t *testing.T, client *redis.Client, m *model, key string, by float64) {
-	s, ok := m.kept[key]
+// shiftTime moves the stored time of a budget, here and there.
+func shiftTime(t *testing.T, client *redis.Client, kept map[string]fleet.State, key string, by float64) {
+	s, ok := kept[key]
 	if !ok {
 		return
 	}
-	s.at += by
-	m.kept[key] = s
+	s.At += by
+	kept[key] = s
 	v := "evkbdgt1"
-	for _, x := range s.fields() {
+	for _, x := range fields(&s) {
 		v += packFloat(*x)
 	}
 	if err := client.Set(t.Context(), key, v, time.Minute).Err(); err != nil {
@@ -147,10 +153,10 @@ func shiftTime(t *testing.T, client *redis.Client, m *model, key string, by floa
 
 // clockOf returns the time at which the script ran: the time that it stored,
 // unless that of an earlier call was ahead.
-func clockOf(t *testing.T, client *redis.Client, m *model, keys []string) float64 {
+func clockOf(t *testing.T, client *redis.Client, keys []string) float64 {
 	now := math.Inf(1)
 	for _, k := range keys {
-		now = min(now, storedState(t, client, k).at)
+		now = min(now, storedState(t, client, k).At)
 	}
 	return now
 }
@@ -172,23 +178,23 @@ func TestScriptLeavesForeignValuesAlone(t *testing.T) {
 			"absurd":           good[:64] + packFloat(1e300),
 			"longer by a byte": good + "!",
 		}
-		c := &call{keys: []string{"{p}:list", "{p}:ours"}, asks: make([]ask, 2)}
+		x := &fleet.Exchange{Keys: []string{"{p}:list", "{p}:ours"}, Asks: make([]fleet.Ask, 2)}
 		client.RPush(ctx, "{p}:list", "x")
 		for name, v := range texts {
 			k := "{p}:" + name
 			client.Set(ctx, k, v, 0)
-			c.keys, c.asks = append(c.keys, k), append(c.asks, ask{})
+			x.Keys, x.Asks = append(x.Keys, k), append(x.Asks, fleet.Ask{})
 		}
-		for i := range c.asks {
-			c.asks[i] = ask{floor: 10, stock: 1, give: 3e6, want: 2, draw: 0.5}
+		for i := range x.Asks {
+			x.Asks[i] = fleet.Ask{Floor: 10, Stock: 1, Give: 3e6, Want: 2, Draw: 0.5}
 		}
-		answers, err := script{client}.settle(ctx, c)
+		answers, err := store{client: client}.Settle(ctx, x)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, a := range answers {
-			if ours := c.keys[i] == "{p}:ours"; a.foreign == ours || ours && a.grant != 2 {
-				t.Errorf("%s: %+v", c.keys[i], a)
+			if ours := x.Keys[i] == "{p}:ours"; a.Foreign == ours || ours && a.Grant != 2 {
+				t.Errorf("%s: %+v", x.Keys[i], a)
 			}
 		}
 		for name, v := range texts {
@@ -228,12 +234,12 @@ func TestScriptPacksDoublesExactly(t *testing.T) {
 				continue
 			}
 			key := fmt.Sprint("{p}:", n)
-			a, err := script{client}.settle(ctx, &call{keys: []string{key}, asks: []ask{{known: -x, spent: x}}})
+			a, err := store{client: client}.Settle(ctx, &fleet.Exchange{Keys: []string{key}, Asks: []fleet.Ask{{Known: -x, Spent: x}}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a[0].switched != -x || a[0].retries != x {
-				t.Errorf("%v: came back as %v and %v", x, -a[0].switched, a[0].retries)
+			if a[0].Switch != -x || a[0].Retries != x {
+				t.Errorf("%v: came back as %v and %v", x, -a[0].Switch, a[0].Retries)
 			}
 		}
 	})
@@ -258,7 +264,7 @@ func FuzzParseReply(f *testing.F) {
 		if n != 1 || len(answers) != 1 {
 			t.Fatalf("%d answers to %d questions", len(answers), n)
 		}
-		if g := answers[0].grant; !(g >= 0 && g < 1<<53 && g == math.Floor(g)) {
+		if g := answers[0].Grant; !(g >= 0 && g < 1<<53 && g == math.Floor(g)) {
 			t.Errorf("grant %v", g)
 		}
 	})
@@ -271,8 +277,3 @@ func TestParseReplyRefusesOtherShapes(t *testing.T) {
 		}
 	}
 }
-
-// The model cannot be told from the script by a fleet.
-var _ = []executor{(*model)(nil), script{}}
-
-var _ = context.Background

@@ -106,7 +106,7 @@ func TestForeignKey(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	h := newHerd(t, 2, dialer(s.addr))
-	c, key := admin(t, s.addr), h.members[0].budgets[0].key
+	c, key := admin(t, s.addr), h.members[0].budgets[0].part().Key()
 	pipe := c.TxPipeline()
 	pipe.Del(t.Context(), key)
 	pipe.RPush(t.Context(), key, "not ours")
@@ -158,7 +158,7 @@ func TestReplicaPromotedWithLostWrites(t *testing.T) {
 	h.together(time.Second)
 	link.worsen("timeout", "downstream", `"timeout":0`)
 	h.together(time.Second)
-	key := h.members[0].budgets[0].key
+	key := h.members[0].budgets[0].part().Key()
 	before, _ := r.Get(t.Context(), key).Result()
 	if now, err := admin(t, master.addr).Get(t.Context(), key).Result(); err != nil || now == before || before == "" {
 		t.Fatalf("nothing is lost: %v", err)

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"context"
@@ -13,25 +13,57 @@ import (
 	"github.com/datapunk/evenkeel/budget/budgettest"
 )
 
-// modelFleet is a Fleet over a model, for a bubble: it is closed at the end.
-func modelFleet(t *testing.T, exec executor, change func(*config)) *Fleet {
+// testLimits are the defaults of redisbudget.
+var testLimits = Limits{Min: 200 * time.Millisecond, Max: 5 * time.Second, Rate: 10_000}
+
+// join joins the fleet of a store, for a bubble: it leaves at the end.
+func join(t *testing.T, store Store) *Fleet { return joinAs(t, store, 1, hooks{}) }
+
+func joinAs(t *testing.T, store Store, shards int, o Observer) *Fleet {
 	t.Helper()
-	c := defaults()
-	if change != nil {
-		change(&c)
-	}
-	shards := max(c.shards, 1)
-	f := newFleet(exec, c, shards)
+	f := New(store, shards, testLimits, o)
 	t.Cleanup(func() { f.Close(context.Background()) })
 	return f
 }
 
-// wallModel is a model with the clock of the bubble.
-func wallModel() *model {
-	return newModel(func() float64 { return float64(time.Now().UnixMicro()) })
+// hooks are an Observer of funcs, each of which may be nil.
+type hooks struct {
+	exchanged func(Result)
+	connected func(lost int, err error)
+	turned    func(*Budget)
+	foreign   func(*Budget)
 }
 
-func mustBudget(t testing.TB, f *Fleet, name string, p budget.Policy) *Shared {
+func (h hooks) Exchanged(_ *Exchange, r Result) {
+	if h.exchanged != nil {
+		h.exchanged(r)
+	}
+}
+
+func (h hooks) Connected(lost, _ int, err error) {
+	if h.connected != nil {
+		h.connected(lost, err)
+	}
+}
+
+func (h hooks) Turned(b *Budget) {
+	if h.turned != nil {
+		h.turned(b)
+	}
+}
+
+func (h hooks) Foreign(b *Budget) {
+	if h.foreign != nil {
+		h.foreign(b)
+	}
+}
+
+// wallMemory is a Memory with the clock of the bubble.
+func wallMemory() *Memory {
+	return NewMemory(func() float64 { return float64(time.Now().UnixMicro()) })
+}
+
+func mustBudget(t testing.TB, f *Fleet, name string, p budget.Policy) *Budget {
 	t.Helper()
 	b, err := f.Budget(name, p)
 	if err != nil {
@@ -40,7 +72,7 @@ func mustBudget(t testing.TB, f *Fleet, name string, p budget.Policy) *Shared {
 	return b
 }
 
-func mustPerService(t testing.TB, f *Fleet, p budget.Policy, maxServices int) func(string) budget.Budget {
+func mustPerService(t testing.TB, f *Fleet, p budget.Policy, maxServices int) func(string) *Budget {
 	t.Helper()
 	of, err := f.PerService(p, maxServices)
 	if err != nil {
@@ -49,34 +81,34 @@ func mustPerService(t testing.TB, f *Fleet, p budget.Policy, maxServices int) fu
 	return of
 }
 
-// slow is an executor behind a network in fake time.
+// slow is a store behind a network in fake time.
 type slow struct {
-	executor
+	Store
 	trip time.Duration
 }
 
-func (s slow) settle(ctx context.Context, c *call) ([]answer, error) {
+func (s slow) Settle(ctx context.Context, x *Exchange) ([]Answer, error) {
 	time.Sleep(s.trip / 2)
-	a, err := s.executor.settle(ctx, c)
+	a, err := s.Store.Settle(ctx, x)
 	time.Sleep(s.trip / 2)
 	return a, err
 }
 
 // broken fails while it is on.
 type broken struct {
-	executor
+	Store
 	on    atomic.Bool
 	calls atomic.Int64
 }
 
 var errBroken = errors.New("broken")
 
-func (b *broken) settle(ctx context.Context, c *call) ([]answer, error) {
+func (b *broken) Settle(ctx context.Context, x *Exchange) ([]Answer, error) {
 	b.calls.Add(1)
 	if b.on.Load() {
 		return nil, errBroken
 	}
-	return b.executor.settle(ctx, c)
+	return b.Store.Settle(ctx, x)
 }
 
 func TestConformance(t *testing.T) {
@@ -85,38 +117,38 @@ func TestConformance(t *testing.T) {
 		name   string
 		policy budget.Policy
 		keep   float64
-		exec   func() executor
+		store  func() Store
 	}{
 		{"ratio and floor", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool}, 7, nil},
 		{"ratio alone", budget.Policy{Ratio: 0.1, Hold: hold, Pool: pool}, 2, nil},
 		{"quota", budget.Policy{MinPerSecond: 50, Hold: hold, Pool: pool}, 101, nil},
 		{"evidence", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool, Evidence: true}, 7, nil},
 		{"evidence, ratio alone", budget.Policy{Ratio: 0.1, Hold: hold, Pool: pool, Evidence: true}, 2, nil},
-		{"evidence without Redis", budget.Policy{Ratio: 0.2, Hold: hold, Pool: pool, Evidence: true}, 2, func() executor {
-			b := &broken{executor: wallModel()}
+		{"evidence without Redis", budget.Policy{Ratio: 0.2, Hold: hold, Pool: pool, Evidence: true}, 2, func() Store {
+			b := &broken{Store: wallMemory()}
 			b.on.Store(true)
 			return b
 		}},
-		{"a slow network", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool}, 7, func() executor {
-			return slow{wallModel(), 80 * time.Millisecond}
+		{"a slow network", budget.Policy{Ratio: 0.2, MinPerSecond: 5, Hold: hold, Pool: pool}, 7, func() Store {
+			return slow{wallMemory(), 80 * time.Millisecond}
 		}},
-		{"without Redis", budget.Policy{Ratio: 0.2, Hold: hold, Pool: pool}, 2, func() executor {
-			b := &broken{executor: wallModel()}
+		{"without Redis", budget.Policy{Ratio: 0.2, Hold: hold, Pool: pool}, 2, func() Store {
+			b := &broken{Store: wallMemory()}
 			b.on.Store(true)
 			return b
 		}},
 	} {
-		if raced && tt.exec != nil {
+		if raced && tt.store != nil {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			budgettest.Run(t, budgettest.Config{
 				New: func(t *testing.T) budget.Budget {
-					var exec executor = wallModel()
-					if tt.exec != nil {
-						exec = tt.exec()
+					var store Store = wallMemory()
+					if tt.store != nil {
+						store = tt.store()
 					}
-					return mustBudget(t, modelFleet(t, exec, nil), "api", tt.policy)
+					return mustBudget(t, join(t, store), "api", tt.policy)
 				},
 				Policy: tt.policy, Start: 0, Keep: tt.keep,
 			})
@@ -130,29 +162,37 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// sharded is a store with as many shards as there are.
+type sharded struct{ *Memory }
+
+func (sharded) Place(name string, shards int) (key string, shard int) {
+	for _, c := range []byte(name) {
+		shard += int(c)
+	}
+	return name, shard % shards
+}
+
 // A kill switch that one process turns stops retries in all, also in those
 // that lie still, and Resume lets them go on.
 func TestPauseIsSeenByAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := wallModel()
+		m := wallMemory()
 		p := budget.Policy{Ratio: 0.5, MinPerSecond: 10}
 		var fleets []*Fleet
 		var switched [3]atomic.Int64
 		for i := range 3 {
-			f := modelFleet(t, m, func(c *config) {
-				c.observers = observers{{}, {OnSwitch: func(e SwitchEvent) {
-					if e.Name != "api" {
-						t.Errorf("switch of %q", e.Name)
-					}
-					switched[i].Add(1)
-				}}}
-			})
+			f := joinAs(t, m, 1, hooks{turned: func(b *Budget) {
+				if b.Name() != "api" {
+					t.Errorf("switch of %q", b.Name())
+				}
+				switched[i].Add(1)
+			}})
 			mustBudget(t, f, "api", p)
 			fleets = append(fleets, f)
 		}
-		operator := modelFleet(t, m, nil) // has no budgets at all
+		operator := join(t, m) // has no budgets at all
 		time.Sleep(10 * time.Second)
-		if err := operator.Pause(t.Context(), "api"); err != nil {
+		if err := operator.Turn(t.Context(), "api", true); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5500 * time.Millisecond)
@@ -173,12 +213,12 @@ func TestPauseIsSeenByAll(t *testing.T) {
 		clear(m.kept)
 		m.mu.Unlock()
 		time.Sleep(20 * time.Minute)
-		late := mustBudget(t, modelFleet(t, m, nil), "api", p)
+		late := mustBudget(t, join(t, m), "api", p)
 		time.Sleep(time.Second)
 		if !late.Stats().Paused {
 			t.Error("a newcomer does not know of the pause after Redis lost its memory")
 		}
-		if err := fleets[0].Resume(t.Context(), "api"); err != nil {
+		if err := fleets[0].Turn(t.Context(), "api", false); err != nil {
 			t.Fatal(err)
 		}
 		if fleets[0].Stats("api").Paused {
@@ -203,10 +243,10 @@ func TestPauseIsSeenByAll(t *testing.T) {
 // with one that the fleet had.
 func TestRefusalFetchesCredit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := wallModel()
+		m := wallMemory()
 		p := budget.Policy{Ratio: 0.1, MinPerSecond: 20}
-		rich := mustBudget(t, modelFleet(t, slow{m, time.Millisecond}, nil), "api", p)
-		poor := mustBudget(t, modelFleet(t, slow{m, time.Millisecond}, nil), "api", p)
+		rich := mustBudget(t, join(t, slow{m, time.Millisecond}), "api", p)
+		poor := mustBudget(t, join(t, slow{m, time.Millisecond}), "api", p)
 		for range 300 {
 			rich.Deposit()
 			time.Sleep(10 * time.Millisecond)
@@ -227,11 +267,11 @@ func TestRefusalFetchesCredit(t *testing.T) {
 // Close gives back all that this process holds, to the micro-token.
 func TestCloseHandsCreditBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := wallModel()
-		f := modelFleet(t, m, func(c *config) { c.shards = 3 })
+		m := wallMemory()
+		f := joinAs(t, sharded{m}, 3, hooks{})
 		p := budget.Policy{Ratio: 0.5, Pool: time.Minute}
 		held := 0.0
-		var budgets []*Shared
+		var budgets []*Budget
 		for i := range 100 {
 			budgets = append(budgets, mustBudget(t, f, fmt.Sprint("api-", i), p))
 		}
@@ -254,7 +294,7 @@ func TestCloseHandsCreditBack(t *testing.T) {
 		}
 		pool := 0.0
 		for _, s := range m.kept {
-			pool += s.pool / token
+			pool += s.Pool / token
 		}
 		if pool != held {
 			t.Errorf("the pools have %v, want the %v that was held", pool, held)
@@ -265,8 +305,8 @@ func TestCloseHandsCreditBack(t *testing.T) {
 		if _, err := f.Budget("more", p); !errors.Is(err, ErrClosed) {
 			t.Errorf("Budget after Close: %v", err)
 		}
-		if err := f.Pause(t.Context(), "api-1"); !errors.Is(err, ErrClosed) {
-			t.Errorf("Pause after Close: %v", err)
+		if err := f.Turn(t.Context(), "api-1", true); !errors.Is(err, ErrClosed) {
+			t.Errorf("Turn after Close: %v", err)
 		}
 		budgets[0].Deposit()
 		budgets[0].Deposit()
@@ -278,8 +318,8 @@ func TestCloseHandsCreditBack(t *testing.T) {
 
 func TestCloseSaysWhatWasLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := &broken{executor: wallModel()}
-		f := modelFleet(t, b, nil)
+		b := &broken{Store: wallMemory()}
+		f := join(t, b)
 		api := mustBudget(t, f, "api", budget.Policy{Ratio: 0.5})
 		time.Sleep(time.Second)
 		api.Deposit()
@@ -292,11 +332,13 @@ func TestCloseSaysWhatWasLost(t *testing.T) {
 	})
 }
 
-// An executor that never answers holds up neither the others nor Close, beyond
+// A store that never answers holds up neither the others nor Close, beyond
 // what ctx allows.
 type hanging struct{ release chan struct{} }
 
-func (h hanging) settle(context.Context, *call) ([]answer, error) {
+func (hanging) Place(name string, _ int) (string, int) { return name, 0 }
+
+func (h hanging) Settle(context.Context, *Exchange) ([]Answer, error) {
 	<-h.release
 	return nil, errBroken
 }
@@ -305,15 +347,14 @@ func TestHangingClientIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := hanging{make(chan struct{})}
 		var lost, exchanges atomic.Int64
-		f := newFleet(h, func() config {
-			c := defaults()
-			c.observers = observers{{OnConnection: func(e ConnectionEvent) {
-				if !e.Connected && errors.Is(e.Err, errLate) {
+		f := New(h, 1, testLimits, hooks{
+			connected: func(n int, err error) {
+				if n == 1 && errors.Is(err, errLate) {
 					lost.Add(1)
 				}
-			}}, {OnExchange: func(ExchangeEvent) { exchanges.Add(1) }}}
-			return c
-		}(), 1)
+			},
+			exchanged: func(Result) { exchanges.Add(1) },
+		})
 		b := mustBudget(t, f, "api", budget.Policy{Ratio: 0.5})
 		time.Sleep(30 * time.Second)
 		b.Deposit()

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"context"
@@ -61,8 +61,8 @@ type lab struct {
 	fashion
 	now       time.Duration
 	jumped    float64 // of Redis's clock, in microseconds
-	redis     *model
-	saved     map[string]state
+	redis     *Memory
+	saved     map[string]State
 	processes [3]*process
 	policy    budget.Policy
 	seed      uint64
@@ -79,7 +79,7 @@ type lab struct {
 type process struct {
 	sync    *syncer
 	policy  budget.Policy
-	budgets [2]*Shared
+	budgets [2]*Budget
 	open    [2]int   // retries that were paid for, and of which nothing is known yet
 	books   [2]books // of this process alone
 }
@@ -89,7 +89,7 @@ type books struct{ deposits, repaid, spent int64 }
 
 func newLab(f fashion, mistake string) *lab {
 	l := &lab{fashion: f, mistake: mistake, policy: budget.Policy{Ratio: 0.3, MinPerSecond: 4, Hold: time.Second, Pool: 2 * time.Second}}
-	l.redis = newModel(func() float64 { return 1e15 + float64(l.now.Microseconds()) + l.jumped })
+	l.redis = NewMemory(func() float64 { return 1e15 + float64(l.now.Microseconds()) + l.jumped })
 	for i := range l.processes {
 		l.start(i)
 	}
@@ -98,10 +98,10 @@ func newLab(f fashion, mistake string) *lab {
 
 func (l *lab) start(i int) {
 	l.seed++
-	p := &process{sync: newSyncer(limits{defaultMin, defaultMax, defaultRate}, 1, rand.New(rand.NewPCG(l.seed, 1))), policy: l.policy}
+	p := &process{sync: newSyncer(testLimits, 1, rand.New(rand.NewPCG(l.seed, 1))), policy: l.policy}
 	p.policy.Evidence = l.evidence[i]
 	for k := range p.budgets {
-		p.budgets[k] = newShared(fmt.Sprint(k), fmt.Sprint(k), 0, p.policy, p.sync.wake)
+		p.budgets[k] = newBudget(fmt.Sprint(k), fmt.Sprint(k), 0, p.policy, p.sync.wake)
 		p.sync.join(p.budgets[k])
 	}
 	l.processes[i] = p
@@ -229,7 +229,7 @@ func (l *lab) do(o op) {
 		l.jumped += ms * 1000
 		for k := range l.earned {
 			was, ok := before[fmt.Sprint(k)]
-			if now := l.redis.kept[fmt.Sprint(k)]; !ok || now.at < was.at && was.at-now.at >= 1e6-300e3 {
+			if now := l.redis.kept[fmt.Sprint(k)]; !ok || now.At < was.At && was.At-now.At >= 1e6-300e3 {
 				// A budget that was made meanwhile, or that took the clock
 				// to have gone back for good, sees it jump.
 				l.earned[k] += l.policy.MinPerSecond * ms / 1000
@@ -242,7 +242,7 @@ func (l *lab) do(o op) {
 			for k := range l.earned {
 				// And what the floor earns of the time since the copy.
 				if s, ok := l.saved[fmt.Sprint(k)]; ok {
-					l.earned[k] += l.limit[k] + l.policy.MinPerSecond*max(l.redis.now()-s.at, 0)/1e6
+					l.earned[k] += l.limit[k] + l.policy.MinPerSecond*max(l.redis.now()-s.At, 0)/1e6
 				}
 			}
 			l.redis.kept = maps.Clone(l.saved)
@@ -252,7 +252,7 @@ func (l *lab) do(o op) {
 		if o.what == "resume" {
 			turn = -1
 		}
-		l.redis.settle(context.Background(), &call{keys: []string{"0"}, asks: []ask{{turn: turn}}})
+		l.redis.Settle(context.Background(), &Exchange{Keys: []string{"0"}, Asks: []Ask{{Turn: turn}}})
 	default:
 		l.exchange(p, o.what)
 	}
@@ -278,18 +278,18 @@ func (l *lab) exchange(p *process, how string) {
 			c.takeBack()
 		}
 		if how == "aborted" { // between the keys: an error, and the first is done
-			sent.keys, sent.asks = c.keys[:1], c.asks[:1]
+			sent.Keys, sent.Asks = c.Keys[:1], c.Asks[:1]
 		}
-		var answers []answer
+		var answers []Answer
 		if how != "lost-request" {
 			answers = l.execute(&sent)
 		}
-		if how == "twice" && (c.safe || l.mistake == "repeats credit") {
+		if how == "twice" && (c.Safe || l.mistake == "repeats credit") {
 			answers = l.execute(&sent)
 		}
 		if how == "exchange" || how == "twice" {
 			p.sync.end(c, l.now, answers, nil)
-			if l.mistake == "loses what it was granted" && answers[0].grant > 0 {
+			if l.mistake == "loses what it was granted" && answers[0].Grant > 0 {
 				c.budgets[0].account.TakeAbove(0)
 			}
 			continue
@@ -300,8 +300,8 @@ func (l *lab) exchange(p *process, how string) {
 		}
 		if how == "late-reply" && l.mistake == "takes late answers" {
 			for i, a := range answers[:min(len(answers), len(c.budgets))] {
-				c.budgets[i].account.Bring(int64(a.grant) * token)
-				c.budgets[i].account.Bring(int64(c.asks[i].give))
+				c.budgets[i].account.Bring(int64(a.Grant) * token)
+				c.budgets[i].account.Bring(int64(c.Asks[i].Give))
 			}
 		}
 	}
@@ -310,20 +310,20 @@ func (l *lab) exchange(p *process, how string) {
 // takeBack puts what a call carried back into the accounts that gave it.
 func (c *call) takeBack() {
 	for i, b := range c.budgets {
-		b.account.Bring(int64(c.asks[i].give))
+		b.account.Bring(int64(c.Asks[i].Give))
 	}
 }
 
-func (l *lab) execute(c *call) []answer {
+func (l *lab) execute(c *call) []Answer {
 	before := maps.Clone(l.redis.kept)
-	answers, _ := l.redis.settle(context.Background(), c)
-	for i, k := range c.keys {
-		if s := l.redis.kept[k]; l.mistake == "follows the clock" && c.asks[i].stock > 0 && s.at == before[k].at {
-			s.at = l.redis.now()
+	answers, _ := l.redis.Settle(context.Background(), &c.Exchange)
+	for i, k := range c.Keys {
+		if s := l.redis.kept[k]; l.mistake == "follows the clock" && c.Asks[i].Stock > 0 && s.At == before[k].At {
+			s.At = l.redis.now()
 			l.redis.kept[k] = s
 		}
 		b := int(k[0] - '0')
-		l.limit[b] = max(l.limit[b], answers[i].limit)
+		l.limit[b] = max(l.limit[b], answers[i].Cap)
 	}
 	return answers
 }
@@ -336,7 +336,7 @@ func (l *lab) credit(k int) float64 {
 		sum += float64(p.budgets[k].account.Books().Balance) / token
 	}
 	if s, ok := l.redis.kept[fmt.Sprint(k)]; ok {
-		sum += s.pool/token + l.policy.MinPerSecond*max((l.redis.now()-s.at)/1e6, 0)
+		sum += s.Pool/token + l.policy.MinPerSecond*max((l.redis.now()-s.At)/1e6, 0)
 	}
 	return sum
 }

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // not done so.
 const grace = 50 * time.Millisecond
 
-var errLate = errors.New("redisbudget: no answer in time")
+var errLate = errors.New("no answer in time")
 
 // run drives the syncer until Close.
 func (f *Fleet) run() {
@@ -46,12 +46,13 @@ func (f *Fleet) run() {
 // the client does not keep to the deadline, when that returns.
 func (f *Fleet) send(ctx context.Context, c *call) {
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, answerIn)
+		ctx, cancel := context.WithTimeout(ctx, AnswerIn)
 		defer cancel()
 		start := time.Now()
-		answers, err := f.exec.settle(ctx, c)
+		x := c.Exchange // of which the store has its own, since the call may be given up
+		answers, err := f.store.Settle(ctx, &x)
 		select {
-		case f.results <- result{c, answers, err, time.Since(start)}:
+		case f.results <- result{c, answers, err, time.Since(start), x.Resent}:
 		case <-f.done:
 		}
 	}()
@@ -61,10 +62,10 @@ func (f *Fleet) send(ctx context.Context, c *call) {
 func (f *Fleet) take(r result) {
 	c := r.call
 	if c.over {
-		f.sync.shards[c.shard].stuck--
+		f.sync.shards[c.Shard].stuck--
 		return
 	}
-	c.over = true
+	c.over, c.Resent = true, r.resent
 	f.report(c, f.sync.end(c, f.now(), r.answers, r.err), r.took)
 }
 
@@ -74,9 +75,9 @@ func (f *Fleet) giveUp(pending []*call, now time.Duration) []*call {
 	for _, c := range pending {
 		switch {
 		case c.over:
-		case now >= c.at+answerIn+grace:
+		case now >= c.at+AnswerIn+grace:
 			c.over = true
-			f.sync.shards[c.shard].stuck++
+			f.sync.shards[c.Shard].stuck++
 			f.report(c, f.sync.end(c, now, nil, errLate), now-c.at)
 		default:
 			left = append(left, c)
@@ -89,7 +90,7 @@ func (f *Fleet) giveUp(pending []*call, now time.Duration) []*call {
 func (f *Fleet) next(pending []*call, now time.Duration) time.Duration {
 	next := f.sync.next(now)
 	for _, c := range pending {
-		next = min(next, c.at+answerIn+grace)
+		next = min(next, c.at+AnswerIn+grace)
 	}
 	return next
 }
@@ -106,14 +107,14 @@ func (f *Fleet) leave(ctx context.Context, pending []*call) error {
 	var errs []error
 	for _, c := range f.sync.handBack(f.now()) {
 		start := time.Now()
-		answers, err := f.exec.settle(ctx, c)
+		answers, err := f.store.Settle(ctx, &c.Exchange)
 		o := f.sync.end(c, f.now(), answers, err)
 		f.report(c, o, time.Since(start))
 		if err == nil && o.lost > 0 {
-			err = errors.New("a key holds something that is not a budget")
+			err = errForeign
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("redisbudget: Close: lost %.1f tokens of %d budgets: %w", o.lost, len(c.keys), err))
+			errs = append(errs, fmt.Errorf("lost %.1f tokens of %d budgets: %w", o.lost, len(c.Keys), err))
 		}
 	}
 	f.sync.part()

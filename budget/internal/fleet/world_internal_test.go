@@ -1,9 +1,8 @@
-package redisbudget
+package fleet
 
 import (
 	"context"
 	"errors"
-	"math"
 	"math/rand/v2"
 	"sort"
 	"time"
@@ -17,10 +16,10 @@ type world struct {
 	scene
 	rand    *rand.Rand
 	now     time.Duration
-	redis   *model
+	redis   *Memory
 	busy    time.Duration // until then the server works
 	moving  float64       // credit in calls under way, in tokens
-	backup  map[string]state
+	backup  map[string]State
 	events  eventHeap
 	members []*member
 	zipf    []float64 // cumulated weights
@@ -44,7 +43,7 @@ type scene struct {
 	away      func(now time.Duration, instance, of int) bool    // no call gets through
 	at        []incident
 	churn     float64 // of the instances, replaced per second
-	options   config
+	limits    Limits
 }
 
 type incident struct {
@@ -54,7 +53,7 @@ type incident struct {
 
 type member struct {
 	i        int
-	b        *Shared
+	b        *Budget
 	sync     *syncer
 	poked    bool
 	gen      int // of the tick that counts
@@ -78,36 +77,15 @@ func (b bucket) unpaid(p budget.Policy) float64 {
 
 const bucketSize = 10 * time.Millisecond
 
-type event struct {
-	at   time.Duration
-	kind uint8
-	m    *member
-	gen  int // of a tick; attempts made, for a retry
-	paid bool
-	c    *call
-	err  error
-	ans  []answer
-}
-
-const (
-	arrival = iota
-	again
-	tick
-	execute
-	finish
-	happen
-	replace
-)
-
 func newWorld(sc scene, seed uint64) *world {
 	w := &world{scene: sc, rand: rand.New(rand.NewPCG(seed, 42))}
-	w.redis = newModel(func() float64 { return 1.7e15 + float64(w.now.Microseconds()) })
+	w.redis = NewMemory(func() float64 { return 1.7e15 + float64(w.now.Microseconds()) })
 	w.policy = w.policy.Filled()
 	if w.attempts == 0 {
 		w.attempts = 3
 	}
-	if w.options.rate == 0 {
-		w.options = defaults()
+	if w.limits == (Limits{}) {
+		w.limits = testLimits
 	}
 	sum := 0.0
 	for i := range w.instances {
@@ -136,9 +114,8 @@ func (w *world) even() {
 // join starts instance i afresh, with nothing.
 func (w *world) join(i int) {
 	m := &member{i: i}
-	l := limits{min: w.options.min, max: w.options.max, rate: w.options.rate}
-	m.sync = newSyncer(l, 1, rand.New(rand.NewPCG(w.rand.Uint64(), w.rand.Uint64())))
-	m.b = newShared("api", "k", 0, w.policy, func(b *Shared) { m.sync.wake(b); m.poked = true })
+	m.sync = newSyncer(w.limits, 1, rand.New(rand.NewPCG(w.rand.Uint64(), w.rand.Uint64())))
+	m.b = newBudget("api", "k", 0, w.policy, func(b *Budget) { m.sync.wake(b); m.poked = true })
 	m.sync.join(m.b)
 	if old := w.members[i]; old != nil {
 		old.gen = -1 // its events count no more
@@ -154,8 +131,8 @@ func (w *world) drive(m *member) {
 		return
 	}
 	for _, c := range m.sync.begin(w.now) {
-		for _, a := range c.asks {
-			w.moving += a.give / token
+		for _, a := range c.Asks {
+			w.moving += a.Give / token
 		}
 		w.send(m, c)
 	}
@@ -173,10 +150,10 @@ const (
 
 func (w *world) send(m *member, c *call) {
 	if w.gone || w.away != nil && w.away(w.now, m.i, w.instances) {
-		w.push(event{at: w.now + answerIn, kind: finish, m: m, c: c, err: errAway})
+		w.push(event{at: w.now + AnswerIn, kind: finish, m: m, c: c, err: errAway})
 		return
 	}
-	w.busy = max(w.busy, w.now+halfTrip) + perCall + time.Duration(len(c.keys))*perBudget
+	w.busy = max(w.busy, w.now+halfTrip) + perCall + time.Duration(len(c.Keys))*perBudget
 	w.push(event{at: w.busy, kind: execute, m: m, c: c})
 }
 
@@ -226,23 +203,23 @@ func (w *world) handle(e event) {
 			w.drive(e.m)
 		}
 	case execute:
-		for _, a := range e.c.asks {
-			w.moving -= a.give / token
+		for _, a := range e.c.Asks {
+			w.moving -= a.Give / token
 		}
 		w.calls++
 		w.bucket().calls++
-		answers, _ := w.redis.settle(context.Background(), e.c)
+		answers, _ := w.redis.Settle(context.Background(), &e.c.Exchange)
 		for _, a := range answers {
-			w.moving += a.grant
+			w.moving += a.Grant
 		}
 		w.push(event{at: w.now + halfTrip, kind: finish, m: e.m, c: e.c, ans: answers})
 	case finish:
 		for _, a := range e.ans {
-			w.moving -= a.grant
+			w.moving -= a.Grant
 		}
 		if e.ans == nil {
-			for _, a := range e.c.asks {
-				w.moving -= a.give / token
+			for _, a := range e.c.Asks {
+				w.moving -= a.Give / token
 			}
 		}
 		if e.m.gen >= 0 {
@@ -324,133 +301,8 @@ func (w *world) stock() float64 {
 		sum += float64(m.b.account.Books().Balance) / token
 	}
 	if s, ok := w.redis.kept["k"]; ok {
-		since := max((w.redis.now()-s.at)/1e6, 0)
-		sum += s.pool/token + w.policy.MinPerSecond*min(since, w.policy.Pool.Seconds())
+		since := max((w.redis.now()-s.At)/1e6, 0)
+		sum += s.Pool/token + w.policy.MinPerSecond*min(since, w.policy.Pool.Seconds())
 	}
 	return sum
-}
-
-// A bound watches that in no window more was spent than was earned in it and
-// in stock at its start.
-type bound struct {
-	spent, low, worst float64
-	started           bool
-}
-
-func (b *bound) add(x bucket, p budget.Policy) {
-	b.spent += x.unpaid(p)
-	b.worst = max(b.worst, b.spent-b.low)
-}
-
-func (b *bound) start(stock float64) {
-	if x := b.spent + stock; !b.started || x < b.low {
-		b.low, b.started = x, true
-	}
-}
-
-// excess is the most that was spent in any window beyond what was earned in
-// it: the maximum subarray. It is in seconds of budget.
-func (w *world) excess(buckets []bucket, rate float64) float64 {
-	var sum, most float64
-	for _, b := range buckets {
-		sum = max(0, sum+b.unpaid(w.policy))
-		most = max(most, sum)
-	}
-	return most / (w.policy.Ratio*rate + w.policy.MinPerSecond)
-}
-
-func total(buckets []bucket) (t bucket) {
-	for _, b := range buckets {
-		t.requests += b.requests
-		t.failures += b.failures
-		t.retries += b.retries
-		t.calls += b.calls
-		t.paying += b.paying
-		t.helped += b.helped
-		t.lost += b.lost
-	}
-	return t
-}
-
-// between are the buckets from one moment to another.
-func (w *world) between(from, to time.Duration) []bucket {
-	return w.buckets[min(int(from/bucketSize), len(w.buckets)):min(int(to/bucketSize), len(w.buckets))]
-}
-
-// peak is the highest ratio of retries to requests in a second.
-func (w *world) peak() float64 {
-	most := 0.0
-	for at := time.Duration(0); at < w.length; at += time.Second {
-		if t := total(w.between(at, at+time.Second)); t.requests > 0 {
-			most = max(most, float64(t.retries)/float64(t.requests))
-		}
-	}
-	return most
-}
-
-// jain is the fairness of the retries that each instance got for its requests.
-func jain(members []*member, atLeast int, failed func(*member) bool) float64 {
-	var sum, squares, n float64
-	for _, m := range members {
-		if m.requests < atLeast || !failed(m) {
-			continue
-		}
-		x := float64(m.retries) / float64(m.requests)
-		sum += x
-		squares += x * x
-		n++
-	}
-	if squares == 0 {
-		return math.NaN()
-	}
-	return sum * sum / (n * squares)
-}
-
-// judge starts the window over which instances are compared.
-func judge(w *world) {
-	w.judging = true
-	for _, m := range w.members {
-		m.requests, m.retries = 0, 0
-	}
-}
-
-type eventHeap []event
-
-func (w *world) push(e event) { w.events.push(e) }
-
-func (h *eventHeap) push(e event) {
-	*h = append(*h, e)
-	s := *h
-	for i := len(s) - 1; i > 0; {
-		p := (i - 1) / 2
-		if s[p].at <= s[i].at {
-			return
-		}
-		s[p], s[i] = s[i], s[p]
-		i = p
-	}
-}
-
-func (h *eventHeap) pop() event {
-	s := *h
-	top := s[0]
-	last := len(s) - 1
-	s[0] = s[last]
-	s[last] = event{}
-	s = s[:last]
-	*h = s
-	for i := 0; ; {
-		c := 2*i + 1
-		if c >= last {
-			return top
-		}
-		if c+1 < last && s[c+1].at < s[c].at {
-			c++
-		}
-		if s[i].at <= s[c].at {
-			return top
-		}
-		s[i], s[c] = s[c], s[i]
-		i = c
-	}
 }

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"fmt"
@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/headers/service"
 )
 
 func TestPerServiceIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := wallModel()
-		f := modelFleet(t, m, nil)
+		m := wallMemory()
+		f := join(t, m)
 		of := mustPerService(t, f, budget.Policy{Ratio: 1}, 3)
-		seen := map[budget.Budget]string{}
+		seen := map[*Budget]string{}
 		for i := range 3 {
 			b := of(fmt.Sprint("tenant-", i))
 			if other, ok := seen[b]; ok {
@@ -24,9 +25,9 @@ func TestPerServiceIsBounded(t *testing.T) {
 			seen[b] = fmt.Sprint("tenant-", i)
 		}
 		spare := of("tenant-3")
-		for _, name := range []string{"tenant-4", "", strings.Repeat("x", maxName+1)} {
+		for _, name := range []string{"tenant-4", "", service.Others, strings.Repeat("x", MaxName+1)} {
 			if of(name) != spare || seen[spare] != "" {
-				t.Errorf("%.10q does not share the budget of the overflow", name)
+				t.Errorf("%.10q does not share the budget of the others", name)
 			}
 		}
 		if a, b := of("tenant-1"), of("tenant-1"); a != b {
@@ -46,7 +47,7 @@ func TestPerServiceIsBounded(t *testing.T) {
 			}
 		}
 		if n != 4 {
-			t.Errorf("All returned %d budgets, want 3 and the overflow", n)
+			t.Errorf("All returned %d budgets, want 3 and that of the others", n)
 		}
 
 		// Out of use, they hand back what they hold and make room.
@@ -55,7 +56,7 @@ func TestPerServiceIsBounded(t *testing.T) {
 		if s := f.Stats("tenant-0"); s.Requests != 0 {
 			t.Errorf("still there: %+v", s)
 		}
-		if pool := m.kept[keyFor("tenant-0")].pool; pool != token {
+		if pool := m.kept["tenant-0"].Pool; pool != token {
 			t.Errorf("the pool has %v, want the token that was held", pool)
 		}
 		if of("tenant-3") == spare {
@@ -72,25 +73,20 @@ func TestPerServiceIsBounded(t *testing.T) {
 	})
 }
 
-func keyFor(name string) string {
-	key, _ := keyOf(defaultPrefix, 1, escape(name))
-	return key
-}
-
 // A budget made by name is the one that PerService finds, and is kept.
 func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := modelFleet(t, wallModel(), nil)
+		f := join(t, wallMemory())
 		strict := mustBudget(t, f, "payments", budget.Policy{Ratio: 0.01})
 		of := mustPerService(t, f, budget.Policy{Ratio: 0.2}, 2)
-		if of("payments") != budget.Budget(strict) {
+		if of("payments") != strict {
 			t.Error("PerService made another budget")
 		}
 		api := of("api")
-		if b := mustBudget(t, f, "api", budget.Policy{Ratio: 0.2}); budget.Budget(b) != api {
+		if b := mustBudget(t, f, "api", budget.Policy{Ratio: 0.2}); b != api {
 			t.Error("Budget made another budget")
 		}
-		if _, err := f.Budget("api", budget.Policy{Ratio: 0.3}); err == nil || !strings.Contains(err.Error(), `"api"`) {
+		if _, err := f.Budget("api", budget.Policy{Ratio: 0.3}); err == nil || !strings.Contains(err.Error(), "Ratio:0.2") {
 			t.Errorf("another policy for the same name: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -102,9 +98,9 @@ func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
 
 func TestPerServiceNamesWhatIsWrong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := modelFleet(t, wallModel(), nil)
+		f := join(t, wallMemory())
 		_, err := f.PerService(budget.Policy{Ratio: -1, Hold: -1}, 0)
-		for _, want := range []string{"redisbudget: PerService: ", "maxServices 0", "Policy.Ratio -1", "Policy.Hold -1ns"} {
+		for _, want := range []string{"maxServices 0", "Policy.Ratio -1", "Policy.Hold -1ns"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v lacks %q", err, want)
 			}
@@ -116,7 +112,7 @@ func TestPerServiceNamesWhatIsWrong(t *testing.T) {
 // has none, the service's is not spent.
 func TestQuotaOfServiceAndTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := modelFleet(t, wallModel(), nil)
+		f := join(t, wallMemory())
 		service := mustBudget(t, f, "service", budget.Policy{MinPerSecond: 100})
 		tenants := mustPerService(t, f, budget.Policy{MinPerSecond: 5}, 100)
 		noisy, calm := budget.All(service, tenants("noisy")), budget.All(service, tenants("calm"))
@@ -151,13 +147,11 @@ func TestQuotaOfServiceAndTenant(t *testing.T) {
 func TestManyBudgetsShareCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls, budgets, most int
-		f := modelFleet(t, wallModel(), func(c *config) {
-			c.observers = observers{{OnExchange: func(e ExchangeEvent) {
-				calls++
-				budgets += e.Budgets
-				most = max(most, e.Budgets)
-			}}}
-		})
+		f := joinAs(t, wallMemory(), 1, hooks{exchanged: func(r Result) {
+			calls++
+			budgets += r.Budgets
+			most = max(most, r.Budgets)
+		}})
 		of := mustPerService(t, f, budget.Policy{Ratio: 0.5}, 10_000)
 		for i := range 1000 {
 			of(fmt.Sprint(i)).Deposit()

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"math"
@@ -8,8 +8,7 @@ import (
 	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
-// token is one retry in the units of an account.
-const token = 1_000_000
+const token = account.Token
 
 const (
 	// ahead is how much more than the demand of one interval is kept or wanted.
@@ -48,7 +47,7 @@ type ledger struct {
 	speakAt   time.Duration // not before, unless woken
 	stretch   int
 	wanted    bool // at the last exchange
-	last      answer
+	last      Answer
 	learnt    time.Duration // when the figures of the fleet are known; 0: nobody answered yet
 	connected bool
 	foreign   bool
@@ -105,8 +104,8 @@ func (l *ledger) lease(interval time.Duration) float64 {
 		// want of a token loses more than the token is worth.
 		need = mean + 2*math.Sqrt(mean)
 	}
-	if l.last.limit > 0 {
-		need = min(need, max(l.last.limit, 1))
+	if l.last.Cap > 0 {
+		need = min(need, max(l.last.Cap, 1))
 	}
 	return need
 }
@@ -119,14 +118,14 @@ func (l *ledger) keep(interval time.Duration) float64 {
 	case l.failing():
 		// A token at least: crumbs of one's own must be able to grow to one.
 		return max(l.own(), l.lease(interval), 1)
-	case l.connected && l.last.pool >= max(l.last.instances, 1):
+	case l.connected && l.last.Pool >= max(l.last.Instances, 1):
 		return max(l.own(), 1)
 	}
 	return l.own()
 }
 
 // full reports whether the pool takes no more.
-func (l *ledger) full() bool { return l.last.pool >= nearlyFull*l.last.limit }
+func (l *ledger) full() bool { return l.last.Pool >= nearlyFull*l.last.Cap }
 
 func (l *ledger) paused() bool { return l.switched > 0 }
 
@@ -163,7 +162,7 @@ func (l *ledger) least() float64 {
 // prepare looks at the account and returns what to tell the fleet, if there is
 // anything. Credit to give has then left the account. interval is the time
 // until the next exchange, and quiet how long one may say nothing.
-func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask, books account.Books, speak bool) {
+func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a Ask, books account.Books, speak bool) {
 	l.look(now, interval)
 	// Who could not ask for a while asks for more, so that all get the same
 	// share of what they need, however often they ask.
@@ -173,28 +172,28 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 	l.settleCeiling(interval)
 	// A little early is early enough, so that jitter does not cost a round.
 	if now+interval/4 < l.speakAt && !woken {
-		return ask{}, books, false
+		return Ask{}, books, false
 	}
 	books = l.account.Books()
 	balance, denied := float64(books.Balance)/token, books.Denied-l.said.Denied
 	keep := l.keep(interval)
 	surplus := max(balance-keep, 0)
 	if surplus == 0 && l.failing() && !l.paused() && !l.foreign {
-		a.want = max(math.Round(l.lease(interval)-balance), 0)
+		a.Want = max(math.Round(l.lease(interval)-balance), 0)
 		if denied > 0 && balance < 1 {
-			a.want = max(a.want, 1)
+			a.Want = max(a.Want, 1)
 		}
 	}
 	silent := now - l.saidAt
 	switch {
-	case silent >= quiet, denied > 0, a.want > 0, !l.connected:
+	case silent >= quiet, denied > 0, a.Want > 0, !l.connected:
 	case surplus >= 1 && !l.full():
 	case surplus > 0 && silent >= giveEvery && !l.full():
 	default:
-		return ask{}, books, false
+		return Ask{}, books, false
 	}
 	if surplus > 0 && !l.foreign {
-		a.give = float64(l.account.TakeAbove(int64(math.Ceil(keep * token))))
+		a.Give = float64(l.account.TakeAbove(int64(math.Ceil(keep * token))))
 	}
 	l.report(&a, now, quiet, books)
 	return a, books, true
@@ -202,54 +201,54 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a ask,
 
 // report fills in what happened since the fleet last heard of it. After a long
 // silence that is scaled to the time that the fleet counts.
-func (l *ledger) report(a *ask, now, quiet time.Duration, books account.Books) {
-	a.ratio, a.floor, a.stock = l.policy.Ratio, l.policy.MinPerSecond, l.policy.Pool.Seconds()
-	a.known = l.switched
+func (l *ledger) report(a *Ask, now, quiet time.Duration, books account.Books) {
+	a.Ratio, a.Floor, a.Stock = l.policy.Ratio, l.policy.MinPerSecond, l.policy.Pool.Seconds()
+	a.Known = l.switched
 	silent := max(now-l.saidAt, 0)
 	scale := 1.0
 	if silent > 2*quiet {
 		scale = (2 * quiet).Seconds() / silent.Seconds()
 	}
-	a.present = silent.Seconds() * scale
-	a.requests = float64(max(books.Requests()-l.said.Requests(), 0)) * scale
-	a.spent = max(float64(books.Spent-l.said.Spent)/token, 0) * scale
-	a.denied = float64(books.Denied-l.said.Denied) * scale
+	a.Present = silent.Seconds() * scale
+	a.Requests = float64(max(books.Requests()-l.said.Requests(), 0)) * scale
+	a.Spent = max(float64(books.Spent-l.said.Spent)/token, 0) * scale
+	a.Denied = float64(books.Denied-l.said.Denied) * scale
 }
 
 // apply takes in the answer to a, which was prepared at the time at with books.
 // An answer that cannot be true is refused whole.
-func (l *ledger) apply(a ask, r answer, at time.Duration, books account.Books, limits limits) bool {
+func (l *ledger) apply(a Ask, r Answer, at time.Duration, books account.Books, limits Limits) bool {
 	l.exchanges++
-	if r.foreign || r.grant > a.want {
+	if r.Foreign || r.Grant > a.Want {
 		l.foreign = true
 		l.lose(a, at)
 		l.speakAt += probeEvery
 		return false
 	}
 	l.foreign, l.connected = false, true
-	l.given += a.give / token
-	l.granted += r.grant
-	if r.grant > 0 {
-		l.account.Bring(int64(r.grant) * token)
+	l.given += a.Give / token
+	l.granted += r.Grant
+	if r.Grant > 0 {
+		l.account.Bring(int64(r.Grant) * token)
 	}
 	l.learn(r, at)
 	l.last, l.said, l.saidAt = r, books, at
-	l.wanted = a.want > 0
-	l.turn(r.switched)
+	l.wanted = a.Want > 0
+	l.turn(r.Switch)
 
-	interval := limits.interval(r.instances)
+	interval := limits.interval(r.Instances)
 	switch {
-	case a.want > 0 && r.grant == 0, l.paused():
+	case a.Want > 0 && r.Grant == 0, l.paused():
 		l.stretch = min(2*max(l.stretch, 1), 4)
 		interval = max(min(interval*time.Duration(l.stretch), emptyFor), interval)
-	case a.want == 0 && l.full() && r.denied < failingAt && !l.failing():
+	case a.Want == 0 && l.full() && r.Denied < failingAt && !l.failing():
 		l.stretch = 4
-		interval = min(4*interval, limits.max)
+		interval = min(4*interval, limits.Max)
 	default:
 		l.stretch = 1
 	}
 	l.speakAt = at + interval
-	if r.grant >= a.want/2 && !l.paused() {
+	if r.Grant >= a.Want/2 && !l.paused() {
 		l.account.Arm()
 	}
 	l.settleCeiling(interval)
@@ -258,18 +257,18 @@ func (l *ledger) apply(a ask, r answer, at time.Duration, books account.Books, l
 
 // learn finds out from when on the figures of the fleet are known. They fade by
 // a part of e in 10 s, so that if they fall faster Redis has lost its memory.
-func (l *ledger) learn(r answer, at time.Duration) {
+func (l *ledger) learn(r Answer, at time.Duration) {
 	since := max(at-l.saidAt, 0).Seconds()
-	slowest := l.last.instances * math.Exp(-since/fades.Seconds()) / (1 + since/fades.Seconds())
-	if l.learnt == 0 || r.instances < slowest/2 {
+	slowest := l.last.Instances * math.Exp(-since/fades.Seconds()) / (1 + since/fades.Seconds())
+	if l.learnt == 0 || r.Instances < slowest/2 {
 		l.learnt = at + 3*fades
 	}
 }
 
 // lose writes off what an exchange carried that failed.
-func (l *ledger) lose(a ask, at time.Duration) {
+func (l *ledger) lose(a Ask, at time.Duration) {
 	l.failures++
-	l.lost += a.give / token
+	l.lost += a.Give / token
 	l.connected = false
 	l.speakAt = at
 }

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"slices"
@@ -7,29 +7,22 @@ import (
 	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
-// maxKeys budgets are in a call at most, so that it holds Redis up for less
-// than a third of a millisecond.
+// maxKeys budgets are in a call at most, so that it holds Redis up for less than a
+// third of a millisecond.
 const maxKeys = 32
 
-// A call is one exchange.
+// A call is an exchange that this process makes, with what it is about here.
 type call struct {
-	shard   int
+	Exchange
 	at      time.Duration
-	keys    []string
-	asks    []ask
-	budgets []*Shared
-	books   []account.Books
-	// safe says that the call may be executed more than once: it carries no
-	// credit.
-	safe bool
-	over bool // ended, or given up, so that an answer no longer counts
-
-	scriptSent bool // the server did not know it
+	budgets []*Budget       // none in a probe
+	books   []account.Books // of each, when it was asked for
+	over    bool            // ended, or given up, so that an answer no longer counts
 }
 
-func (c *call) add(b *Shared, a ask, books account.Books) {
-	c.keys = append(c.keys, b.key)
-	c.asks = append(c.asks, a)
+func (c *call) add(b *Budget, a Ask, books account.Books) {
+	c.Keys = append(c.Keys, b.key)
+	c.Asks = append(c.Asks, a)
 	c.budgets = append(c.budgets, b)
 	c.books = append(c.books, books)
 }
@@ -37,23 +30,23 @@ func (c *call) add(b *Shared, a ask, books account.Books) {
 // collect prepares the budgets of a shard, and forgets those out of use.
 func (s *syncer) collect(i int, now time.Duration, woken bool, calls []*call) []*call {
 	h := &s.shards[i]
-	h.interval, h.fleet, h.still = s.limits.min, 0, true
+	h.interval, h.fleet, h.still = s.limits.Min, 0, true
 	var c *call
-	h.budgets = slices.DeleteFunc(h.budgets, func(b *Shared) bool {
+	h.budgets = slices.DeleteFunc(h.budgets, func(b *Budget) bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		h.fleet = max(h.fleet, b.ledger.last.instances)
+		h.fleet = max(h.fleet, b.ledger.last.Instances)
 		h.interval = max(h.interval, s.limits.interval(h.fleet))
-		a, books, speak := b.ledger.prepare(now, h.interval, s.limits.max, woken && b.woken.Swap(false))
+		a, books, speak := b.ledger.prepare(now, h.interval, s.limits.Max, woken && b.woken.Swap(false))
 		h.still = h.still && b.ledger.active < b.ledger.looked
 		if !speak {
 			return s.retire(b, now)
 		}
-		if c == nil || len(c.keys) == maxKeys {
-			c = &call{shard: i, at: now}
+		if c == nil || len(c.Keys) == maxKeys {
+			c = &call{Exchange: Exchange{Shard: i}, at: now}
 			calls = append(calls, c)
 		}
-		a.draw = s.rand.Float64()
+		a.Draw = s.rand.Float64()
 		c.add(b, a, books)
 		return false
 	})
@@ -62,7 +55,7 @@ func (s *syncer) collect(i int, now time.Duration, woken bool, calls []*call) []
 
 // retire forgets a budget that may be forgotten and is not in use, with its
 // lock held. If somebody still holds it, its next call brings it back.
-func (s *syncer) retire(b *Shared, now time.Duration) bool {
+func (s *syncer) retire(b *Budget, now time.Duration) bool {
 	if !b.ledger.unused(now) || !s.forget(b) {
 		return false
 	}
@@ -83,7 +76,7 @@ func (s *syncer) probe(i int, now time.Duration) *call {
 		b.mu.Unlock()
 	}
 	b := h.budgets[s.rand.IntN(len(h.budgets))]
-	return &call{shard: i, at: now, safe: true, keys: []string{b.key}, asks: make([]ask, 1)}
+	return &call{Exchange: Exchange{Shard: i, Safe: true, Keys: []string{b.key}, Asks: make([]Ask, 1)}, at: now}
 }
 
 // handBack returns the calls that give the credit of all budgets away.
@@ -97,10 +90,10 @@ func (s *syncer) handBack(now time.Duration) []*call {
 		for _, b := range h.budgets {
 			b.mu.Lock()
 			books := b.account.Books()
-			a := ask{give: float64(b.account.TakeAbove(0))}
-			b.ledger.report(&a, now, s.limits.max, books)
-			if c == nil || len(c.keys) == maxKeys {
-				c = &call{shard: i, at: now}
+			a := Ask{Give: float64(b.account.TakeAbove(0))}
+			b.ledger.report(&a, now, s.limits.Max, books)
+			if c == nil || len(c.Keys) == maxKeys {
+				c = &call{Exchange: Exchange{Shard: i}, at: now}
 				calls = append(calls, c)
 				h.inFlight++
 			}
@@ -115,14 +108,14 @@ func (s *syncer) handBack(now time.Duration) []*call {
 type outcome struct {
 	err                  error
 	given, granted, lost float64
-	foreign              []*Shared // whose key is found to hold something else
-	turned               []*Shared // paused or resumed
+	foreign              []*Budget // whose key is found to hold something else
+	turned               []*Budget // paused or resumed
 	changed              bool      // the shard was lost, or found again
 }
 
 // end takes in the result of a call, at the time now.
-func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) outcome {
-	h := &s.shards[c.shard]
+func (s *syncer) end(c *call, now time.Duration, answers []Answer, err error) outcome {
+	h := &s.shards[c.Shard]
 	h.inFlight--
 	o := outcome{err: err}
 	for i, b := range c.budgets {
@@ -131,16 +124,16 @@ func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) ou
 		switch paused, foreign := l.paused(), l.foreign; {
 		case err != nil:
 			l.exchanges++
-			l.lose(c.asks[i], c.at)
-			o.lost += c.asks[i].give / token
-		case l.apply(c.asks[i], answers[i], c.at, c.books[i], s.limits):
-			o.given += c.asks[i].give / token
-			o.granted += answers[i].grant
+			l.lose(c.Asks[i], c.at)
+			o.lost += c.Asks[i].Give / token
+		case l.apply(c.Asks[i], answers[i], c.at, c.books[i], s.limits):
+			o.given += c.Asks[i].Give / token
+			o.granted += answers[i].Grant
 			if l.paused() != paused {
 				o.turned = append(o.turned, b)
 			}
 		default:
-			o.lost += c.asks[i].give / token
+			o.lost += c.Asks[i].Give / token
 			if !foreign {
 				o.foreign = append(o.foreign, b)
 			}
@@ -154,7 +147,7 @@ func (s *syncer) end(c *call, now time.Duration, answers []answer, err error) ou
 		s.disconnect(h)
 	case err != nil:
 		h.backoff = min(2*h.backoff, max(probeEvery, h.interval))
-	case c.safe:
+	case c.Safe:
 		// What had to wait meanwhile follows soon, but not all at once.
 		o.changed = h.failing
 		h.failing, h.found = false, true

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"cmp"
@@ -16,27 +16,27 @@ const maxStuck = 3
 // It has no goroutine and no clock: who drives it calls begin when next is due
 // or a budget woke, sends the calls, and hands the results to end.
 type syncer struct {
-	limits limits
+	limits Limits
 	rand   *rand.Rand
 	shards []shard
 	paced  time.Duration // when the next round may be, but for burst
 	// forget is asked to let go of a budget that is not in use.
-	forget func(*Shared) bool
+	forget func(*Budget) bool
 
 	mu     sync.Mutex
-	joined []*Shared // since the last begin
+	joined []*Budget // since the last begin
 }
 
-func newSyncer(l limits, shards int, r *rand.Rand) *syncer {
-	s := &syncer{limits: l, rand: r, shards: make([]shard, shards), forget: func(*Shared) bool { return false }}
+func newSyncer(l Limits, shards int, r *rand.Rand) *syncer {
+	s := &syncer{limits: l, rand: r, shards: make([]shard, shards), forget: func(*Budget) bool { return false }}
 	for i := range s.shards {
-		s.shards[i].interval = l.min
+		s.shards[i].interval = l.Min
 	}
 	return s
 }
 
 // join adds a budget, on any goroutine.
-func (s *syncer) join(b *Shared) {
+func (s *syncer) join(b *Budget) {
 	s.mu.Lock()
 	s.joined = append(s.joined, b)
 	s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *syncer) join(b *Shared) {
 
 // wake notes, on any goroutine, that a budget was refused, or that one which
 // was forgotten is used again.
-func (s *syncer) wake(b *Shared) {
+func (s *syncer) wake(b *Budget) {
 	b.woken.Store(true)
 	if b.out.CompareAndSwap(true, false) {
 		s.join(b)
@@ -76,9 +76,19 @@ func (s *syncer) admit(now time.Duration) {
 	}
 }
 
+// lost is how many shards are.
+func (s *syncer) lost() (n int) {
+	for i := range s.shards {
+		if s.shards[i].failing {
+			n++
+		}
+	}
+	return n
+}
+
 // next is when begin should be called again, if nothing happens before.
 func (s *syncer) next(now time.Duration) time.Duration {
-	next := now + s.limits.max
+	next := now + s.limits.Max
 	for i := range s.shards {
 		h := &s.shards[i]
 		if h.started && h.inFlight == 0 {

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"context"
@@ -148,11 +148,11 @@ func TestConservationIsTightWithEvidence(t *testing.T) {
 // that jumps back earns nothing.
 func TestClockJumpEarnsAtMostAPool(t *testing.T) {
 	now := 1e15
-	m := newModel(func() float64 { return now })
+	m := NewMemory(func() float64 { return now })
 	pool := func() float64 {
-		a := ask{floor: 10, ratio: 1, stock: 2, requests: 1e6, draw: 0.5}
-		answers, _ := m.settle(context.Background(), &call{keys: []string{"k"}, asks: []ask{a}})
-		return answers[0].pool
+		a := Ask{Floor: 10, Ratio: 1, Stock: 2, Requests: 1e6, Draw: 0.5}
+		answers, _ := m.Settle(context.Background(), &Exchange{Keys: []string{"k"}, Asks: []Ask{a}})
+		return answers[0].Pool
 	}
 	for _, tt := range []struct{ jump, want float64 }{{0, 0}, {86400e6, 20}, {-86400e6, 20}, {100e3, 21}, {-900e3, 21}, {900e3, 21}} {
 		now += tt.jump

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"testing"
@@ -53,7 +53,7 @@ func TestSimulationOfEvidenceWhereNothingHelps(t *testing.T) {
 				perSecond := p.Ratio*sc.requests + p.MinPerSecond
 				// A process that fails may keep besides what it needs until
 				// the next exchange, and two tokens for a retry that helped.
-				exchange := limits{defaultMin, defaultMax, defaultRate}.interval(float64(sc.instances)).Seconds()
+				exchange := testLimits.interval(float64(sc.instances)).Seconds()
 				kept := perSecond*(w.policy.Hold+w.policy.Pool).Seconds() + tt.errors*sc.requests*exchange + 2*float64(sc.instances)
 				t.Logf("%6d %-18s Hold %-5v: stock %5.0f, %5d retries for %7d requests, later %.4f of them, excess %.2f s, tokens from nothing %.2f",
 					sc.instances, tt.name, w.policy.Hold, stock, all.retries, all.requests, float64(late.retries)/float64(late.requests), w.excess(w.buckets, sc.requests), w.bound.worst)

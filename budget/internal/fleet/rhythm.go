@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"sync/atomic"
@@ -11,8 +11,8 @@ const (
 	soonest = 20 * time.Millisecond
 	// probeEvery bounds the time between attempts to reach a lost shard.
 	probeEvery = time.Second
-	// answerIn is how long an exchange may take.
-	answerIn = 500 * time.Millisecond
+	// AnswerIn is how long an exchange may take.
+	AnswerIn = 500 * time.Millisecond
 	// stillEvery is how often budgets are looked at where nothing happens. A
 	// refusal ends that at once.
 	stillEvery = time.Second
@@ -22,26 +22,26 @@ const (
 	burst = 3
 )
 
-// limits bound how often a process talks to the fleet.
-type limits struct {
-	min, max time.Duration
-	rate     float64 // calls per second of all processes, to one shard
+// Limits bound how often a process talks to the fleet.
+type Limits struct {
+	Min, Max time.Duration // between exchanges: of a small fleet whose calls fail, and of a quiet budget
+	Rate     float64       // calls per second of all processes
 }
 
 // interval is the time between exchanges of each of the instances.
-func (l limits) interval(instances float64) time.Duration {
-	seconds := min(instances/l.rate, l.max.Seconds())
-	return min(max(time.Duration(seconds*float64(time.Second)), l.min), l.max)
+func (l Limits) interval(instances float64) time.Duration {
+	seconds := min(instances/l.Rate, l.Max.Seconds())
+	return min(max(time.Duration(seconds*float64(time.Second)), l.Min), l.Max)
 }
 
 // pace is the mean time between rounds of a process, whatever it has to say:
 // three in a second with the default interval.
-func (l limits) pace() time.Duration { return l.min * 17 / 10 }
+func (l Limits) pace() time.Duration { return l.Min * 17 / 10 }
 
 // A shard is a part of the budgets whose keys are in one slot of a cluster.
 // They share a rhythm, so that one call can carry them.
 type shard struct {
-	budgets  []*Shared
+	budgets  []*Budget
 	woken    atomic.Bool
 	started  bool
 	due      time.Duration
@@ -81,7 +81,7 @@ func (h *shard) crowd() time.Duration {
 func (s *syncer) wokenAt(h *shard, now time.Duration) time.Duration {
 	jitter := time.Duration(s.rand.Float64() * float64(h.crowd()))
 	gap := h.interval / 2
-	if h.interval == s.limits.min {
+	if h.interval == s.limits.Min {
 		gap = h.interval / 8
 	}
 	return max(now+jitter, h.last+gap)

@@ -1,4 +1,4 @@
-package redisbudget
+package fleet
 
 import (
 	"testing"
@@ -11,8 +11,8 @@ import (
 // times as long as they fade, and no longer when they fall faster than that.
 func TestFiguresAreLearnt(t *testing.T) {
 	const s = time.Second
-	b := &Shared{}
-	b.ledger.account = newShared("b", "b", 0, budget.Policy{Ratio: 0.1}, func(*Shared) {}).account
+	b := &Budget{}
+	b.ledger.account = newBudget("b", "b", 0, budget.Policy{Ratio: 0.1}, func(*Budget) {}).account
 	b.account = b.ledger.account
 	for _, tt := range []struct {
 		at        time.Duration
@@ -29,8 +29,8 @@ func TestFiguresAreLearnt(t *testing.T) {
 		{67 * s, 19, false},
 		{97 * s, 2, false}, // nothing was heard for long
 	} {
-		b.ledger.learn(answer{instances: tt.instances}, tt.at)
-		b.ledger.last.instances, b.ledger.saidAt = tt.instances, tt.at
+		b.ledger.learn(Answer{Instances: tt.instances}, tt.at)
+		b.ledger.last.Instances, b.ledger.saidAt = tt.instances, tt.at
 		if got := b.Stats().Learning; got != tt.learning {
 			t.Errorf("%v processes at %v: learning %v, want %v", tt.instances, tt.at, got, tt.learning)
 		}
