@@ -39,6 +39,9 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 		return ShedQueue
 	}
 	slot, ok := l.Enter()
+	if !ok && l.Awaits() && l.Lend(x.now()) {
+		slot, ok = l.Enter()
+	}
 	x.before, x.limit = slot.InFlight, slot.Limit
 	switch {
 	case ok:
@@ -104,21 +107,40 @@ func (h *handler) wait(ctx context.Context, w *limiter.Waiter, patience time.Dur
 		return d
 	default:
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	reason := limiter.ReasonNone
-	select {
-	case d := <-w.Done():
-		return d
-	case <-timer.C:
-	case <-ctx.Done():
-		reason = limiter.ReasonGone
-		if ctx.Err() == context.DeadlineExceeded {
-			reason = limiter.ReasonExpired
-		}
+	until := h.now() + patience
+	look := patience
+	if h.limiter.Awaits() {
+		look = min(firstLook, patience)
 	}
-	return h.limiter.Abandon(w, h.now(), reason)
+	timer := time.NewTimer(look)
+	defer timer.Stop()
+	for {
+		select {
+		case d := <-w.Done():
+			return d
+		case <-timer.C:
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded {
+				return h.limiter.Abandon(w, h.now(), limiter.ReasonExpired)
+			}
+			return h.limiter.Abandon(w, h.now(), limiter.ReasonGone)
+		}
+		now := h.now()
+		if now >= until {
+			return h.limiter.Abandon(w, now, limiter.ReasonNone)
+		}
+		h.limiter.Lend(now)
+		look = min(2*look, mostLook)
+		timer.Reset(min(look, until-now))
+	}
 }
+
+// A request in the queue looks from time to time whether there are slots to lend, as
+// no other request may arrive that does.
+const (
+	firstLook = 25 * time.Millisecond
+	mostLook  = 100 * time.Millisecond
+)
 
 // patience returns how long the client waits for this attempt, if it says so. It
 // is only read for requests that find no room.

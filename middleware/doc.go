@@ -47,7 +47,11 @@
 // retries, those of low priority, the rest.
 //
 // A request gives its slot back when its handler returns or panics, when it
-// hijacks the connection, and at its first Flush, from which on it is a stream.
+// hijacks the connection, and at its first Flush, from which on it is a stream. A
+// request that waits for its own client for more than 20 ms, in a read of its body
+// or a write of its response, does no work: another request may have its slot
+// meanwhile. When the wait is over, it continues at once, even if that exceeds the
+// limit. So clients that send or read slowly refuse nobody.
 //
 // # When to come back
 //

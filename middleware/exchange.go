@@ -32,10 +32,13 @@ type exchange struct {
 	limit  int32
 	probe  int32 // it belongs to; 0: none
 
-	held     uint32 // 1: it has a slot; atomic once the handler has it
-	status   int16  // 0 until the header is written
-	weight   uint8  // how many requests it is measured for; 0: it is not
-	bounded  bool   // boundWrites has nothing left to do
+	held   limiter.Hold // on its slot
+	waited atomic.Int64 // for its client, while it was measured; ns
+	body   clientBody
+
+	status   int16 // 0 until the header is written
+	weight   uint8 // how many requests it is measured for; 0: it is not
+	bounded  bool  // boundWrites has nothing left to do
 	hijacked bool
 	early    bool // the answer began before the deadline, and does not go on beyond it
 	late     bool // the deadline passed, and the handler had not answered, or not to the end
@@ -158,13 +161,13 @@ func (x *exchange) now() time.Duration {
 // count notes that the request is in the handler, where no limiter does.
 func (x *exchange) count() {
 	x.before = int32(x.machine.busy.Add(1) - 1)
-	x.held = 1
+	x.held.Take()
 }
 
 // hold notes that the request has a slot.
 func (x *exchange) hold(since time.Duration, s limiter.Slot) {
 	x.entered, x.weight, x.probe = since, s.Weight, s.Probe
-	x.held = 1
+	x.held.Take()
 }
 
 // leave notes when the handler, or the part of it that counts, was over, and
@@ -179,22 +182,27 @@ func (x *exchange) leave(counted bool) {
 // release gives the slot back, once, whichever comes first: the end of the
 // handler, a flush or a hijack.
 func (x *exchange) release(counted bool) {
-	if atomic.LoadUint32(&x.held) == 0 || !atomic.CompareAndSwapUint32(&x.held, 1, 0) {
+	l := x.machine.limiter
+	held, slot := l.Drop(&x.held)
+	if !held {
 		return
 	}
-	l := x.machine.limiter
 	if l == nil {
 		x.machine.busy.Add(-1)
 		return
 	}
-	inFlight, waiting := l.Leave()
-	if waiting {
-		l.Dispatch(x.machine.now())
+	inFlight := l.InFlight() + 1
+	if slot {
+		var waiting bool
+		if inFlight, waiting = l.Leave(); waiting {
+			l.Dispatch(x.machine.now())
+		}
 	}
 	if x.weight == 0 {
 		return
 	}
 	now := x.machine.now()
+	l.Lend(now) // so that what is in flight is at work
 	gone := x.origin().Context().Err() != nil || x.expires > 0 && now >= x.expires
 	if counted || gone {
 		l.Learn(x.completion(now, inFlight, gone))
@@ -204,7 +212,7 @@ func (x *exchange) release(counted bool) {
 // completion is what the limiter learns from the request.
 func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limiter.Completion {
 	return limiter.Completion{
-		At: now, Took: now - x.entered, InFlight: inFlight, Weight: x.weight,
+		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Weight: x.weight,
 		Gone: gone, Probe: int(x.probe), Route: x.pattern(),
 	}
 }

@@ -145,6 +145,7 @@ func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Reques
 		defer x.tell()()
 		x.boundBody()
 	}
+	x.watchBody()
 	h.next.ServeHTTP(wrapped, x.request)
 	x.returned(wrapped)
 }

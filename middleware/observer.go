@@ -19,7 +19,8 @@ type Observer struct {
 // Load is how busy the handlers of one [New] are.
 type Load struct {
 	// InFlight is how many requests are in the handler. Streams, from their first
-	// flush on, and hijacked connections are not counted.
+	// flush on, and hijacked connections are not counted, nor are requests that have
+	// waited for their client for some time.
 	InFlight int
 	Limit    int // concurrency limit; 0 if there is none
 }

@@ -50,11 +50,11 @@ func WithShedding(s Shedding) Option {
 }
 
 // WithConcurrency sets the concurrency limit: how many requests the handler serves
-// at a time. It takes the place of the limit that WithShedding would find. Without
-// WithShedding there is no queue, and a request above the limit is refused with 503
-// at once. A request counts until its handler returns, hijacks the connection or
-// flushes; from then on it is a stream. The default, and math.MaxInt, is no limit;
-// less than 1 is an error.
+// at a time. It takes the place of the limit that WithShedding would find. A request
+// counts until its handler returns, hijacks the connection or flushes; from then on
+// it is a stream. Without WithShedding there is no queue: a request above the limit
+// is refused with 503 at once, and one that waits for its client to send or to read
+// counts too. The default, and math.MaxInt, is no limit; less than 1 is an error.
 func WithConcurrency(n int) Option {
 	return func(c *config) { c.limit = &n }
 }

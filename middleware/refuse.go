@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -149,5 +148,5 @@ func (x *exchange) complete(h http.Header, status int) {
 // would refuse the next.
 func (x *exchange) shortOfRoom() bool {
 	l := x.machine.limiter
-	return l != nil && !x.machine.dryRun && l.Short(x.machine.now(), int(atomic.LoadUint32(&x.held)))
+	return l != nil && !x.machine.dryRun && l.Short(x.machine.now(), x.held.Slots())
 }

@@ -101,7 +101,9 @@ func (x *exchange) Write(p []byte) (int, error) {
 	before := x.status
 	x.begin(http.StatusOK)
 	x.boundWrites(int64(len(p)))
+	since := x.awaitWrite(len(p))
 	n, err := x.ResponseWriter.Write(p)
+	x.proceed(since)
 	x.wrote(int64(n), err, before)
 	return n, err
 }
@@ -112,7 +114,9 @@ func (x *exchange) WriteString(s string) (int, error) {
 	before := x.status
 	x.begin(http.StatusOK)
 	x.boundWrites(int64(len(s)))
+	since := x.awaitWrite(len(s))
 	n, err := io.WriteString(x.ResponseWriter, s)
+	x.proceed(since)
 	x.wrote(int64(n), err, before)
 	return n, err
 }
@@ -122,7 +126,7 @@ func (x *exchange) readFrom(r io.Reader) (int64, error) {
 	before := x.status
 	x.begin(http.StatusOK)
 	x.boundWrites(buffered + 1)
-	n, err := x.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
+	n, err := x.copyFrom(r)
 	x.wrote(n, err, before)
 	if n == 0 {
 		x.status = before // the header was not sent, and may yet be another

@@ -45,6 +45,7 @@ type Controller struct {
 
 	limit   atomic.Int64
 	slots   slots
+	awaits  awaits
 	waiting atomic.Int64
 	probing atomic.Bool
 	overrun atomic.Uint32 // thousandths of the requests that are refused because of the scheduler
