@@ -92,13 +92,10 @@ func Open() []string {
 		"one route is asked for five times what its pool can, no patterns: served, fast",
 		"a fifth of the calls hang, 500 ms announced: served, others",
 		"a fifth of the calls hang, no pattern: served",
-		"64 uploads that dribble for a minute: served, api",
-		"64 clients that do not read their answers: served, api",
 		// Hold-outs.
 		"a group commit each 50 ms, from 100 to 2,000 a second: harmed",
 		"500 calls at once each 10 s, of 5 ms in 64 workers: served",
 		"300 long polls begin at once beside quick calls: harmed, api",
-		"100 clients in turn upload for 2 s beside quick calls: harmed",
 		"one in twenty fails after 5 s, the others take 20 ms: harmed",
 		"latency swings between 20 and 500 ms in 30 s: harmed",
 		"half of the calls are 404 at once, and the others slow down by half a second: harmed",

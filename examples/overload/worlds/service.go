@@ -281,7 +281,10 @@ func Upload() Service {
 	return func() func(*Visit) { return func(v *Visit) { io.Copy(io.Discard, v.Request.Body) } }
 }
 
-// Download writes a body.
+// Download writes a body that no buffer has room for.
 func Download() Service {
-	return func() func(*Visit) { return func(v *Visit) { v.Write([]byte("a body\n")) } }
+	return func() func(*Visit) {
+		body := make([]byte, 1<<20)
+		return func(v *Visit) { v.Write(body) }
+	}
 }
