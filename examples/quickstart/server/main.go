@@ -21,6 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("starting on http://localhost:8080")
 	log.Fatal(http.ListenAndServe("localhost:8080", handler))
 }
 
