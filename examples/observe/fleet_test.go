@@ -1,14 +1,23 @@
 package main
 
 import (
+	"context"
 	"io"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 )
 
-// What the alert on a lost Redis goes by does move.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testContext ends with the test, or after a minute.
+func testContext(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), time.Minute)
+}
+
+// The metric of the alert EvenkeelRedisLost changes when Redis is lost.
 func TestRedisLost(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()

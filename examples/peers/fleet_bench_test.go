@@ -16,8 +16,8 @@ import (
 
 var redisAddr = flag.String("redis", "", "the Redis of the fleet budget; without one it is in this process, which slows down who asks it each time")
 
-// What a budget that a fleet shares costs a request, beside those that do not
-// share and one that asks Redis each time.
+// The cost per request of a budget that a fleet shares, of budgets that are not
+// shared, and of one that asks Redis each time.
 func BenchmarkFleetBudget(b *testing.B) {
 	type failsafe interface {
 		RecordExecution()

@@ -24,9 +24,9 @@ type observed struct {
 	without, with func()
 }
 
-// What metrics add to a call and to a request that go well, in CPU time of this
-// process: the difference of two that take turns. Each counts by result and
-// observes a duration; prommetrics does so for the call and for the attempt.
+// The CPU time that metrics add to a successful call and request: the difference
+// between two that take turns. Each counts by result and observes a duration;
+// prommetrics does so for the call and for the attempt.
 func BenchmarkMetrics(b *testing.B) {
 	all := append(observedCalls(b), observedRequests()...)
 	costs := make([][]float64, len(all))
@@ -40,8 +40,8 @@ func BenchmarkMetrics(b *testing.B) {
 	}
 }
 
-// perCall is the least of several runs, each long enough to pay for its own
-// garbage: what the neighbours on a machine do can only add to it.
+// perCall is the lowest of several runs, each long enough to pay for its own
+// garbage: other programs on the machine can only add to it.
 func perCall(op func()) float64 {
 	const runs, n = 5, 20_000
 	runtime.GC()

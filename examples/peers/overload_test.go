@@ -18,8 +18,8 @@ import (
 
 var overloads = flag.Bool("overload", false, "compare servers in all overload scenarios, which takes minutes")
 
-// noise is what one run may differ by, and what probing costs, by which evenkeel
-// finds out what the others believe.
+// noise is how much one run may differ, including the cost of probing, by which
+// evenkeel finds the capacity that other limiters are given.
 const noise = .05
 
 // column is a scenario and the one figure that it is about.
@@ -70,9 +70,8 @@ func columns(phase time.Duration) (list []column) {
 	return list
 }
 
-// The same scenarios with each library. Evenkeel knows nothing of the backend,
-// so what was tuned to it is shown but may win, and so may nothing at all where
-// nothing is overloaded.
+// The same scenarios with each library. A limiter that was given the capacity may
+// do better than evenkeel, and so may no limiter if nothing is overloaded.
 func TestServersInOverload(t *testing.T) {
 	list := columns(20 * time.Second)
 	if !*overloads {
@@ -103,7 +102,7 @@ func TestServersInOverload(t *testing.T) {
 	}
 }
 
-// What it costs to be let in.
+// The cost of an admitted request.
 func BenchmarkAdmission(b *testing.B) {
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) })
 	r := httptest.NewRequest("GET", "/", nil)

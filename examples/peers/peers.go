@@ -1,7 +1,7 @@
-// Package peers measures the chain of package transport beside other Go
-// libraries that retry or break circuits, in one process and one run. It is a
-// module of its own, so that none of them is a dependency of evenkeel. See its
-// README for how to run and read it.
+// Package peers benchmarks the chain of package transport and other Go libraries
+// that retry or break circuits, in one process and one run. It is a module of its
+// own, so none of them is a dependency of evenkeel. Its README says how to run it
+// and how to read the results.
 package peers
 
 import (
@@ -22,8 +22,8 @@ type Contestant struct {
 	Wrap func(base http.RoundTripper) http.RoundTripper
 }
 
-// Contestants returns the bare base first and evenkeel second. All that retry
-// may send a request three times, with their own defaults otherwise; none logs.
+// Contestants returns the bare base first and evenkeel second. Each that retries
+// makes up to three attempts and otherwise has its defaults. None logs.
 func Contestants() []Contestant {
 	return []Contestant{
 		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }},
@@ -54,7 +54,7 @@ func Contestants() []Contestant {
 	}
 }
 
-// broken is the least that puts gobreaker around a RoundTripper.
+// broken is the smallest RoundTripper with gobreaker around it.
 type broken struct {
 	next http.RoundTripper
 	cb   *gobreaker.CircuitBreaker[*http.Response]

@@ -101,8 +101,8 @@ func send(tb testing.TB, rt http.RoundTripper, method, url string) {
 	resp.Body.Close()
 }
 
-// What the chain costs where nothing is retried and nothing else costs. The
-// request is made anew each time, since some of the peers change it.
+// The cost of the chain if nothing is retried and the base costs nothing. Each
+// iteration makes a new request, because some libraries change it.
 func BenchmarkStub(b *testing.B) {
 	for _, method := range []string{"GET", "PUT"} {
 		for _, c := range Contestants() {
@@ -117,7 +117,7 @@ func BenchmarkStub(b *testing.B) {
 	}
 }
 
-// The ceilings on the happy path, over what the bare stub allocates itself.
+// The most allocations of a call that is not retried, above those of the stub.
 func TestAllocations(t *testing.T) {
 	allocs := map[string]float64{}
 	for _, c := range Contestants() {
@@ -140,10 +140,9 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// What each adds over the bare stub as a share of what failsafe-go adds, in
-// CPU time of this process. The contestants take turns, so that all of them meet
-// the same noise. The median over the rounds is reported, with the 10th and the
-// 90th percentile beside it.
+// What each adds to the stub, as a share of what failsafe-go adds, in CPU time of
+// this process. The libraries take turns, so all of them meet the same noise. The
+// result is the median over the rounds, with the 10th and 90th percentile.
 func BenchmarkStubShare(b *testing.B) {
 	r := newRace(b, func() http.RoundTripper { return stub{} })
 	for b.Loop() {
@@ -180,8 +179,8 @@ func BenchmarkLoopbackCPU(b *testing.B) {
 			ratios[i] = cost / r.costs["bare"][i]
 		}
 		report(b, ratios, "of-bare-"+c.Name)
-		// Neighbours only ever add to a cost, so that the cheapest rounds of
-		// each say more than all of them where the machine is busy.
+		// Other programs can only add to a cost, so on a busy machine the
+		// cheapest rounds are the best estimate.
 		b.Logf("%-28s cheapest tenth %.3f of the bare transport's", "", tenth(r.costs[c.Name])/tenth(r.costs["bare"]))
 	}
 }
@@ -193,11 +192,11 @@ type race struct {
 	costs map[string][]float64 // CPU ns per request, by round
 }
 
-// only narrows a race down, for more rounds in the same time.
+// only limits a race to some libraries, for more rounds in the same time.
 var only = flag.String("only", "", "race only these besides bare and failsafe-go, such as evenkeel,rehttp")
 
-// newRace gives each contestant a base of its own. The bare base runs twice:
-// what the second differs by from the first is the noise of the measurement.
+// newRace gives each library its own base. The bare base runs twice: their
+// difference is the noise of the measurement.
 func newRace(b *testing.B, base func() http.RoundTripper) *race {
 	r := &race{rts: map[string]http.RoundTripper{}, costs: map[string][]float64{}}
 	again := Contestant{"bare-again", func(base http.RoundTripper) http.RoundTripper { return base }}
@@ -216,8 +215,8 @@ func newRace(b *testing.B, base func() http.RoundTripper) *race {
 	return r
 }
 
-// round sends n requests through each contestant, in an order drawn by lot. n
-// is large enough for each to pay for the collection of its own garbage.
+// round sends n requests through each library, in random order. n is large enough
+// for each to pay for the collection of its own garbage.
 func (r *race) round(n int, send func(http.RoundTripper)) {
 	for _, i := range rand.Perm(len(r.order)) {
 		c := r.order[i]
@@ -254,7 +253,7 @@ func quantile(values []float64, p float64) float64 {
 	return values[int(p*float64(len(values)-1)+0.5)]
 }
 
-// zeros is a body of a given size that costs nothing to make.
+// zeros is a body of a given size that takes no memory.
 type zeros struct{ left int }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -294,7 +293,7 @@ func BenchmarkUpload(b *testing.B) {
 	}
 }
 
-// What a budget costs a call that is not retried, and one that is.
+// The cost of a budget to a call that is not retried, and to one that is.
 func BenchmarkBudget(b *testing.B) {
 	// What failsafe-go's retry policy calls on its budget; the methods are not
 	// in its exported interface.
@@ -340,8 +339,8 @@ func BenchmarkBudget(b *testing.B) {
 	}
 }
 
-// Every contestant must in fact send the request and give the answer back, and
-// those that retry must: a benchmark of something that does not work is none.
+// Every library must send the request and return the response, and those that
+// retry must retry. Otherwise the benchmark means nothing.
 func TestContestantsWork(t *testing.T) {
 	for _, c := range Contestants() {
 		sent := 0

@@ -15,13 +15,13 @@ import (
 // A Limiter puts a server library around a handler.
 type Limiter struct {
 	Name  string
-	Tuned bool // it was told how many requests the backend can take at a time
+	Tuned bool // it is given the number of requests that the backend serves at a time
 	New   func(room int) func(http.Handler) http.Handler
 }
 
-// Limiters returns nothing at all first and evenkeel second. What is not tuned
-// runs with its defaults. Gradient2 is that of Netflix's concurrency-limits by
-// its published algorithm, since there is no Go module of it to import.
+// Limiters returns no limiter first and evenkeel second. A limiter that is not
+// tuned has its defaults. Gradient2 follows the published algorithm of Netflix's
+// concurrency-limits, which has no Go module.
 func Limiters() []Limiter {
 	return []Limiter{
 		{"none", false, func(int) func(http.Handler) http.Handler {
@@ -29,7 +29,7 @@ func Limiters() []Limiter {
 		}},
 		{"evenkeel", false, func(int) func(http.Handler) http.Handler {
 			return must(evenkeel.New(
-				// The scheduler of this machine has no part in a simulation.
+				// A simulation does not depend on the scheduler of this machine.
 				evenkeel.WithShedding(evenkeel.Shedding{SchedulerLatency: -1}),
 				evenkeel.WithDeadlines(evenkeel.Deadlines{}),
 			))
