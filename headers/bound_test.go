@@ -11,6 +11,7 @@ import (
 )
 
 var readers = map[string]func(http.Header){
+	"WaitOf":           func(h http.Header) { headers.WaitOf(h, now) },
 	"RetryAfterOf":     func(h http.Header) { headers.RetryAfterOf(h, now) },
 	"Hinted":           func(h http.Header) { headers.Hinted(h, now) },
 	"VerdictOf":        func(h http.Header) { headers.VerdictOf(h) },

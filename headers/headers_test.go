@@ -433,3 +433,25 @@ func TestSenderRetries(t *testing.T) {
 		t.Error("one of two dialects says so: false, want true")
 	}
 }
+
+// A quota that is used up is a hint, but no answer about this request.
+func TestWaitOfIgnoresQuotas(t *testing.T) {
+	for _, tt := range []struct {
+		header     string
+		wait, hint bool
+	}{
+		{"Retry-After: 2", true, true},
+		{"Retry-After-Ms: 2000", true, true},
+		{"X-Amz-Retry-After: 2000", true, true},
+		{"Grpc-Retry-Pushback-Ms: 2000", true, true},
+		{`RateLimit: "a";r=0;t=2`, false, true},
+		{"Retry-After: soon", false, false},
+	} {
+		h := of(tt.header)
+		wait, waits := headers.WaitOf(h, now)
+		hint, hints := headers.RetryAfterOf(h, now)
+		if waits != tt.wait || hints != tt.hint || waits && wait != 2*time.Second || hints && hint != 2*time.Second {
+			t.Errorf("%s: WaitOf %v, %v and RetryAfterOf %v, %v; want %v and %v, of 2s", tt.header, wait, waits, hint, hints, tt.wait, tt.hint)
+		}
+	}
+}

@@ -23,6 +23,15 @@ func RetryAfterOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
 	}
+	if d, ok := WaitOf(h, now); ok {
+		return d, true
+	}
+	return resetOf(h, now)
+}
+
+// WaitOf is [RetryAfterOf] without the resets of rate limits. A server may send those
+// with any response, so that they do not show that it refused the request for now.
+func WaitOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	for _, name := range [...]string{RetryAfterMs, XMsRetryAfterMs, XAmzRetryAfter} {
 		if d, ok := longestSpan(h, name, time.Millisecond); ok {
 			return d, true
@@ -39,11 +48,9 @@ func RetryAfterOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 				most.take(ParseRetryAfter(part, now))
 			}
 		}
-		if most.ok {
-			return most.d, true
-		}
+		return most.d, most.ok
 	}
-	return resetOf(h, now)
+	return 0, false
 }
 
 // longest is the maximum of the durations it takes.

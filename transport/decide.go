@@ -135,23 +135,11 @@ func isThrottle(resp *http.Response) bool {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusLocked:
-		if !asksToWait(resp.Header) {
-			return false
-		}
+		_, hinted := headers.WaitOf(resp.Header, time.Now())
+		return hinted
 	case http.StatusForbidden:
-	default:
-		return false
-	}
-	_, hinted := headers.RetryAfterOf(resp.Header, time.Now())
-	return hinted
-}
-
-// asksToWait reports whether a header speaks of waiting, and not of a quota only.
-func asksToWait(h http.Header) bool {
-	for _, name := range [...]string{headers.RetryAfter, headers.RetryAfterMs, headers.XMsRetryAfterMs, headers.XAmzRetryAfter, headers.GrpcRetryPushbackMs} {
-		if len(h[name]) > 0 {
-			return true
-		}
+		_, hinted := headers.RetryAfterOf(resp.Header, time.Now())
+		return hinted
 	}
 	return false
 }
