@@ -6,12 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/datapunk/evenkeel/transport"
 )
 
-// The page of states in the package comment names nothing that is not there:
-// each crossing has its Example, each reason to stop and each test exists.
-func TestPageOfStates(t *testing.T) {
-	page, sources := textOf(t, "doc.go"), ""
+// The README names nothing that is not there: each pair of states has its Example,
+// each StopReason, test and file exists. And the order of decisions in the package
+// comment has every StopReason.
+func TestReadme(t *testing.T) {
+	page, sources := textOf(t, "README.md"), ""
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -19,36 +22,52 @@ func TestPageOfStates(t *testing.T) {
 	for _, f := range files {
 		sources += textOf(t, f)
 	}
-	page = page[strings.Index(page, "// # States"):strings.Index(page, "// # What the caller gets")]
 	options := map[string]string{"guard": "Transport_GuardState", "breaker": "WithBreaker", "budget": "WithBudget", "hedging": "WithHedging"}
-	rows := regexp.MustCompile(`(?m)^//\t(\w+) × (\w+)`).FindAllStringSubmatch(page, -1)
-	for _, row := range rows {
-		example := "ExampleTransport_" + row[1]
-		if option, ok := options[row[1]]; ok {
-			example = "Example" + option + "_" + row[2]
+	pairs := regexp.MustCompile(`(?m)^\| (\w+) × (\w+) \|`).FindAllStringSubmatch(page, -1)
+	for _, pair := range pairs {
+		example := "ExampleTransport_" + pair[1]
+		if of, ok := options[pair[1]]; ok {
+			example = "Example" + of + "_" + pair[2]
 		}
 		if !strings.Contains(sources, "func "+example+"()") {
-			t.Errorf("%s × %s: no %s", row[1], row[2], example)
+			t.Errorf("%s × %s: no %s", pair[1], pair[2], example)
 		}
 	}
-	tests := regexp.MustCompile(`\bTest\w+`).FindAllString(page, -1)
+	tests := regexp.MustCompile("`((?:Test|Example)\\w+)`").FindAllStringSubmatch(page, -1)
 	for _, test := range tests {
-		if !strings.Contains(sources, "func "+test+"(t *testing.T)") {
-			t.Errorf("no %s", test)
+		if !strings.Contains(sources, "func "+test[1]+"(") {
+			t.Errorf("no %s", test[1])
 		}
 	}
-	table := page[strings.Index(page, "// Where two of them meet:"):]
-	stops := regexp.MustCompile(`(?m)^//\t.{70,}  ([a-z_]+(?:, [a-z_]+)?)$`).FindAllStringSubmatch(table, -1)
-	reasons := textOf(t, "errors.go")
+	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(page, -1)
+	for _, link := range links {
+		if _, err := os.Stat(link[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	reasons := map[string]bool{}
+	for _, reason := range transport.StopReasons() {
+		reasons[string(reason)] = true
+	}
+	_, table, _ := strings.Cut(page, "| StopReason |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	stops := regexp.MustCompile(`(?m)\| ([a-z_]+(?:, [a-z_]+)*) \|$`).FindAllStringSubmatch(table, -1)
 	for _, stop := range stops {
 		for word := range strings.SplitSeq(stop[1], ", ") {
-			if !strings.Contains(reasons, `"`+word+`"`) {
+			if !reasons[word] {
 				t.Errorf("%q is no StopReason", word)
 			}
 		}
 	}
-	if len(rows) < 10 || len(tests) < 5 || len(stops) < 10 {
-		t.Errorf("found %d crossings, %d tests and %d reasons on the page", len(rows), len(tests), len(stops))
+	if len(pairs) < 10 || len(tests) < 5 || len(links) < 10 || len(stops) < 15 {
+		t.Errorf("found %d pairs, %d tests, %d links and %d reasons in the README", len(pairs), len(tests), len(links), len(stops))
+	}
+	_, order, _ := strings.Cut(textOf(t, "doc.go"), "// # When a request is sent again")
+	order, _, _ = strings.Cut(order, "// # ")
+	for reason := range reasons {
+		if !regexp.MustCompile(`\b` + reason + `\b`).MatchString(order) {
+			t.Errorf("the order of decisions lacks %s", reason)
+		}
 	}
 }
 

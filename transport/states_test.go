@@ -309,7 +309,7 @@ func ExampleTransport_deadline() {
 // at it already, and tell it when they were made here. Package middleware puts
 // the hop into the context. The header of a request says it, too, where its
 // sender repeats it.
-func ExampleTransport_hop() {
+func ExampleTransport_inbound() {
 	rt, _ := transport.New(answering(503), quick)
 	for _, inbound := range []int{1, 1, 2} {
 		hop := &headers.Hop{Attempt: inbound}
