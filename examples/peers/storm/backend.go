@@ -16,21 +16,28 @@ import (
 // begins where it should have begun, so that lateness delays answers but does
 // not add up.
 type backend struct {
-	work  func(*rand.Rand) time.Duration
-	flaws flaws
-	more  sync.Cond
-	staff sync.WaitGroup
+	work    func(*rand.Rand) time.Duration
+	more    sync.Cond
+	staff   sync.WaitGroup
+	workers int
 
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
 	queue  []job
 	closed bool
-	alive  int       // workers that take jobs
-	back   time.Time // when alive was last changed
-	until  time.Time // no work is done before
-	factor float64   // of the time that work takes
-	begun  int       // requests that came
+	now    state
+	back   time.Time // when now was last changed
 	late   time.Duration
+}
+
+// A state is what a fault changes of a backend.
+type state struct {
+	alive  int     // workers that take jobs; those that have one finish it
+	factor float64 // of the time that work takes
+	flaws
+	extra   func(*rand.Rand) time.Duration // by which answers are late, without keeping a worker busy
+	refuses error                          // what a client gets instead of a connection
+	failing time.Duration                  // how long a request takes that fails
 }
 
 type job struct {
@@ -49,7 +56,7 @@ type flaws struct {
 const slowBy = 300 * time.Millisecond
 
 func newBackend(workers int, work func(*rand.Rand) time.Duration, f flaws, seed uint64) *backend {
-	b := &backend{work: work, flaws: f, alive: workers, factor: 1, random: rand.New(rand.NewPCG(seed, 1))}
+	b := &backend{work: work, workers: workers, now: state{alive: workers, factor: 1, flaws: f}, random: rand.New(rand.NewPCG(seed, 1))}
 	b.more.L = &b.mu
 	for i := range workers {
 		b.staff.Go(func() { b.worker(i) })
@@ -63,8 +70,8 @@ func (b *backend) worker(i int) {
 	var free time.Time // when this worker was done, or should have been
 	for {
 		away := false
-		for (len(b.queue) == 0 || i >= b.alive) && !b.closed {
-			away = away || i >= b.alive
+		for (len(b.queue) == 0 || i >= b.now.alive) && !b.closed {
+			away = away || i >= b.now.alive
 			b.more.Wait()
 		}
 		if b.closed {
@@ -75,7 +82,7 @@ func (b *backend) worker(i int) {
 		}
 		j := b.queue[0]
 		b.queue = b.queue[1:]
-		free = latest(free, j.came, b.until).Add(time.Duration(float64(b.work(b.random)) * b.factor))
+		free = latest(free, j.came).Add(time.Duration(float64(b.work(b.random)) * b.now.factor))
 		b.mu.Unlock()
 		time.Sleep(time.Until(free))
 		close(j.done)
@@ -85,22 +92,24 @@ func (b *backend) worker(i int) {
 	}
 }
 
-func latest(t time.Time, others ...time.Time) time.Time {
-	for _, o := range others {
-		if o.After(t) {
-			t = o
-		}
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return t
+	return a
 }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
-	b.begun++
-	x, slow := b.random.Float64(), b.random.Float64() < b.flaws.slow
-	switch f := b.flaws; {
+	x, more := b.random.Float64(), time.Duration(0)
+	if b.random.Float64() < b.now.slow {
+		more = slowBy
+	}
+	switch f := b.now.flaws; {
 	case x < f.fail:
+		after := b.now.failing
 		b.mu.Unlock()
+		time.Sleep(after)
 		http.Error(w, "failed", http.StatusInternalServerError)
 		return
 	case x < f.fail+f.hang:
@@ -112,30 +121,36 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.mu.Unlock()
 		return
 	}
+	if b.now.extra != nil {
+		more += b.now.extra(b.random)
+	}
 	j := job{time.Now(), make(chan struct{})}
 	b.queue = append(b.queue, j)
-	b.mu.Unlock()
-	b.more.Broadcast() // not Signal: that might wake a worker who is not alive
-	<-j.done
-	if slow {
-		time.Sleep(slowBy)
+	wake := b.more.Signal
+	if b.now.alive < b.workers { // or it might wake a worker who is not alive
+		wake = b.more.Broadcast
 	}
+	b.mu.Unlock()
+	wake()
+	<-j.done
+	time.Sleep(more)
 	io.WriteString(w, "done\n")
 }
 
-// stall lets no work be begun until d has passed.
-func (b *backend) stall(d time.Duration) {
+// change has a fault begin or end.
+func (b *backend) change(c change) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.until = time.Now().Add(d)
-}
-
-// set changes how many workers take jobs and how long the work takes them.
-func (b *backend) set(alive int, factor float64) {
-	b.mu.Lock()
-	b.alive, b.factor, b.back = alive, factor, time.Now()
+	c(&b.now)
+	b.back = time.Now()
 	b.mu.Unlock()
 	b.more.Broadcast()
+}
+
+// refusal is what a client gets instead of a connection, or nil.
+func (b *backend) refusal() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now.refuses
 }
 
 func (b *backend) close() {

@@ -45,7 +45,9 @@ func failsafeWith(p failsafeParts) func(http.RoundTripper, settings) (http.Round
 		if p.limiter {
 			all = append(all, adaptivelimiter.NewBuilder[*http.Response]().Build())
 		}
-		all = append(all, timeout.New[*http.Response](s.timeout))
+		if s.timeout > 0 {
+			all = append(all, timeout.New[*http.Response](s.timeout))
+		}
 		return failsafehttp.NewRoundTripper(base, all...), nil
 	}
 }

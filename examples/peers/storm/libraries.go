@@ -68,10 +68,15 @@ func (g *gobreaking) RoundTrip(req *http.Request) (*http.Response, error) {
 // settings, and what the options change.
 func evenkeelWith(opts ...transport.Option) func(http.RoundTripper, settings) (http.RoundTripper, error) {
 	return func(base http.RoundTripper, s settings) (http.RoundTripper, error) {
-		p := transport.Policy{MaxAttempts: s.attempts, AttemptTimeout: s.timeout, BaseDelay: s.baseDelay, MaxDelay: s.maxDelay}
+		p := s.policy(s.timeout)
 		tell := transport.WithObserver(transport.Observer{OnCall: func(_ context.Context, c transport.Call) { s.stopped(string(c.Stop)) }})
 		return transport.New(base, append([]transport.Option{transport.WithPolicy(p), tell}, opts...)...)
 	}
+}
+
+// policy is that of our client, with a time limit of an attempt.
+func (s *settings) policy(limit time.Duration) transport.Policy {
+	return transport.Policy{MaxAttempts: s.attempts, AttemptTimeout: limit, BaseDelay: s.baseDelay, MaxDelay: s.maxDelay}
 }
 
 var guardOff = transport.WithoutGuard()

@@ -133,8 +133,11 @@ func fullJitter(base, limit time.Duration, attempt int) time.Duration {
 	return rand.N(min(base<<(attempt-1), limit) + 1)
 }
 
-// attempt sends the request with a time limit that covers the body.
+// attempt sends the request with a time limit, if there is one, that covers the body.
 func attempt(base http.RoundTripper, req *http.Request, limit time.Duration) (*http.Response, error) {
+	if limit == 0 {
+		return base.RoundTrip(req)
+	}
 	ctx, cancel := context.WithTimeout(req.Context(), limit)
 	resp, err := base.RoundTrip(req.Clone(ctx))
 	if err != nil {

@@ -23,6 +23,8 @@ type record struct {
 	late      []time.Duration // by which calls began after their time
 	stops     map[string]int
 	after     int // attempts of calls that outlasted the run
+	held      int // calls that were not sent at once
+	parts     []second
 }
 
 // warmUp is the time whose latencies do not count where it is about the tail: a
@@ -33,12 +35,13 @@ const warmUp = 10 * time.Second
 const hopeless = time.Second
 
 func newRecord(s scenario) *record {
-	return &record{scenario: s, stops: map[string]int{}, seconds: make([]second, int(math.Ceil(s.length().Seconds())))}
+	return &record{scenario: s, stops: map[string]int{}, seconds: make([]second, int(math.Ceil(s.length().Seconds()))), parts: make([]second, max(len(s.fleet), 1))}
 }
 
-func (r *record) sent() {
+func (r *record) sent(part int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.parts[part].Attempts++
 	if i := int(time.Since(r.start) / time.Second); i < len(r.seconds) {
 		r.seconds[i].Attempts++
 	} else {
@@ -61,13 +64,21 @@ func (r *record) arrived(late time.Duration) {
 	}
 }
 
-func (r *record) called(at, took time.Duration, good bool) {
+func (r *record) delayed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held++
+}
+
+func (r *record) called(at, took time.Duration, good bool, part int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &r.seconds[int(at/time.Second)]
 	s.Calls++
+	r.parts[part].Calls++
 	if good {
 		s.Good++
+		r.parts[part].Good++
 		if r.scenario.kind != hedge || at >= warmUp {
 			r.latencies = append(r.latencies, took)
 		}
@@ -90,6 +101,10 @@ type result struct {
 	Stops            map[string]int `json:",omitempty"` // why calls ended, if the client says
 	Refused          string         `json:",omitempty"` // why the run is not to be relied on
 	Seconds          []second       `json:",omitempty"`
+	Held             float64        `json:",omitempty"` // share of the calls that were not sent at once
+	Parts            []float64      `json:",omitempty"` // success of each part of a mixed fleet
+	Optimum          float64        `json:",omitempty"` // success that the service could have had; 0: not known
+	OfOptimum        float64        `json:",omitempty"` // success, as a share of that
 }
 
 const never = -1
@@ -112,6 +127,12 @@ func (r *record) result() result {
 	}
 	res.Success = ratio(good, res.Calls)
 	res.InAll = ratio(res.Attempts, res.Calls)
+	res.Held = ratio(r.held, res.Calls)
+	if len(r.parts) > 1 {
+		for _, p := range r.parts {
+			res.Parts = append(res.Parts, ratio(p.Good, p.Calls))
+		}
+	}
 	res.Amplification = res.InAll
 	if r.scenario.fault > 0 {
 		res.Amplification = ratio(inFault.Attempts, inFault.Calls)
@@ -216,6 +237,10 @@ func median(runs []result) result {
 		Late:          of(func(r result) float64 { return r.Late }),
 		LateMax:       of(func(r result) float64 { return r.LateMax }),
 		LateServer:    of(func(r result) float64 { return r.LateServer }),
+		Held:          of(func(r result) float64 { return r.Held }),
+		Parts:         typical[len(typical)/2].Parts,
+		Optimum:       of(func(r result) float64 { return r.Optimum }),
+		OfOptimum:     of(func(r result) float64 { return r.OfOptimum }),
 		Seconds:       typical[len(typical)/2].Seconds,
 		Stops:         typical[len(typical)/2].Stops,
 	}

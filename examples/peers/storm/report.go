@@ -216,7 +216,28 @@ func (rep *report) markdown(w io.Writer) error {
 				fmt.Fprintf(&b, "| %s |%s\n", p.name, line)
 			}
 		}
+		if best, any := optima(cols, runs); any {
+			fmt.Fprintf(&b, "| optimum |%s\n", best)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// optima is the line of what the scenarios could have come to.
+func optima(cols []scenario, runs int) (line string, any bool) {
+	for _, s := range cols {
+		sum, known := 0.0, s.kind == storm
+		for seed := uint64(1); known && seed <= uint64(runs); seed++ {
+			var success float64
+			success, known = s.optimum(seed)
+			sum += success
+		}
+		if !known {
+			line += " |"
+			continue
+		}
+		line, any = line+fmt.Sprintf(" %.3f |", sum/float64(runs)), true
+	}
+	return line, any
 }

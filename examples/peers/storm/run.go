@@ -5,30 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/transport"
 )
-
-// shedding is what an evenkeel server has and a naive one has not.
-func shedding() (func(http.Handler) http.Handler, error) {
-	return middleware.New(middleware.WithShedding(middleware.Shedding{}), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{}))
-}
-
-// front returns the handler as the scenario's server has it.
-func (s *scenario) front(h http.Handler) (http.Handler, error) {
-	if s.server != "evenkeel" {
-		return h, nil
-	}
-	wrap, err := shedding()
-	if err != nil {
-		return nil, err
-	}
-	return wrap(h), nil
-}
 
 // run lets the policy go through the scenario.
 func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (result, error) {
@@ -38,10 +25,11 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 	defer net.close()
 	backends := make([]*backend, s.zones)
 	hosts := make([]string, s.zones)
+	turn := new(atomic.Uint64)
 	for i := range backends {
 		b := newBackend(s.workers, s.work(s.mean), s.flaws, seed*100+uint64(i))
 		defer b.close()
-		h, err := s.front(b)
+		h, err := s.front(net, b)
 		if err != nil {
 			return fail(err)
 		}
@@ -52,20 +40,20 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 	}
 	rec := newRecord(s)
 	s.stopped = rec.stopped
-	if s.kind == tiers {
-		host, err := s.stack(net, p, hosts[0], rec)
+	bottom := spread{hosts: hosts, backends: backends, turn: turn, rec: rec}
+	top := bottom
+	if s.hops > 0 { // attempts are counted at the bottom
+		host, err := s.stack(net, p, bottom)
 		if err != nil {
 			return fail(err)
 		}
-		hosts = []string{host}
+		top = spread{hosts: []string{host}, turn: turn}
 	}
 	clients := make([]http.RoundTripper, s.clients)
 	for i := range clients {
-		wire := &spread{next: net.dial(), hosts: hosts, random: rand.New(rand.NewPCG(seed, 1000+uint64(i)))}
-		if s.kind != tiers { // which count at the bottom
-			wire.rec = rec
-		}
-		client, err := p.make(wire, s.settings)
+		wire := top
+		wire.next, wire.part = net.dial(), s.partOf(i)
+		client, err := s.policyOf(i, p).make(&wire, s.settings)
 		if err != nil {
 			return fail(err)
 		}
@@ -75,9 +63,9 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 	defer stop()
 	rec.giveUp = stop
 	rec.start = time.Now()
-	faults := s.schedule(backends)
+	faults := s.schedule(backends, clients, top.hosts[0])
 	defer faults()
-	s.drive(running, clients, hosts[0], seed, rec)
+	s.drive(running, clients, top.hosts[0], seed, rec)
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
@@ -92,34 +80,36 @@ func run(ctx context.Context, net network, s scenario, p policy, seed uint64) (r
 	return r, nil
 }
 
-// schedule has the fault begin and end.
-func (s *scenario) schedule(backends []*backend) (stop func()) {
-	if s.fault == 0 {
-		return func() {}
+// schedule has what befalls the backends, and the clients, happen in its time.
+func (s *scenario) schedule(backends []*backend, clients []http.RoundTripper, host string) (stop func()) {
+	var timers []*time.Timer
+	if s.script != nil {
+		for _, e := range s.script(s) {
+			timers = append(timers, time.AfterFunc(e.at, func() {
+				for i, b := range backends {
+					if e.zone == every || e.zone == i {
+						b.change(e.do)
+					}
+				}
+			}))
+		}
 	}
-	begin := time.AfterFunc(s.calm, func() {
-		if s.stall {
-			backends[0].stall(s.fault)
-		}
-		if s.alive > 0 || s.slower > 0 {
-			alive, factor := s.workers, 1.0
-			if s.alive > 0 {
-				alive = s.alive
+	if s.lowered > 0 {
+		timers = append(timers, time.AfterFunc(s.calm, func() {
+			for _, c := range clients {
+				if t, live := c.(*transport.Transport); live {
+					if err := t.SetPolicy(host, s.policy(s.lowered)); err != nil {
+						panic(err)
+					}
+				}
 			}
-			if s.slower > 0 {
-				factor = s.slower
-			}
-			backends[0].set(alive, factor)
+		}))
+	}
+	return func() {
+		for _, t := range timers {
+			t.Stop()
 		}
-	})
-	end := time.AfterFunc(s.calm+s.fault, func() {
-		factor := 1.0
-		if s.then > 0 {
-			factor = s.then
-		}
-		backends[0].set(s.workers, factor)
-	})
-	return func() { begin.Stop(); end.Stop() }
+	}
 }
 
 // drive sends the calls, each client its share as a Poisson process, whether or
@@ -128,17 +118,14 @@ func (s *scenario) drive(ctx context.Context, clients []http.RoundTripper, host 
 	var calls, arrivals sync.WaitGroup
 	for i, client := range clients {
 		arrivals.Go(func() {
-			random := rand.New(rand.NewPCG(seed, uint64(i)))
-			var at time.Duration // since the start
-			for {
-				gap := random.ExpFloat64() * float64(len(clients)) / s.calls(at)
-				at += time.Duration(gap * float64(time.Second))
-				if at >= s.length() || !pause(ctx, time.Until(rec.start.Add(at))) {
+			for at := range s.arrivals(i, seed) {
+				if !pause(ctx, time.Until(rec.start.Add(at))) {
 					return
 				}
-				due := at
-				rec.arrived(time.Since(rec.start) - due)
-				calls.Go(func() { s.call(ctx, client, host, due, rec) })
+				rec.arrived(time.Since(rec.start) - at)
+				for range max(s.burst, 1) {
+					calls.Go(func() { s.call(ctx, client, host, at, s.partOf(i), rec) })
+				}
 			}
 		})
 	}
@@ -146,14 +133,49 @@ func (s *scenario) drive(ctx context.Context, clients []http.RoundTripper, host 
 	calls.Wait()
 }
 
-func (s *scenario) call(ctx context.Context, client http.RoundTripper, host string, at time.Duration, rec *record) {
-	ctx, cancel := context.WithTimeout(ctx, s.deadline)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/", nil)
+// arrivals yields when the calls of a client begin, since the start. Where the
+// rate has a shape it is followed in steps.
+func (s *scenario) arrivals(client int, seed uint64) iter.Seq[time.Duration] {
+	const step = 50 * time.Millisecond
+	return func(yield func(time.Duration) bool) {
+		random := rand.New(rand.NewPCG(seed, uint64(client)))
+		var at time.Duration
+		for at < s.length() {
+			rate := s.calls(at) / float64(s.clients*max(s.burst, 1))
+			if rate <= 0 {
+				at += step
+				continue
+			}
+			gap := time.Duration(random.ExpFloat64() / rate * float64(time.Second))
+			if s.shape != nil && gap > step {
+				at += step
+				continue
+			}
+			at += gap
+			if at >= s.length() || !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+func (s *scenario) call(ctx context.Context, client http.RoundTripper, host string, at time.Duration, part int, rec *record) {
+	due := s.due(at)
+	if !s.noContext {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, due)
+		defer cancel()
+	}
+	method, body := http.MethodGet, io.Reader(nil)
+	if s.method != "" {
+		method, body = s.method, strings.NewReader("{}")
+	}
+	start := time.Now()
+	sent := new(atomic.Int64)
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, sentKey{}, sent), method, "http://"+host+"/", body)
 	if err != nil {
 		panic(err) // the host is one of our own
 	}
-	start := time.Now()
 	resp, err := client.RoundTrip(req)
 	good := err == nil && resp.StatusCode == http.StatusOK
 	if err == nil {
@@ -161,56 +183,103 @@ func (s *scenario) call(ctx context.Context, client http.RoundTripper, host stri
 		resp.Body.Close()
 		good = good && readErr == nil
 	}
-	rec.called(at, time.Since(start), good)
+	took := time.Since(start)
+	rec.called(at, took, good && (!s.noContext || took <= due), part)
+	if first := sent.Load(); first == 0 || time.Unix(0, first).Sub(start) > prompt {
+		rec.delayed()
+	}
 }
 
-// spread is the wire: it counts what is sent and, where a service has several
-// zones, picks one for each attempt.
-type spread struct {
-	next  http.RoundTripper
-	hosts []string
-	rec   *record
+// due is how long a call that begins at the time may take.
+func (s *scenario) due(at time.Duration) time.Duration {
+	if n := len(s.deadlines); n > 0 {
+		return s.deadlines[int(at/time.Millisecond)%n]
+	}
+	return s.deadline
+}
 
-	mu     sync.Mutex
-	random *rand.Rand
+// partOf is the part of the fleet that a client belongs to.
+func (s *scenario) partOf(client int) int {
+	sum := 0.0
+	for i, p := range s.fleet {
+		if sum += p.share; float64(client)+0.5 <= sum*float64(s.clients) {
+			return i
+		}
+	}
+	return max(0, len(s.fleet)-1)
+}
+
+func (s *scenario) policyOf(client int, p policy) policy {
+	if len(s.fleet) == 0 {
+		return p
+	}
+	all := policies()
+	return all[slices.IndexFunc(all, func(p policy) bool { return p.id == s.fleet[s.partOf(client)].policy })]
+}
+
+// sentKey is the context key of when a call was first sent, in Unix ns.
+type sentKey struct{}
+
+// prompt is how soon a call is sent that is not held back.
+const prompt = 50 * time.Millisecond
+
+// spread is the wire of a client: it counts what is sent and, where a service
+// has several zones, takes turns with the other clients.
+type spread struct {
+	next     http.RoundTripper
+	hosts    []string
+	backends []*backend // one for each host, if they are known
+	turn     *atomic.Uint64
+	rec      *record
+	part     int
 }
 
 func (w *spread) RoundTrip(req *http.Request) (*http.Response, error) {
-	if w.rec != nil {
-		w.rec.sent()
+	if sent, ours := req.Context().Value(sentKey{}).(*atomic.Int64); ours {
+		sent.CompareAndSwap(0, time.Now().UnixNano())
 	}
+	if w.rec != nil {
+		w.rec.sent(w.part)
+	}
+	zone := 0
 	if len(w.hosts) > 1 {
-		w.mu.Lock()
-		host := w.hosts[w.random.IntN(len(w.hosts))]
-		w.mu.Unlock()
+		zone = int(w.turn.Add(1)) % len(w.hosts)
 		req = req.Clone(req.Context())
-		req.URL.Host = host
+		req.URL.Host = w.hosts[zone]
+	}
+	if w.backends != nil {
+		if err := w.backends[zone].refusal(); err != nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, err
+		}
 	}
 	return w.next.RoundTrip(req)
 }
 
-// stack puts two services before the one at host, each with a client of the
+// stack puts services before the one at the bottom, each with a client of the
 // policy, and returns where the first of them is.
-func (s *scenario) stack(net network, p policy, host string, rec *record) (string, error) {
-	for tier := range 2 {
-		wire := &spread{next: net.dial(), hosts: []string{host}}
-		if tier == 0 {
-			wire.rec = rec
-		}
-		client, err := p.make(wire, s.settings)
+func (s *scenario) stack(net network, p policy, bottom spread) (string, error) {
+	wire := bottom
+	for range s.hops {
+		wire.next = net.dial()
+		client, err := p.make(&spread{wire.next, wire.hosts, wire.backends, wire.turn, wire.rec, 0}, s.settings)
 		if err != nil {
 			return "", err
 		}
-		below := host
-		h, err := s.front(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { forward(w, r, client, below) }))
+		below := wire.hosts[0]
+		h, err := s.front(net, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { forward(w, r, client, below) }))
 		if err != nil {
 			return "", err
 		}
-		if host, err = net.serve(h); err != nil {
+		host, err := net.serve(h)
+		if err != nil {
 			return "", err
 		}
+		wire = spread{hosts: []string{host}, turn: bottom.turn}
 	}
-	return host, nil
+	return wire.hosts[0], nil
 }
 
 func forward(w http.ResponseWriter, r *http.Request, client http.RoundTripper, host string) {
