@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ var rules = []struct {
 	{"the body is gone", func(f *facts) { f.replayable = false }, StopBody},
 	{"the method is not safe", func(f *facts) { f.safe = false }, StopMethod},
 	{"attempts are used up", func(f *facts) { f.attempt = f.max }, StopAttempts},
-	{"retries are left to the hop above", func(f *facts) { f.inbound = StopDisabled }, StopDisabled},
+	{"retries are left to the client upstream", func(f *facts) { f.inbound = StopDisabled }, StopDisabled},
 	{"retries are off", func(f *facts) { f.attempt, f.max = 1, 1 }, StopDisabled},
 	{"the caller has gone", func(f *facts) { f.ended = StopCancelled }, StopCancelled},
 	{"the deadline has passed", func(f *facts) { f.ended = StopDeadline }, StopDeadline},
@@ -55,29 +56,45 @@ func TestDecideOrder(t *testing.T) {
 	}
 }
 
+// What the order does not show.
+var exceptions = []struct {
+	name  string
+	apply func(*facts)
+	want  StopReason
+}{
+	{"unsafe but never sent", func(f *facts) { f.safe, f.unsent = false, true }, ""},
+	{"the breaker closes within the wait", func(f *facts) { f.openFor = f.wait }, ""},
+	{"refused, and closing within the wait", func(f *facts) { f.refused, f.openFor = StopBreakerOpen, f.wait }, ""},
+	{"refused for longer", func(f *facts) { f.refused, f.openFor = StopGuard, f.wait+1 }, StopGuard},
+	{"refused at the last try", func(f *facts) { f.refused, f.attempt = StopBreakerOpen, 3 }, StopBreakerOpen},
+	{"refused with retries off", func(f *facts) { f.refused, f.attempt, f.max = StopGuard, 1, 1 }, StopGuard},
+	{"refused for an inbound request that is a retry", func(f *facts) { f.refused, f.inbound = StopGuard, StopDisabled }, StopGuard},
+	{"the hint is exactly what is allowed", func(f *facts) { f.hint = f.maxHint }, ""},
+	{"the wait ends just before the deadline", func(f *facts) { f.deadline, f.left = true, f.wait+1 }, ""},
+	{"an error of the caller's cancellation", func(f *facts) { f.class, f.failed, f.ended = classFinal, true, StopCancelled }, StopCancelled},
+	{"a final response although the caller has gone", func(f *facts) { f.class, f.ended = classFinal, StopCancelled }, StopNotRetryable},
+	{"the server wants a retry of what is not safe", func(f *facts) { f.verdict, f.unsent, f.safe = headers.Retry, true, false }, ""},
+}
+
 func TestDecideExceptions(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		apply func(*facts)
-		want  StopReason
-	}{
-		{"unsafe but never sent", func(f *facts) { f.safe, f.unsent = false, true }, ""},
-		{"the breaker closes within the wait", func(f *facts) { f.openFor = f.wait }, ""},
-		{"refused, and closing within the wait", func(f *facts) { f.refused, f.openFor = StopBreakerOpen, f.wait }, ""},
-		{"refused for longer", func(f *facts) { f.refused, f.openFor = StopGuard, f.wait+1 }, StopGuard},
-		{"refused at the last try", func(f *facts) { f.refused, f.attempt = StopBreakerOpen, 3 }, StopBreakerOpen},
-		{"refused with retries off", func(f *facts) { f.refused, f.attempt, f.max = StopGuard, 1, 1 }, StopGuard},
-		{"refused below a hop that retries", func(f *facts) { f.refused, f.inbound = StopGuard, StopDisabled }, StopGuard},
-		{"the hint is exactly what is allowed", func(f *facts) { f.hint = f.maxHint }, ""},
-		{"the wait ends just before the deadline", func(f *facts) { f.deadline, f.left = true, f.wait+1 }, ""},
-		{"an error of the caller's cancellation", func(f *facts) { f.class, f.failed, f.ended = classFinal, true, StopCancelled }, StopCancelled},
-		{"a final response although the caller has gone", func(f *facts) { f.class, f.ended = classFinal, StopCancelled }, StopNotRetryable},
-		{"the server wants a retry of what is not safe", func(f *facts) { f.verdict, f.unsent, f.safe = headers.Retry, true, false }, ""},
-	} {
+	for _, tt := range exceptions {
 		f := retryable()
 		tt.apply(&f)
 		if got := decide(f); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A StopReason without a row here has no rule. The budget is asked after all rules.
+func TestEveryStopReasonHasARow(t *testing.T) {
+	has := map[StopReason]bool{StopBudget: true}
+	for _, row := range slices.Concat(rules, exceptions) {
+		has[row.want] = true
+	}
+	for _, reason := range StopReasons() {
+		if !has[reason] {
+			t.Errorf("no row for %s", reason)
 		}
 	}
 }

@@ -394,28 +394,3 @@ func ExampleLog() {
 	// level=INFO msg="evenkeel: call retried" service=api.test method=GET attempts=2 stop=succeeded status=200
 	// level=WARN msg="evenkeel: call failed" service=api.test method=POST attempts=1 stop=method status=503
 }
-
-// Without the guard only MaxAttempts, the budget and a breaker limit what is sent
-// to a service that is overloaded.
-func ExampleWithoutGuard() {
-	base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
-		<-req.Context().Done() // a service that answers nothing in time
-		return nil, req.Context().Err()
-	})
-	policy := transport.WithPolicy(transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Millisecond})
-	for _, opts := range [][]transport.Option{{policy}, {policy, transport.WithoutGuard()}} {
-		rt, err := transport.New(base, opts...)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		for range 100 {
-			req, _ := http.NewRequest("GET", "http://api.test/", nil)
-			rt.RoundTrip(req)
-		}
-		fmt.Println("engaged:", rt.GuardState("api.test").Engaged)
-	}
-	// Output:
-	// engaged: true
-	// engaged: false
-}

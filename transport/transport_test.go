@@ -207,3 +207,35 @@ func TestErrorKeepsItsCause(t *testing.T) {
 		}
 	})
 }
+
+// refusing is a service that answers with a 503 and this header.
+func refusing(name, value string) transport.RoundTripperFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := answering(503)(req)
+		if name != "" {
+			resp.Header.Set(name, value)
+		}
+		return resp, err
+	}
+}
+
+// hangs is a service that answers nothing in time.
+func hangs(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
+// hasty gives an attempt a millisecond, and waits for nothing.
+var hasty = transport.Policy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1, AttemptTimeout: time.Millisecond}
+
+// overload makes calls to a service that hangs until its guard is engaged.
+func overload(t *testing.T, rt *transport.Transport) {
+	t.Helper()
+	for range 1000 {
+		if rt.GuardState("api.test").Engaged {
+			return
+		}
+		rt.RoundTrip(get(t, t.Context()))
+	}
+	t.Fatal("the guard is not engaged after 1000 calls to a service that hangs")
+}

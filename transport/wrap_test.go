@@ -92,7 +92,7 @@ func TestWrappedChainsShareTheirState(t *testing.T) {
 	t.Run("guard", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := over(t, transport.RoundTripperFunc(hangs), unlimited(), transport.WithPolicy(hasty))
-			overload(c.root)
+			overload(t, c.root)
 			if a, b := c.root.GuardState("api.test"), c.wrapped.GuardState("api.test"); !a.Engaged || a != b {
 				t.Errorf("guards %+v and %+v, want the same one engaged", a, b)
 			}

@@ -3,7 +3,6 @@ package transport_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/datapunk/evenkeel/transport"
@@ -71,66 +70,4 @@ func ExampleTransport_Wrap_incorrect() {
 	fmt.Println("100 calls of 20 chains: more than 180 attempts?", sent > 180)
 	// Output:
 	// 100 calls of 20 chains: more than 180 attempts? true
-}
-
-// A search is a POST that may be sent as often as one likes. For a single
-// request the mark of net/http does the same.
-func ExampleWithRepeatable() {
-	chain, err := transport.New(answering(503, 200, 503, 200, 503, 200), quick,
-		transport.WithRepeatable(func(req *http.Request) bool { return req.URL.Path == "/search" }))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	show := func(req *http.Request) {
-		resp, err := chain.RoundTrip(req)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		resp.Body.Close()
-		call, _ := transport.CallOf(resp)
-		fmt.Println(req.URL.Path, resp.StatusCode, call.Attempts, call.Stop)
-	}
-	search, _ := http.NewRequest("POST", "http://api.test/search", strings.NewReader("query"))
-	show(search)
-
-	marked, _ := http.NewRequest("POST", "http://api.test/tokens", strings.NewReader("grant"))
-	marked.Header["Idempotency-Key"] = nil
-	show(marked)
-
-	order, _ := http.NewRequest("POST", "http://api.test/orders", strings.NewReader("order"))
-	show(order)
-	// Output:
-	// /search 200 2 succeeded
-	// /tokens 200 2 succeeded
-	// /orders 503 1 method
-}
-
-// A tool outlasts the restart of its service. Options after Patient override
-// it, here so that the example does not wait.
-func ExamplePatient() {
-	chain, err := transport.New(answering(503, 502, 502, 503, 200), transport.Patient(),
-		transport.WithBackoff(func(least, most time.Duration, retry int, _ *http.Response) time.Duration {
-			fmt.Println("retry", retry+1, "would wait", min(least<<retry, most), "less up to a half")
-			return 0
-		}))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	client := &http.Client{Transport: chain, Timeout: time.Minute}
-	resp, err := client.Get("http://api.test/")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	resp.Body.Close()
-	fmt.Println(resp.Status)
-	// Output:
-	// retry 1 would wait 1s less up to a half
-	// retry 2 would wait 2s less up to a half
-	// retry 3 would wait 4s less up to a half
-	// retry 4 would wait 8s less up to a half
-	// 200 OK
 }
