@@ -2,8 +2,10 @@ package redisbudget
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -40,6 +42,7 @@ type cow struct {
 	requests, retries atomic.Int64
 	exchanges         atomic.Int64
 	changes           atomic.Int64
+	starved           atomic.Bool // an exchange took too long, as on a machine that is busy
 	scripts           atomic.Int64
 }
 
@@ -64,7 +67,13 @@ func newHerd(t *testing.T, budgets int, dial func(i int) redis.UniversalClient, 
 					c.scripts.Add(1)
 				}
 			},
-			OnConnection: func(ConnectionEvent) { c.changes.Add(1) },
+			OnConnection: func(e ConnectionEvent) {
+				c.changes.Add(1)
+				var timeout net.Error
+				if errors.As(e.Err, &timeout) && timeout.Timeout() {
+					c.starved.Store(true)
+				}
+			},
 		}
 		f, err := New(c.client, append([]Option{WithObserver(observer)}, opts...)...)
 		if err != nil {

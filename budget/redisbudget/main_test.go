@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	// Tests on real servers wait nearly all of their time, so more of them
 	// run at once than there are cores.
 	flag.Parse()
-	flag.Set("test.parallel", "8")
+	flag.Set("test.parallel", "32")
 	redis.SetLogger(quiet{})
 	zerolog.SetGlobalLevel(zerolog.Disabled)
 	// A pool that could not dial tries again a second later, to find that it

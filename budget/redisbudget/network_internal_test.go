@@ -78,7 +78,7 @@ func TestNetwork(t *testing.T) {
 			if tt.shared {
 				h.during(1500 * time.Millisecond)
 			} else {
-				h.lost(5 * time.Second)
+				h.lost(noticed)
 				h.onItsOwn(time.Second)
 			}
 			n.mend()

@@ -57,6 +57,7 @@ func TestOptionMistakes(t *testing.T) {
 // Nobody answers at the address: New succeeds all the same, and so does every
 // request on the ratio of its own.
 func TestWithoutRedis(t *testing.T) {
+	t.Parallel()
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer client.Close()
 	f, err := redisbudget.New(client)

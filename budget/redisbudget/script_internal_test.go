@@ -16,7 +16,9 @@ import (
 // clocks that jump and keys that vanish. On a server with the struct library
 // the clock is the server's; on miniredis it is the test's.
 func TestScriptEqualsGo(t *testing.T) {
+	t.Parallel()
 	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
 		mini := miniredis.RunT(t)
 		client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 		defer client.Close()
@@ -37,6 +39,7 @@ func TestScriptEqualsGo(t *testing.T) {
 		})
 	})
 	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
 		client := redis.NewClient(&redis.Options{Addr: startRedis(t).addr})
 		defer client.Close()
 		// The script's own clock, where a test cannot set it, is read back
@@ -164,6 +167,7 @@ func clockOf(t *testing.T, client *redis.Client, keys []string) float64 {
 // A budget under whose key something else lies neither changes that nor harms
 // the others in its call.
 func TestScriptLeavesForeignValuesAlone(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, client *redis.Client) {
 		ctx := t.Context()
 		good := "evkbdgt1"
@@ -208,11 +212,13 @@ func TestScriptLeavesForeignValuesAlone(t *testing.T) {
 // eachServer runs a test on miniredis and on a real server, if there is one.
 func eachServer(t *testing.T, test func(t *testing.T, client *redis.Client)) {
 	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
 		client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 		defer client.Close()
 		test(t, client)
 	})
 	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
 		client := redis.NewClient(&redis.Options{Addr: startRedis(t).addr})
 		defer client.Close()
 		test(t, client)
@@ -222,6 +228,7 @@ func eachServer(t *testing.T, test func(t *testing.T, client *redis.Client)) {
 // Without the pure Lua stand-in for the struct library there would be no
 // miniredis; it must agree with the library to the bit.
 func TestScriptPacksDoublesExactly(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, client *redis.Client) {
 		ctx, r := t.Context(), rand.New(rand.NewPCG(1, 2))
 		for n := range 500 {

@@ -3,6 +3,7 @@ package redisbudget
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -51,26 +52,28 @@ func needRedis(t testing.TB) {
 	}
 }
 
+// freeAddr returns an address with a port that is free, and so is the second port
+// of a cluster, 10,000 above. Both are below those that systems give to
+// connections, one of which might else take it before the server does.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	// A cluster's second port is 10000 above the first.
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		bus, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", (port+10000)%65536))
-		l.Close()
-		if err == nil {
-			bus.Close()
-			if port < 50000 {
-				return fmt.Sprint("127.0.0.1:", port)
-			}
+	for range 100 {
+		port := 10_000 + rand.IntN(12_000)
+		if addr := fmt.Sprint("127.0.0.1:", port); isFree(addr) && isFree(fmt.Sprint("127.0.0.1:", port+10_000)) {
+			return addr
 		}
 	}
-	t.Fatal("no free port below 50000")
+	t.Fatal("no free port")
 	return ""
+}
+
+func isFree(addr string) bool {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 func (s *server) port() string { return s.addr[strings.LastIndexByte(s.addr, ':')+1:] }
@@ -78,7 +81,8 @@ func (s *server) port() string { return s.addr[strings.LastIndexByte(s.addr, ':'
 // start runs the server and waits until it answers.
 func (s *server) start() {
 	s.t.Helper()
-	args := append([]string{"--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
+	args := append([]string{"--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
+		"--repl-diskless-sync-delay", "0", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
 	if s.sentinel != "" {
 		conf := filepath.Join(s.dir, "sentinel.conf") // which it rewrites
 		if err := os.WriteFile(conf, []byte(s.sentinel), 0o600); err != nil {

@@ -13,7 +13,7 @@ func TestServerStopped(t *testing.T) {
 	s := startRedis(t)
 	h := newHerd(t, 1, dialer(s.addr))
 	s.signal(syscall.SIGSTOP)
-	h.lost(3 * time.Second)
+	h.lost(noticed)
 	h.onItsOwn(time.Second)
 	s.signal(syscall.SIGCONT)
 	t.Logf("shared again after %v", h.shares(back))

@@ -11,7 +11,7 @@ import (
 // not done so.
 const grace = 50 * time.Millisecond
 
-var errLate = errors.New("no answer in time")
+var errLate = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 
 // run drives the syncer until Close.
 func (f *Fleet) run() {
