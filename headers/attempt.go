@@ -36,9 +36,9 @@ func (a Attempt) String() string {
 	return string(b)
 }
 
-// ParseAttempt reads the value of Retry-Attempt. A number below 1 is no
+// parseAttempt reads the value of Retry-Attempt. A number below 1 is no
 // attempt; parameters that are not known, or not of their type, are ignored.
-func ParseAttempt(value string) (a Attempt, ok bool) {
+func parseAttempt(value string) (a Attempt, ok bool) {
 	s, ok := scan(value)
 	if !ok {
 		return Attempt{}, false
@@ -90,7 +90,7 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 		return Attempt{}, false
 	}
 	if v, has := only(h, RetryAttempt); has {
-		a, _ = ParseAttempt(v)
+		a, _ = parseAttempt(v)
 	}
 	if v, has := only(h, amzSdkRequest); has {
 		n, limit := amzAttempt(v)

@@ -50,10 +50,13 @@ func ExampleAttemptOf() {
 	// 2 3 k3v9 2;max=3;id="k3v9"
 }
 
-func ExampleAppendRateLimit() {
-	b := headers.AppendRateLimit(nil, headers.ServiceLimit{Policy: "burst", Remaining: 50, Reset: 30 * time.Second, HasReset: true})
-	b = headers.AppendRateLimit(b, headers.ServiceLimit{Policy: "daily", Remaining: 999})
-	fmt.Println(string(b))
+func ExampleServiceLimit() {
+	h := http.Header{}
+	h.Set(headers.RateLimit, headers.ServiceLimit{Policy: "burst", Remaining: 50, Reset: 30 * time.Second, HasReset: true}.String())
+	fmt.Println(h[headers.RateLimit])
+	limits, _ := headers.ParseRateLimit(nil, h.Get(headers.RateLimit))
+	fmt.Println(limits[0].Remaining, "left for", limits[0].Reset)
 	// Output:
-	// "burst";r=50;t=30, "daily";r=999
+	// ["burst";r=50;t=30]
+	// 50 left for 30s
 }

@@ -12,20 +12,21 @@ const (
 	XIdempotencyKey         = "X-Idempotency-Key"          // its older form
 
 	// Sent by servers.
-	RetryAfter          = "Retry-After"            // RFC 9110 section 10.2.3
-	RetryAfterMs        = "Retry-After-Ms"         // milliseconds; OpenAI, Azure
-	XMsRetryAfterMs     = "X-Ms-Retry-After-Ms"    // milliseconds; Azure
-	XAmzRetryAfter      = "X-Amz-Retry-After"      // milliseconds; AWS
-	GrpcRetryPushbackMs = "Grpc-Retry-Pushback-Ms" // milliseconds, negative for never; gRPC A6
-	XShouldRetry        = "X-Should-Retry"         // true or false; Stainless SDKs
-	StripeShouldRetry   = "Stripe-Should-Retry"    // true or false; Stripe
-	XEnvoyRatelimited   = "X-Envoy-Ratelimited"    // its presence stops Envoy from retrying
-	RateLimit           = "Ratelimit"              // draft-ietf-httpapi-ratelimit-headers
-	RateLimitPolicy     = "Ratelimit-Policy"       // the same
+	RetryAfter      = "Retry-After"      // RFC 9110 section 10.2.3
+	RetryAfterMs    = "Retry-After-Ms"   // milliseconds; OpenAI, Azure
+	XShouldRetry    = "X-Should-Retry"   // true or false; Stainless SDKs
+	RateLimit       = "Ratelimit"        // draft-ietf-httpapi-ratelimit-headers
+	RateLimitPolicy = "Ratelimit-Policy" // the same
 )
 
-// Names of other dialects that are only read.
+// Names of other dialects.
 const (
+	xMsRetryAfterMs   = "X-Ms-Retry-After-Ms"    // milliseconds; Azure
+	xAmzRetryAfter    = "X-Amz-Retry-After"      // milliseconds; AWS
+	grpcPushbackMs    = "Grpc-Retry-Pushback-Ms" // milliseconds, negative for never; gRPC A6
+	stripeShouldRetry = "Stripe-Should-Retry"    // true or false; Stripe
+	xEnvoyRatelimited = "X-Envoy-Ratelimited"    // its presence stops Envoy from retrying
+
 	amzSdkRequest       = "Amz-Sdk-Request"
 	amzSdkInvocationID  = "Amz-Sdk-Invocation-Id"
 	stainlessRetryCount = "X-Stainless-Retry-Count"

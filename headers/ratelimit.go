@@ -200,22 +200,22 @@ func (b bareItem) seconds() time.Duration {
 	return time.Duration(min(max(b.count(), 0), int64(MaxDelay/time.Second))) * time.Second
 }
 
-// AppendRateLimit appends an item of a RateLimit header, after a comma if b is
-// not empty. A name that is not printable ASCII is left empty; numbers are
-// clamped to what the grammar can say, and Reset is rounded up to seconds.
-func AppendRateLimit(b []byte, l ServiceLimit) []byte {
-	b = appendName(b, l.Policy)
+// String formats an item of a RateLimit header. A name that is not printable
+// ASCII is left empty. Numbers are clamped to what the grammar allows, and Reset is
+// rounded up to seconds. Join items with commas.
+func (l ServiceLimit) String() string {
+	b := appendName(make([]byte, 0, 64), l.Policy)
 	b = appendCount(b, ";r=", l.Remaining)
 	if l.HasReset {
 		b = appendCount(b, ";t=", ceilSeconds(l.Reset))
 	}
-	return appendKey(b, l.PartitionKey)
+	return string(appendKey(b, l.PartitionKey))
 }
 
-// AppendRateLimitPolicy appends an item of a RateLimit-Policy header, after a
-// comma if b is not empty. It clamps and rounds as [AppendRateLimit] does.
-func AppendRateLimitPolicy(b []byte, p QuotaPolicy) []byte {
-	b = appendName(b, p.Name)
+// String formats an item of a RateLimit-Policy header. It clamps and rounds as
+// that of [ServiceLimit] does.
+func (p QuotaPolicy) String() string {
+	b := appendName(make([]byte, 0, 64), p.Name)
 	b = appendCount(b, ";q=", p.Quota)
 	if p.Unit != "" && printable(p.Unit) {
 		b = appendString(append(b, ";qu="...), p.Unit)
@@ -223,19 +223,10 @@ func AppendRateLimitPolicy(b []byte, p QuotaPolicy) []byte {
 	if p.Window > 0 {
 		b = appendCount(b, ";w=", ceilSeconds(p.Window))
 	}
-	return appendKey(b, p.PartitionKey)
+	return string(appendKey(b, p.PartitionKey))
 }
 
-// String is the item as [AppendRateLimit] writes it.
-func (l ServiceLimit) String() string { return string(AppendRateLimit(make([]byte, 0, 64), l)) }
-
-// String is the item as [AppendRateLimitPolicy] writes it.
-func (p QuotaPolicy) String() string { return string(AppendRateLimitPolicy(make([]byte, 0, 64), p)) }
-
 func appendName(b []byte, name string) []byte {
-	if len(b) > 0 {
-		b = append(b, ", "...)
-	}
 	if !printable(name) {
 		name = ""
 	}

@@ -32,7 +32,7 @@ func RetryAfterOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 // WaitOf is [RetryAfterOf] without the resets of rate limits. A server may send those
 // with any response, so that they do not show that it refused the request for now.
 func WaitOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
-	for _, name := range [...]string{RetryAfterMs, XMsRetryAfterMs, XAmzRetryAfter} {
+	for _, name := range [...]string{RetryAfterMs, xMsRetryAfterMs, xAmzRetryAfter} {
 		if d, ok := longestSpan(h, name, time.Millisecond); ok {
 			return d, true
 		}

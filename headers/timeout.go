@@ -29,12 +29,6 @@ func milliseconds(d time.Duration) int64 {
 	return int64((min(d, MaxDelay) + time.Millisecond - 1) / time.Millisecond)
 }
 
-// ParseTimeout reads the value of either header. 0 is a request that has
-// expired. The result is in [0, MaxDelay].
-func ParseTimeout(value string) (d time.Duration, ok bool) {
-	return whole(trim(value), time.Millisecond)
-}
-
 // whole reads a number of units that has no fraction.
 func whole(s string, unit time.Duration) (time.Duration, bool) {
 	n, ok := digits(s, int64(MaxDelay/unit))

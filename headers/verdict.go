@@ -26,11 +26,11 @@ const (
 // not a verdict here: it comes with a 429 that says when to come back, and is
 // there to stop proxies only.
 func VerdictOf(h http.Header) Verdict {
-	x, stripe := verdict(h, XShouldRetry), verdict(h, StripeShouldRetry)
+	x, stripe := verdict(h, XShouldRetry), verdict(h, stripeShouldRetry)
 	if x == DoNotRetry || stripe == DoNotRetry {
 		return DoNotRetry
 	}
-	if values, ok := h[GrpcRetryPushbackMs]; ok && len(values) > 0 {
+	if values, ok := h[grpcPushbackMs]; ok && len(values) > 0 {
 		if _, ok := pushback(h); !ok {
 			return DoNotRetry
 		}
@@ -67,7 +67,7 @@ func verdict(h http.Header, name string) Verdict {
 // allow it is final.
 func pushback(h http.Header) (time.Duration, bool) {
 	var most longest
-	for v := range lines(h, GrpcRetryPushbackMs) {
+	for v := range lines(h, grpcPushbackMs) {
 		for part := range strings.SplitSeq(v, ",") {
 			ms, ok := digits(trim(part), 1<<31)
 			if !ok || ms == 1<<31 {
@@ -91,8 +91,8 @@ func SetVerdict(h http.Header, v Verdict) {
 	if v == Retry {
 		return
 	}
-	h[XEnvoyRatelimited] = []string{"true"}
+	h[xEnvoyRatelimited] = []string{"true"}
 	if strings.HasPrefix(h.Get("Content-Type"), "application/grpc") {
-		h[GrpcRetryPushbackMs] = []string{"-1"}
+		h[grpcPushbackMs] = []string{"-1"}
 	}
 }

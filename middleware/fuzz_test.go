@@ -64,7 +64,7 @@ func FuzzHeaders(f *testing.F) {
 				t.Errorf("%s %q: priority %d of nonsense", name, one, p)
 			}
 			if echo := w.Header().Get("Retry-Attempt"); echo != "" {
-				if a, ok := headers.ParseAttempt(echo); !ok || a.N != info.Attempt {
+				if a, ok := headers.AttemptOf(http.Header{"Retry-Attempt": {echo}}); !ok || a.N != info.Attempt {
 					t.Errorf("%s %q %q: echo %q of %+v", name, one, two, echo, info)
 				}
 			}

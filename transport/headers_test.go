@@ -34,7 +34,7 @@ func TestRetryAttemptTellsAttemptMaximumAndCall(t *testing.T) {
 				}
 				continue
 			}
-			a, ok := headers.ParseAttempt(strings.Join(value, ","))
+			a, ok := headers.AttemptOf(http.Header{"Retry-Attempt": value})
 			if !ok || a.N != n || a.Max != 4 || a.ID == "" {
 				t.Errorf("attempt %d announces %q, want its number, max=4 and an id", n, value)
 			}
