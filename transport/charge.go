@@ -16,6 +16,8 @@ type charge struct {
 	owed   bool          // the budget wants to know what came of the attempt under way
 	shed   bool          // the server refused the newest attempt that was sent
 	after  bool          // and the one before it
+
+	unproved bool // what was paid is enough once the service is seen to answer
 }
 
 // open finds the budget of the call.

@@ -239,7 +239,7 @@ func TestOpenCircuitProvesNothingToTheGuard(t *testing.T) {
 	})
 }
 
-// A call that is held back waits within its deadline or not at all.
+// A call that the guard refuses has waited. It ends at once and costs nothing.
 func TestThrottledUpToTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -248,8 +248,8 @@ func TestThrottledUpToTheDeadline(t *testing.T) {
 		_, err := build(t, answering(200), heldFor(time.Second), p.option()).RoundTrip(get(t, ctx))
 		var e *transport.Error
 		var g *transport.GuardError
-		if !errors.As(err, &e) || e.Stop != transport.StopDeadline || e.Attempts != 0 || !errors.As(err, &g) || ctx.Err() != nil || p.asked+p.deposits > 0 {
-			t.Errorf("%v, want the guard's error at once, stopped by deadline, at no cost", err)
+		if !errors.As(err, &e) || e.Stop != transport.StopGuard || e.Attempts != 0 || !errors.As(err, &g) || ctx.Err() != nil || p.asked+p.deposits > 0 {
+			t.Errorf("%v, want the guard's error at once, stopped by guard, at no cost", err)
 		}
 	})
 }

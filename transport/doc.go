@@ -52,8 +52,8 @@
 //     else the backoff. If it exceeds MaxRetryAfter: retry_after. If it reaches the
 //     deadline: deadline.
 //  7. A circuit is open for longer than the wait, or refused the call MaxAttempts
-//     times: breaker_open. The guard throttled the call that often, and for as long
-//     as its remaining attempts could have taken: guard.
+//     times: breaker_open. The call waited for the guard as long as it may, or has too
+//     little time left for a response: guard.
 //  8. The budget refused, before the wait and again after it: budget.
 //
 // [CallOf], [Error] and [Observer] report the reason.

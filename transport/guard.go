@@ -17,8 +17,6 @@ import (
 type GuardError struct {
 	Service string
 	RetryIn time.Duration // when to ask again; there may still be no room then
-
-	scale time.Duration // what an attempt may take
 }
 
 func (e *GuardError) Error() string {
@@ -54,68 +52,52 @@ type GuardState struct {
 func (t *Transport) GuardState(service string) GuardState {
 	if t.made() {
 		if k := t.services.set.Peek(spelt(service, t.service)); k != nil && k.guard != nil {
-			return GuardState(k.guard.State())
+			return k.guard.state()
 		}
 	}
 	return GuardState{Window: math.Inf(1)}
 }
 
-// guardLayer is above the breaker. It refuses attempts that find no room while
-// the service is proved to be overloaded. What is room and what is proof is for
-// package guard.
-type guardLayer struct {
-	next  http.RoundTripper
-	clock func() time.Duration
-}
+// guardLayer is above the breaker. While a service is over capacity, attempts
+// that find no room wait here. What is room and what is proof is for package
+// guard.
+type guardLayer struct{ next http.RoundTripper }
 
 func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
 	if !ok {
 		return l.next.RoundTrip(req)
 	}
-	call, priority := ctx.round.call, ctx.priority()
-	limiter := call.known.guard
-	if limiter == nil { // there is no room for the service
+	call := ctx.round.call
+	g := call.known.guard
+	if g == nil { // there is no room for the service
 		return l.next.RoundTrip(req)
 	}
-	inFlight, watched := limiter.Start(priority)
-	if !watched {
-		defer limiter.Drop()
+	if ctx.number == 1 && g.overlooks() {
+		g.inFlight.Add(1)
+		defer g.inFlight.Add(-1)
 		return l.next.RoundTrip(req)
 	}
-	attempt := guard.Attempt{
-		InFlight: inFlight,
-		Start:    l.clock(),
-		Limit:    call.policy.AttemptTimeout,
-		Priority: priority,
-	}
-	if refusal, ok := limiter.Enter(attempt); !ok {
+	attempt, err := g.enter(ctx, req)
+	if err != nil {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, &GuardError{Service: call.record.Service, RetryIn: refusal.RetryIn, scale: refusal.Scale}
+		return nil, err
 	}
 	signal := guard.None // also if the layers below panic
-	defer func() { ctx.slow = limiter.Leave(attempt, l.clock(), signal) }()
+	defer func() { ctx.slow = g.leave(attempt, signal) }()
 	resp, err := l.next.RoundTrip(req)
-	signal = signalOf(req.Context(), resp, err)
+	signal = signalOf(req.Context(), resp, err, call.policy.MaxRetryAfter)
 	return resp, err
 }
 
-func (a *attemptCtx) priority() guard.Priority {
-	switch {
-	case a.number > 1:
-		return guard.Retry
-	case a.round.throttled > 0:
-		return guard.Waited
-	}
-	return guard.First
-}
-
 // engaged reports whether the number of attempts in flight is limited.
-func (k *known) engaged() bool { return k.guard != nil && k.guard.Engaged() }
+func (k *known) engaged() bool { return k.guard != nil && k.guard.free.Load() < 0 }
 
-func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal {
+// signalOf returns what an attempt shows. A refusal that asks for more time than
+// longest is not one to wait for.
+func signalOf(ctx context.Context, resp *http.Response, err error, longest time.Duration) guard.Signal {
 	switch {
 	case err != nil:
 		// What was refused below was not sent, so that it did not time out.
@@ -127,32 +109,16 @@ func signalOf(ctx context.Context, resp *http.Response, err error) guard.Signal 
 		return guard.None
 	case resp.StatusCode < 500 && !isThrottle(resp):
 		return guard.Success
-	case resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()):
-		return guard.Shed
+	case resp.StatusCode != http.StatusServiceUnavailable || !headers.Hinted(resp.Header, time.Now()):
+		return guard.Failed
 	}
-	return guard.Failed
+	if hint, _ := headers.RetryAfterOf(resp.Header, time.Now()); hint > longest {
+		return guard.Failed
+	}
+	return guard.Shed
 }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
-}
-
-// throttle says how a call goes on whose attempt the guard refused. There may be
-// room after any wait, and asking again costs the service nothing. So it may go on
-// for as long as the attempts would have taken that it still has; with the waits
-// between, where those are the caller's own, which may be far longer.
-func (r *round) throttle(f *facts, e *GuardError, try int) {
-	r.throttled++
-	p, sent := r.call.policy, int(r.sent.Load())
-	f.refused, f.openFor = StopGuard, max(min(f.openFor, p.MaxDelay), time.Millisecond)
-	f.hint, f.maxHint = f.openFor, f.openFor // MaxRetryAfter is for servers
-	f.attempt = try
-	between := time.Duration(0)
-	if r.loop.backoff != nil {
-		between = p.backoffs(sent)
-	}
-	if left := p.MaxAttempts - max(sent, 1); left > 0 && (r.throttledFor-between)/time.Duration(left) < e.scale {
-		f.attempt = sent
-	}
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"testing"
@@ -18,8 +17,8 @@ func BenchmarkGuardLayer(b *testing.B) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
 	next := RoundTripperFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
 	s := &shared{born: time.Now()}
-	layer := &guardLayer{next: next, clock: s.clock}
-	c := &call{policy: Policy{AttemptTimeout: time.Second}.filled(), known: &known{guard: guard.New(rand.Float64)}}
+	layer := &guardLayer{next: next}
+	c := &call{policy: Policy{AttemptTimeout: time.Second}.filled(), known: &known{guard: newGate(s.clock)}}
 	c.record.Service = "api.test"
 	ctx := &attemptCtx{Context: context.Background(), round: &round{call: c}, number: 1}
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://api.test/", nil)
@@ -35,8 +34,8 @@ func BenchmarkGuardLayer(b *testing.B) {
 	})
 	b.Run("clock", func(b *testing.B) {
 		for b.Loop() {
-			layer.clock()
-			layer.clock()
+			s.clock()
+			s.clock()
 		}
 	})
 	b.Run("guard", func(b *testing.B) {
@@ -84,6 +83,7 @@ func TestSignals(t *testing.T) {
 		{"500", bg, 500, nil, nil, guard.Failed},
 		{"503", bg, 503, nil, nil, guard.Failed},
 		{"503 that says when", bg, 503, later, nil, guard.Shed},
+		{"503 that says to come back in an hour", bg, 503, http.Header{"Retry-After": {"3600"}}, nil, guard.Failed},
 		{"502 that says when", bg, 502, later, nil, guard.Failed},
 		{"neither", bg, 0, nil, nil, guard.None},
 		{"an error", bg, 0, nil, errors.New("connection reset"), guard.None},
@@ -102,7 +102,7 @@ func TestSignals(t *testing.T) {
 		if tt.status != 0 {
 			resp = &http.Response{StatusCode: tt.status, Header: tt.header}
 		}
-		if got := signalOf(tt.ctx, resp, tt.err); got != tt.want {
+		if got := signalOf(tt.ctx, resp, tt.err, time.Minute); got != tt.want {
 			t.Errorf("%s: signal %d, want %d", tt.name, got, tt.want)
 		}
 	}

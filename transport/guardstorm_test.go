@@ -278,30 +278,38 @@ func TestGuardStaysOpen(t *testing.T) {
 	}
 }
 
-// A server that refuses what it cannot take, and says so, needs no guard before
-// it; one where that is the exception does.
+// Refusals that say when or whether to come back engage the guard, whoever's
+// words they are, once they are no exception. Those that say nothing do not.
 func TestGuardAndRefusals(t *testing.T) {
+	const sheds = "Retry-After: 1"
 	for _, test := range []struct {
-		name   string
-		shed   float64 // of the requests; the rest hang
-		header string
-		opens  bool
+		name    string
+		shed    float64 // of the requests
+		hang    bool    // what the rest does, instead of an answer
+		header  string
+		engages bool
 	}{
-		{name: "it sheds", shed: 0.8, header: "Retry-After: 1", opens: true},
-		{name: "it sheds, to the millisecond", shed: 0.8, header: "Retry-After-Ms: 1000", opens: true},
-		{name: "Azure sheds", shed: 0.8, header: "X-Ms-Retry-After-Ms: 1000", opens: true},
-		{name: "AWS sheds", shed: 0.8, header: "X-Amz-Retry-After: 1000", opens: true},
-		{name: "gRPC sheds", shed: 0.8, header: "Grpc-Retry-Pushback-Ms: 1000", opens: true},
-		{name: "a quota is used up", shed: 0.8, header: `Ratelimit: "a";r=0;t=1`, opens: true},
-		{name: "it sheds for good", shed: 0.8, header: "X-Should-Retry: false", opens: true},
-		{name: "a proxy that has lost it", shed: 0.8, header: "Server: proxy"},
-		{name: "a word that nobody knows", shed: 0.8, header: "Retry-After: soon"},
-		{name: "a few are shed", shed: 0.1, header: "Retry-After: 1"},
+		{name: "it sheds", shed: 1, header: sheds, engages: true},
+		{name: "it sheds, to the millisecond", shed: 1, header: "Retry-After-Ms: 1000", engages: true},
+		{name: "Azure sheds", shed: 1, header: "X-Ms-Retry-After-Ms: 1000", engages: true},
+		{name: "AWS sheds", shed: 1, header: "X-Amz-Retry-After: 1000", engages: true},
+		{name: "gRPC sheds", shed: 1, header: "Grpc-Retry-Pushback-Ms: 1000", engages: true},
+		{name: "a quota is used up", shed: 1, header: `Ratelimit: "a";r=0;t=1`, engages: true},
+		{name: "it sheds for good", shed: 1, header: "X-Should-Retry: false", engages: true},
+		{name: "it sheds for an hour", shed: 1, header: "Retry-After: 3600"},
+		{name: "a proxy that has lost it", shed: 1, header: "Server: proxy"},
+		{name: "a word that nobody knows", shed: 1, header: "Retry-After: soon"},
+		{name: "a few are shed, the others hang", shed: 0.1, hang: true, header: sheds, engages: true},
+		{name: "many hang, the others are shed", shed: 0.8, hang: true, header: sheds, engages: true},
+		{name: "a few are shed", shed: 0.02, header: sheds},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
 					if rand.Float64() >= test.shed {
+						if !test.hang {
+							return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+						}
 						<-req.Context().Done()
 						return nil, req.Context().Err()
 					}
@@ -321,7 +329,7 @@ func TestGuardAndRefusals(t *testing.T) {
 					calls += n
 				}
 				share := float64(held.Load()) / float64(calls)
-				if test.opens && share > 0.02 || !test.opens && share < 0.3 {
+				if test.engages && share < 0.3 || !test.engages && share > 0 {
 					t.Errorf("the guard held back %.0f %% of the calls", 100*share)
 				}
 			})

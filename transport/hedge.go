@@ -129,9 +129,7 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !known.used.Load() {
 		known.used.Store(true)
 	}
-	if ctx.round.throttled == 0 { // or it would for each time that it asks
-		known.copies.earn()
-	}
+	known.copies.earn()
 	delay := l.delay
 	if delay == 0 {
 		delay = known.latency.Value()

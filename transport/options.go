@@ -196,17 +196,14 @@ func WithBreaker(mw Middleware) Option {
 
 // WithoutGuard leaves out the guard, which is on by default. It is between the
 // retry loop and the breaker. It limits how many attempts are in flight to a
-// service once timeouts, or a queue that does not drain, prove that the service
-// is overloaded; sends a trickle to see when it is back; and opens as soon as
-// answers are fast. Healthy traffic is never touched, and errors that come
-// quickly are none of its business; nor is a server that sheds for itself and
-// says so with a 503 and Retry-After. A call that is held back asks again after
-// the usual wait, at least MaxAttempts times in all, and for as long as the
-// attempts that it has left could take: of a call of which nothing was sent,
-// (MaxAttempts-1) times AttemptTimeout, or the latency that stands for it, and
-// with [WithBackoff] BaseDelay, doubled from attempt to attempt, as well. It ends
-// with a [*GuardError], or with the last real response. New calls come before
-// those that have waited.
+// service that is over capacity. Proof of that are calls in a row that time out
+// while nothing sent later succeeds, or refusals that say when or whether to come
+// back. Slow responses are none, nor are errors. It lifts the limit as responses
+// come within the limit of an attempt again.
+//
+// A call that finds no room waits for it, as long as the attempts that it has left
+// and the backoffs between them could take, or [Policy].MaxThrottle. It is then
+// sent, or ends with a [*GuardError] or with the last real response.
 func WithoutGuard() Option {
 	return option(func(c *config) { c.guard = false })
 }

@@ -50,6 +50,13 @@ type Policy struct {
 	// asks for more gets no retry, rather than one that comes too early. The
 	// default is 30s.
 	MaxRetryAfter time.Duration
+	// MaxThrottle is the longest time that a call waits in all while the guard
+	// limits how many attempts are in flight. After that it ends with a
+	// [*GuardError], or with the last real response. The default 0 means what the
+	// attempts that the call has left could take: AttemptTimeout for each, or the
+	// latency that stands for it, and the longest backoffs between them; see
+	// [WithGuard]. Callers who would rather fail than be late set less.
+	MaxThrottle time.Duration
 	// MaxReplayBytes is how much of a request body without GetBody is kept
 	// while it streams. A call whose body is longer is not replayed. The
 	// default is 65,536 bytes.
@@ -108,6 +115,7 @@ func (p Policy) validate() error {
 		{"MaxDelay", p.MaxDelay},
 		{"AttemptTimeout", p.AttemptTimeout},
 		{"MaxRetryAfter", p.MaxRetryAfter},
+		{"MaxThrottle", p.MaxThrottle},
 	} {
 		if d.value < 0 {
 			bad(d.name, d.value, "a positive duration, or 0 for the default")
@@ -139,6 +147,7 @@ var policyFields = []struct {
 	{"MaxDelay", "", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
 	{"AttemptTimeout", "", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
 	{"MaxRetryAfter", "", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
+	{"MaxThrottle", "", func(p *Policy) any { return (*duration)(&p.MaxThrottle) }},
 	{"MaxReplayBytes", "a whole number of bytes", func(p *Policy) any { return &p.MaxReplayBytes }},
 	{"Statuses", "a list of numbers", func(p *Policy) any { return &p.Statuses }},
 }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/transport/internal/guard"
 	"github.com/hashicorp/go-retryablehttp"
 )
 
@@ -88,17 +88,17 @@ type round struct {
 	stream *stream // of one without
 	told   *told   // nil: nothing
 
-	lastWait     time.Duration // before the attempt at hand
-	throttled    int           // times that the guard refused
-	throttledFor time.Duration // of waited, because it did
-	afterStatus  int           // what the attempt at hand replaces
-	afterErr     error
-	waited       time.Duration  // in all
-	kept         *http.Response // the last real response, held in memory
-	id           uint64         // of the call, once a second attempt is sent
-	attempt      *http.Request  // the newest attempt
-	newest       *attemptCtx    // its context
-	body         io.Closer      // of the attempt at hand, for a base that panics
+	lastWait    time.Duration // before the attempt at hand
+	scale       guard.Scale   // what it gives its attempts; zero until the guard asks
+	throttled   time.Duration // of waited, for the guard
+	afterStatus int           // what the attempt at hand replaces
+	afterErr    error
+	waited      time.Duration  // in all
+	kept        *http.Response // the last real response, held in memory
+	id          uint64         // of the call, once a second attempt is sent
+	attempt     *http.Request  // the newest attempt
+	newest      *attemptCtx    // its context
+	body        io.Closer      // of the attempt at hand, for a base that panics
 
 	wouldRefuse StopReason   // in a real run, and so on
 	sent        atomic.Int32 // attempts that reached the attempt layer
@@ -204,17 +204,14 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		return 0, StopSucceeded
 	}
 	// A breaker's refusals count as attempts, or there might be no end to them.
-	// The guard's have an end of their own.
-	sent := int(r.sent.Load())
-	waits := max(try-r.throttled, sent) // that the backoff counts
+	waits := max(try, int(r.sent.Load())) // that the backoff counts
 	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
 		if refused, ok := refusedBy(err); ok {
 			f.class, f.refused, f.openFor = classRetryable, StopBreakerOpen, refused.RefusedFor()
-			if throttled, ok := errors.AsType[*GuardError](err); ok {
-				waits = try
-				r.throttle(&f, throttled, try)
+			if isGuard(err) { // it has waited for as long as it may
+				f.refused, f.attempt = StopGuard, f.max
 			}
 		} else {
 			f.class = classify(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
@@ -311,9 +308,6 @@ func (r *round) prepare(resp *http.Response, err error, wait time.Duration) (bod
 		r.replace(resp, err)
 		return ""
 	})
-	if isGuard(err) {
-		r.throttledFor += wait
-	}
 	switch {
 	case stop != "" && body != nil:
 		body.Close()

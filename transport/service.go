@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/headers/service"
-	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
 // maxServices is how many services a chain knows at a time.
@@ -22,9 +20,9 @@ const maxServices = 1024
 // so that it goes on working for the call if the set drops it.
 type known struct {
 	policy atomic.Pointer[chosen]
-	budget *budget.Local  // nil with WithBudget
-	guard  *guard.Limiter // nil with WithoutGuard, and where services share a known
-	hedged *hedged        // nil without WithHedging, and where services share a known
+	budget *budget.Local // nil with WithBudget
+	guard  *gate         // nil with WithoutGuard, and where services share a known
+	hedged *hedged       // nil without WithHedging, and where services share a known
 }
 
 // services holds what is known of each service. Those for which there is no room
@@ -59,7 +57,7 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 			k.budget, _ = budget.NewLocal(cfg.ownBudget) // which is valid
 		}
 		if cfg.guard {
-			k.guard = guard.New(rand.Float64)
+			k.guard = newGate(clock)
 		}
 		if cfg.hedge != nil {
 			k.hedged = newHedged(cfg.hedge.filled())
@@ -78,7 +76,7 @@ func (k *known) idle(now time.Duration, unspent budget.Stats) bool {
 			return false
 		}
 	}
-	return (k.guard == nil || k.guard.Idle(now)) && (k.hedged == nil || k.hedged.idle())
+	return (k.guard == nil || k.guard.idle(now)) && (k.hedged == nil || k.hedged.idle())
 }
 
 // find returns what is known of a service, and its policy.

@@ -33,18 +33,19 @@ func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 }
 
-// A call that is held back waits no longer than the attempts would have taken
-// that are not made, and so outlasts an overload that ends within that time.
+// A call waits for the guard as long as its attempts could have taken, or as long
+// as its policy says, and so outlasts an overload that ends within that time.
 func TestThrottledOutlastsAShortOverload(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		max   int
-		limit time.Duration
-		spare bool // there is time for the calls of the outage's last second
+		name     string
+		max      int
+		throttle time.Duration
+		most     time.Duration // that a call may wait
+		spare    bool          // there is time for the calls of the outage's last second
 	}{
-		{name: "time for four attempts", max: 4, limit: time.Second, spare: true},
-		{name: "time for one", max: 1, limit: time.Second},
-		{name: "no time to speak of", max: 4, limit: 100 * time.Millisecond},
+		{name: "time for four attempts", max: 4, most: 4700 * time.Millisecond, spare: true},
+		{name: "time for one", max: 1, most: time.Second},
+		{name: "as long as the policy says", max: 4, throttle: 300 * time.Millisecond, most: 300 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -57,15 +58,14 @@ func TestThrottledOutlastsAShortOverload(t *testing.T) {
 				start := time.Now()
 				service := &outage{from: start.Add(3 * time.Second), until: start.Add(9 * time.Second)}
 				clients := guarded(t, service, 2, transport.WithObserver(seen),
-					transport.WithPolicy(transport.Policy{MaxAttempts: test.max, AttemptTimeout: test.limit}))
+					transport.WithPolicy(transport.Policy{MaxAttempts: test.max, AttemptTimeout: time.Second, MaxThrottle: test.throttle}))
 				began, succeeded := drive(t, clients, 100, 12)
 				share := float64(succeeded[8]) / float64(began[8])
 				if test.spare && share < 0.8 || !test.spare && share > 0.7 {
 					t.Errorf("%.0f %% of the calls of the last second succeeded: %v of %v", 100*share, succeeded, began)
 				}
-				// The last wait may be as long as MaxDelay.
-				if most := time.Duration(test.max-1)*test.limit + 5*time.Second; time.Duration(longest.Load()) > most {
-					t.Errorf("a call waited for %v, want at most %v", time.Duration(longest.Load()), most)
+				if got := time.Duration(longest.Load()); got > test.most || got < test.most/2 {
+					t.Errorf("the longest wait was %v, want nearly %v", got, test.most)
 				}
 			})
 		})

@@ -4,55 +4,94 @@
 // An overloaded service works on requests whose clients have given up. It stays
 // overloaded while clients keep asking at the usual rate, however few retries
 // they send (Bronson et al., "Metastable Failures in Distributed Systems",
-// HotOS 2021). It recovers when clients ask less until responses are fast again.
+// HotOS 2021). It recovers when clients ask less until it has caught up.
 //
-// The package knows nothing of HTTP, reads no clock and draws no random numbers.
-// Times are durations since a moment that the caller chooses, and chance is a
-// func given to [New]. So a test can say exactly what happens.
+// The package knows nothing of HTTP, reads no clock, draws no random numbers and
+// blocks nobody. Times are durations since a moment that the caller chooses, and
+// chance is a func given to [New]. So a test can say exactly what happens.
+//
+// # Principles
+//
+// Harm counts, not slowness. A response within the limit is a success, however
+// long it took. Harm is an attempt that timed out although nothing that was sent
+// later has succeeded: nobody overtakes in a queue. An attempt that was overtaken
+// hangs, and says nothing of the load.
+//
+// No baseline decides. What is typical only says how much silence is unusual,
+// which short deadline proves nothing, and which latency is no queue.
+//
+// To limit is to experiment. What a response takes with next to nothing in flight
+// is what it takes. If as many are refused with half as many in flight, that is
+// not for what is in flight. Either way the limit goes.
+//
+// To wait is not to be refused. Attempts without room wait in a queue, and are
+// sent as soon as there is room.
 //
 // # Terms
 //
 //   - A [Limiter] is open (no limit) or engaged (a limit).
 //   - The window is how many attempts may be in flight while it is engaged. At
 //     1/2 it is shut: only probes are sent.
-//   - A probe is an attempt that is sent although the window has no room, to
-//     find out whether the service responds again.
-//   - The baseline is the running median of the latency of successes.
+//   - A probe is an attempt that is sent although there is no room, to find out
+//     whether the service responds.
+//   - Typical is the running median of the latency of successes.
 //   - The scale T is the time after which a response is of no use: the limit of
-//     the attempt, or 20 times the baseline, within 1 s and 30 s, if it has none.
-//   - The peak is the most attempts that were in flight, while open, when a fast
-//     success came. It decays by 0.05 % with each.
-//   - An epoch is a period of T/4, at least 100 ms, at whose end the rates are
-//     updated and the window may be halved.
-//   - A [Priority] says what claim an attempt has to the room that there is.
-//   - A [Signal] is what an attempt shows of the load of the service.
+//     an attempt, or 20 times what is typical, within 1 s and 30 s, and no more
+//     than the call has left.
+//   - The peak is the most attempts that were in flight, while open, when a
+//     success came that took no more than 5 times what is typical. It decays by
+//     0.05 % with each.
+//   - An epoch is T/4, at least 100 ms.
+//   - The rate is that of calls per second, over 4 s.
+//   - Silence is no response for T/4, or twice what is typical if that is more,
+//     while something is in flight.
 //
-// # What each signal does
+// # Open
 //
-//	signal                          open                               engaged
-//	None                            nothing                            nothing
-//	Timeout, before T/2             nothing                            nothing
-//	Timeout, overtaken              counts in the epoch                counts in the epoch
-//	Timeout, of a retry             counts in the epoch                counts in the epoch
-//	Timeout, other                  one more in a row, may engage      counts in the epoch
-//	Failed                          counts in the epoch                counts in the epoch
-//	Shed                            one timeout in a row less          window + 1
-//	Success, latency <= slow        ends the row, moves the peak       window + 1
-//	Success, slow, latency <= T/4   counts in the epoch                window + 1/window
-//	Success, latency > T/4          counts in the epoch                counts in the epoch
+// In silence no more are sent beside max(8, 2 peak) in flight, except for a probe
+// per epoch.
 //
-// A success is slow if its latency is above both five times the baseline and
-// T/20. A timeout is overtaken if an attempt that was sent later had a fast
-// success: the attempt hangs, it does not queue. Each success moves the baseline.
+// These engage the limiter:
 //
-// Timeouts in a row engage the limiter when there are as many as responses in a
-// quarter of a second, but at least 3 to 7, depending on the rate, and at most 50.
-// So do two epochs in a row in which even the fastest of at least three responses
-// took more than T/2 and the fastest did not improve by a tenth. The window is
-// then half of what is in flight, or of the peak if that is less, at least 1.
+//   - calls in a row that timed out: as many as there are in a quarter of a second,
+//     at least 3 to 7, depending on the rate, and at most 50. The window is then
+//     half of what is in flight. A timeout counts if the attempt had 0.9 T, was not
+//     overtaken, and is the first of its call, or if there is less than one call
+//     per T. A success ends the row.
+//   - as many calls in a row that the service refused
+//   - refusals of a tenth of the responses, and at least 3 in an epoch. The window
+//     is then what is in flight.
+//   - where attempts have no limit: a queue that grows. In two epochs in a row even
+//     the fastest of 3 responses became slower by a tenth, and so fast that what is
+//     sent now will take more than T. The window is then half of what is in flight.
 //
-// At the end of an epoch without a fast success the window is halved, down to
-// 1/2, if the epoch had such a queue or more timeouts than slow successes and
-// sheds. When the window grows beyond twice the peak, at least 8, the limiter
-// opens.
+// # Engaged
+//
+//	timeout that counts         window / 2, once per epoch while nothing responds,
+//	                            and for each that was sent after the last cut
+//	success, queued <= room/8   window + 1
+//	success, queued <= room/2   window + 1/window
+//	success, else               window + 1/(4 window)
+//	refusal                     window = what is left in flight, no less than half
+//	                            of what was in flight when refusals engaged
+//
+// Queued is what the success took beyond what is usual, and room is T without
+// that. Usual is what is typical, or what it took with a window of at most 2.
+// Within T of a refusal there is no window + 1.
+//
+// The limiter opens when nobody waits, the window is 8 or more, and half of it is
+// not used. It also opens, and refusals do not engage it for 30 s, if they do not
+// become fewer with half of what was in flight.
+//
+// Probes are sent while the window is shut, and in silence. The time between them
+// is that of 20 calls, or of 4 calls and at least 2 s if that is less, within
+// 0.5 s and 16 s, by chance 25 % more or less. The first three come after 1, 2
+// and 4 calls.
+//
+// # Waiting
+//
+// First attempts come before retries. While successes come, the one with the
+// earliest deadline is next. While none come it is the one with the latest, since
+// what has little time left would show nothing else. One that has less time than
+// an attempt is expected to take is not sent.
 package guard

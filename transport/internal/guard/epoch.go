@@ -2,55 +2,79 @@ package guard
 
 import (
 	"math"
-	"math/bits"
 	"time"
 )
 
-// An epoch is what was seen in a period at whose end the limiter judges.
+// An epoch is a quarter of the scale, or as much of it as a judgement needs.
 type epoch struct {
-	start               time.Duration
-	fast, slow          int // successes
-	late                int // timeouts
-	shed                int
-	responses           int
-	fastest             time.Duration // response
-	successes, finished int           // in attempts, each for the ones not watched too
+	start     time.Duration
+	responses int
+	fastest   time.Duration
 }
 
-const (
-	shortest = 100 * time.Millisecond // epoch
-	enough   = 1000                   // attempts per second to watch
-)
+const enough = 3 // responses to judge by
 
-func epochOf(t time.Duration) time.Duration { return max(shortest, t/4) }
+func epochOf(t time.Duration) time.Duration { return max(leastLook, t/4) }
 
-// turn ends the epoch if it is over: it updates the rates, and engages or halves
-// the window if there is reason to.
-func (l *Limiter) turn(now, t time.Duration) {
+func (e *epoch) add(took time.Duration) {
+	if e.responses++; e.responses == 1 || took < e.fastest {
+		e.fastest = took
+	}
+}
+
+// turn ends the epoch if it is over, and engages if there is reason to.
+func (l *Limiter) turn(s Scale, now time.Duration, inFlight int) {
 	e := l.epoch
 	took := now - e.start
-	if took < epochOf(t) {
+	if took < epochOf(s.T) || e.responses < enough && l.refusals.inEpoch == 0 && took < s.T {
 		return
 	}
-	l.epoch = epoch{start: now}
-	weight := 1 - math.Exp(-took.Seconds())
-	l.attemptRate += (float64(e.finished)/took.Seconds() - l.attemptRate) * weight
-	l.successRate += (float64(e.successes)/took.Seconds() - l.successRate) * weight
+	l.weigh(now, inFlight)
+	l.epoch, l.refusals.inEpoch = epoch{start: now}, 0
+	if !s.Guessed { // timeouts will tell
+		return
+	}
+	if l.growing++; e.responses < enough || !e.outgrows(l.before, now-l.beforeAt, s.T) {
+		l.growing = 0
+	}
+	if e.responses >= enough {
+		l.before, l.beforeAt = e, now
+	}
+	if l.growing >= 2 && !l.Engaged() {
+		l.engage(now, float64(inFlight)/2)
+	}
+}
 
-	queued := e.responses >= 3 && e.fastest > t/2 && e.fastest >= l.fastest*9/10
-	l.fastest = e.fastest
-	if queued {
-		l.standing++
-	} else {
-		l.standing = 0
+// outgrows reports whether even the fastest response became slower by a tenth,
+// and so fast that what is sent now will take more than t.
+func (e epoch) outgrows(before epoch, since, t time.Duration) bool {
+	if before.responses == 0 || e.fastest <= before.fastest*11/10 {
+		return false
 	}
-	switch {
-	case l.open():
-		l.sampling.Store(1 << min(bits.Len(uint(l.attemptRate/enough)), 10))
-		if l.standing >= 2 {
-			l.engage(now)
-		}
-	case e.fast == 0 && (queued || e.late > e.slow+e.shed):
-		l.window = max(l.window/2, shut)
+	slope := float64(e.fastest-before.fastest) / float64(since)
+	return float64(e.fastest)*(1+slope) > float64(t)
+}
+
+// rate is how many calls there are per second, over some seconds.
+type rate struct {
+	perSecond   float64
+	first, from time.Duration
+	n           int // since from
+}
+
+const rateOver = 4 * time.Second
+
+func (r *rate) add(now time.Duration, n int) {
+	if r.first == 0 {
+		r.first, r.from = now, now
+		return
 	}
+	r.n += n
+	took := now - r.from
+	if took < rateOver/16 || r.n < 4 && took < rateOver {
+		return
+	}
+	over := min(max(now-r.first, time.Second), rateOver)
+	r.perSecond += (float64(r.n)/took.Seconds() - r.perSecond) * (1 - math.Exp(-took.Seconds()/over.Seconds()))
+	r.n, r.from = 0, now
 }

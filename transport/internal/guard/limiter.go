@@ -2,274 +2,247 @@ package guard
 
 import (
 	"math"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// A Limiter limits the attempts in flight to one service. It is safe for
-// concurrent use. Make one with [New].
-//
-// Each attempt begins with Start. If the limiter watches it, Enter says whether
-// it may be sent, and Leave ends it if so. Otherwise Drop ends it.
+// A Limiter limits the attempts in flight to one service. It is not safe for
+// concurrent use: the caller holds a lock, and counts what is in flight. Make one
+// with [New].
 type Limiter struct {
 	chance   func() float64
-	inFlight atomic.Int64
-	free     atomic.Int64  // up to so many in flight need not ask; -1 while engaged
-	sampling atomic.Uint32 // one of so many first attempts is watched; a power of two
+	window   float64 // how many may be in flight; infinite while open
+	peak     float64 // the most in flight while responses came, slowly forgotten
+	latency  latency
+	calls    rate
+	refusals refusals
+	queue    queue
 
-	mu       sync.Mutex    // guards what follows
-	window   float64       // how many may be in flight; infinite while open
-	peak     float64       // the most in flight while responses were fast
-	timeouts int           // calls in a row whose first attempt timed out
-	newest   time.Duration // when the newest attempt was sent that had a fast success
-	fastAt   time.Duration // when the last fast success came
-	probeAt  time.Duration // when the next probe is due while the window is at most 1
-	baseline baseline
+	newest    time.Duration // when the newest attempt was sent that succeeded
+	responded time.Duration // when the last response came
+	succeeded time.Duration // when the last success came
+	silentAt  time.Duration // when the first attempt was sent after the last response; -1: there is none
+	timeouts  int           // calls in a row that timed out and that none overtook
+	cutAt     time.Duration // when the window was last cut
+	probeAt   time.Duration // when the next probe is due
+	probes    int           // in a row without a success
 
-	epoch       epoch
-	standing    int           // epochs in a row with a standing queue
-	fastest     time.Duration // response of the epoch before
-	attemptRate float64       // attempts per second that got a response or timed out
-	successRate float64       // per second
+	epoch    epoch
+	before   epoch         // the last one with enough responses
+	beforeAt time.Duration // when it ended
+	growing  int           // epochs in a row in which a queue grew too fast
 }
 
 const (
-	spare     = 8 // attempts in flight that are never a reason to refuse
-	shut      = 0.5
-	probeTime = 2 * time.Second
-	probeOdds = 0.05
-	idleAfter = time.Minute
+	spare     = 8   // attempts in flight that are never a reason to wait
+	shut      = 0.5 // the window that only probes pass
+	leastGap  = 500 * time.Millisecond
+	mostGap   = 16 * time.Second
+	leastLook = 100 * time.Millisecond // epoch
 )
 
 // New returns an open Limiter. The func chance returns random numbers in [0, 1).
-// It must be safe for concurrent use.
 func New(chance func() float64) *Limiter {
-	l := &Limiter{chance: chance, window: math.Inf(1)}
-	l.free.Store(spare)
-	l.sampling.Store(1)
-	return l
+	return &Limiter{chance: chance, window: math.Inf(1), silentAt: -1}
 }
 
-// A Priority is the claim of an attempt to the room that there is. New calls come
-// first, since they have the most time left.
-type Priority int8
-
-const (
-	First  Priority = iota // the first attempt of a call
-	Retry                  // a later one, or a copy
-	Waited                 // the first attempt of a call that was refused before
-)
-
-// A Signal is what an attempt shows of the load of the service. The package
-// comment has a table of what each does. Errors engage nothing: they are for a
-// circuit breaker.
+// A Signal is what an attempt shows of the load of the service.
 type Signal int8
 
 const (
 	None    Signal = iota // nothing: it failed on its own, or the caller gave up
 	Failed                // an error response: the service is up but did no work
 	Shed                  // a refusal of the service that says when to come back, or not to
-	Success               // a response that is worth the work
+	Success               // a response that is worth the work, however slow
 	Timeout               // no response in time
 )
 
-// An Attempt is one attempt that a Limiter watches.
+// An Attempt is one that the limiter judges.
 type Attempt struct {
-	InFlight int64         // as returned by Start
-	Start    time.Duration // when it asks to be sent
-	Limit    time.Duration // how long it may take; 0: there is no limit
-	Priority Priority
+	Start time.Duration // when it was sent
+	Scale Scale         // of its call
+	First bool          // of its call
 }
 
-// A Refusal is the result for an attempt that found no room.
-type Refusal struct {
-	RetryIn time.Duration // when to ask again, at least 1 ms
-	Scale   time.Duration // how long a response may take before it is of no use
-}
+// Engaged reports whether there is a limit.
+func (l *Limiter) Engaged() bool { return !math.IsInf(l.window, 1) }
 
-// A State is a look at a Limiter.
-type State struct {
-	Engaged  bool
-	Window   float64 // +Inf while not engaged
-	InFlight int
-}
+// Window is how many attempts may be in flight: +Inf while open, and less than 1
+// while only probes are sent.
+func (l *Limiter) Window() float64 { return l.window }
 
-// Start counts an attempt as in flight. It returns how many there are, this one
-// among them, and whether the limiter watches it. An attempt that is not watched
-// may be sent without Enter. Of frequent calls only a sample is watched, since a
-// look at the clock and a lock cost more than everything else here.
-func (l *Limiter) Start(p Priority) (inFlight int64, watched bool) {
-	inFlight = l.inFlight.Add(1)
-	if p != First || inFlight > l.free.Load() {
-		return inFlight, true
+// Free is up to how many attempts in flight nobody needs to ask: -1 while engaged.
+func (l *Limiter) Free() int {
+	if l.Engaged() {
+		return -1
 	}
-	every := l.sampling.Load()
-	return inFlight, every == 1 || l.chance()*float64(every) < 1
+	return int(l.free())
 }
 
-// Drop ends an attempt that is not watched.
-func (l *Limiter) Drop() { l.inFlight.Add(-1) }
+func (l *Limiter) free() float64 { return max(spare, 2*l.peak) }
 
-// Enter reports whether a watched attempt may be sent. A refused one is no longer
-// in flight.
-func (l *Limiter) Enter(a Attempt) (Refusal, bool) {
-	if a.InFlight <= l.free.Load() && a.Priority != Waited {
-		return Refusal{}, true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.baseline.scale(a.Limit)
-	l.turn(a.Start, t)
-	if l.admits(a.Start, t, float64(a.InFlight), a.Priority) {
-		return Refusal{}, true
-	}
-	l.inFlight.Add(-1)
-	return Refusal{RetryIn: max(l.epoch.start+epochOf(t)-a.Start, time.Millisecond), Scale: t}, false
-}
+// Rate is how many calls there are per second.
+func (l *Limiter) Rate() float64 { return l.calls.perSecond }
 
-func (l *Limiter) admits(now, t time.Duration, n float64, p Priority) bool {
-	switch {
-	case !l.open():
-		if n <= l.window && (p == First || n <= l.window/2 || n <= 1 && l.window > 1) {
-			return true
+// Arrive counts n new calls.
+func (l *Limiter) Arrive(now time.Duration, n int) { l.calls.add(now, n) }
+
+// Doubtful reports whether timeouts are the last thing that was seen.
+func (l *Limiter) Doubtful() bool { return l.timeouts > 0 }
+
+// Admit reports whether an attempt may be sent beside so many in flight. Where
+// there is no room a probe may be sent at times, or nothing would show that the
+// service responds again.
+func (l *Limiter) Admit(now time.Duration, s Scale, inFlight int) bool {
+	silent := l.silent(now, s.T)
+	if l.full(inFlight, silent) {
+		// Responses to what is in flight show as much as a probe would.
+		if now < l.probeAt || !silent && l.window >= 1 {
+			return false
 		}
-	case p == Waited:
-		// Calls that wait must not all return at once.
-		return n <= l.threshold()/2
-	default:
-		// By Little's law, more than rate times T cannot be answered in time. The
-		// law is applied only while no responses come, and to unusually many.
-		return now-l.fastAt <= t/4 || !l.baseline.known() || n <= l.threshold() ||
-			n <= 0.9*t.Seconds()*l.successRate
+		l.probeAt = now + l.nextProbe(s.T)
 	}
-	// Without probes nothing would show that the service responds again. Calls
-	// that ask repeatedly must not raise the rate of probes above the rate of
-	// calls, but they probe if there are no new calls.
-	switch {
-	case l.window > 1:
-		return false
-	case p != First && now < l.probeAt+probeTime/2:
-		return false
-	case now < l.probeAt && l.chance() >= probeOdds:
-		return false
+	if l.silentAt < 0 {
+		l.silentAt = now
 	}
-	l.probeAt = now + probeTime/2 + l.upTo(probeTime/2)
 	return true
 }
 
-// Leave ends a watched attempt that was sent, and reports whether it was a
-// success that took too long to be a good sign.
-func (l *Limiter) Leave(a Attempt, now time.Duration, s Signal) (slow bool) {
-	l.inFlight.Add(-1)
+func (l *Limiter) full(inFlight int, silent bool) bool {
+	if !l.Engaged() {
+		// Nobody knows what the silence means, so no more are sent than usual.
+		return silent && float64(inFlight) >= l.free()
+	}
+	return float64(inFlight)+1 > l.window
+}
+
+// silent reports whether there was no response for longer than is usual.
+func (l *Limiter) silent(now, t time.Duration) bool {
+	return l.silentAt >= 0 && l.latency.known() && now-l.silentAt > max(t/4, time.Duration(2*l.latency.typical))
+}
+
+// flows reports whether successes come since the window was cut.
+func (l *Limiter) flows(now, t time.Duration) bool {
+	return l.succeeded > l.cutAt && now-l.succeeded <= epochOf(t)
+}
+
+// nextProbe is the time until the next probe.
+func (l *Limiter) nextProbe(t time.Duration) time.Duration {
+	if !l.Engaged() {
+		return epochOf(t)
+	}
+	gap := l.gap()
+	l.probes++
+	return time.Duration(float64(gap) * (0.75 + l.chance()/2))
+}
+
+// gap is the mean time between probes: as 20 calls take if they are frequent, as
+// 4 calls take if they are not. The first few come sooner.
+func (l *Limiter) gap() time.Duration {
+	perSecond := max(l.Rate(), 0.01)
+	gap := min(20/perSecond, max(2, 4/perSecond))
+	if l.probes < 3 {
+		gap = min(gap, float64(int(1)<<l.probes)/perSecond)
+	}
+	return min(max(time.Duration(gap*float64(time.Second)), leastGap), mostGap)
+}
+
+// Done ends an attempt that leaves so many in flight.
+func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	if s == None {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t, latency := l.baseline.scale(a.Limit), now-a.Start
-	l.turn(now, t)
-	if s == Timeout && latency < t/2 {
-		return false // the caller had little time, which proves nothing
-	}
-	e, weight := &l.epoch, int(l.sampling.Load())
-	e.finished += weight
-	if s == Timeout {
-		e.late++
-		if a.Start < l.newest {
-			return false // overtaken: it hangs, it does not queue
-		}
-		if a.Priority != Retry {
-			l.timeouts++ // further attempts of a call show nothing new
-		}
-		if l.open() && l.timeouts >= l.proof(float64(weight)) {
-			l.engage(now)
-		}
-		return false
-	}
-	if e.responses++; e.responses == 1 || latency < e.fastest {
-		e.fastest = latency
-	}
-	switch s {
-	case Failed:
-		return false
-	case Shed:
-		// The service keeps its own queue short, so its clients need not. One shed
-		// offsets one timeout only: a few refusals among many requests that get
-		// no response protect nothing.
-		e.shed++
-		l.timeouts = max(l.timeouts-1, 0)
-		l.widen(1)
-		return false
-	}
-	e.successes += weight
-	l.baseline.add(now, latency)
-	if l.baseline.slow(latency, t) {
-		e.slow++
-		if latency <= t/4 {
-			l.widen(1 / max(l.window, 1))
-		}
-		return true
-	}
-	e.fast++
-	l.timeouts, l.fastAt, l.newest = 0, now, max(l.newest, a.Start)
-	if l.open() {
-		l.peak = max(l.peak*0.9995, float64(a.InFlight))
-		l.free.Store(int64(l.threshold()))
-	}
-	l.widen(1)
-	return false
-}
-
-// proof is how many calls that time out in a row prove an overload. The number
-// follows the rate, so that a few requests that hang prove nothing. Clients that
-// call seldom need fewer: many such clients would otherwise send a lot of
-// requests before they know. The least is three, so that one hung replica of two
-// seldom looks like an overload.
-func (l *Limiter) proof(weight float64) int {
-	return int(min(max(l.attemptRate/4/weight, min(3+l.attemptRate/2, 7)), 50))
-}
-
-func (l *Limiter) engage(now time.Duration) {
-	l.window = max(1, min(float64(l.inFlight.Load()), l.peak)/2)
-	l.free.Store(-1)
-	l.sampling.Store(1)
-	l.probeAt = now + l.upTo(probeTime)
-}
-
-// widen makes room, and opens the limiter if that is more than it ever needed.
-func (l *Limiter) widen(by float64) {
-	if l.open() {
 		return
 	}
-	if l.window += by; l.window > l.threshold() {
-		l.window, l.timeouts, l.standing = math.Inf(1), 0, 0
-		l.free.Store(int64(l.threshold()))
+	l.turn(a.Scale, now, inFlight)
+	if s == Timeout {
+		l.timeout(a, now, inFlight)
+		return
+	}
+	l.silentAt = -1
+	if s == Shed {
+		l.shed(a, now, inFlight)
+		return
+	}
+	l.responded = now
+	l.epoch.add(now - a.Start)
+	if s == Failed {
+		return
+	}
+	l.refusals.served(l.window)
+	l.latency.add(now, now-a.Start, l.Engaged())
+	l.newest, l.succeeded = max(l.newest, a.Start), now
+	l.timeouts, l.probes = 0, 0
+	if l.Engaged() {
+		l.grow(a, now, inFlight)
+	} else if float64(now-a.Start) <= 5*l.latency.typical {
+		l.peak = max(l.peak*0.9995, float64(inFlight+1))
 	}
 }
 
-func (l *Limiter) open() bool         { return math.IsInf(l.window, 1) }
-func (l *Limiter) threshold() float64 { return max(spare, 2*l.peak) }
-
-// upTo returns a random duration in [0, d).
-func (l *Limiter) upTo(d time.Duration) time.Duration {
-	return time.Duration(l.chance() * float64(d))
+// timeout counts an attempt that timed out, unless that proves nothing.
+func (l *Limiter) timeout(a Attempt, now time.Duration, inFlight int) {
+	switch t := a.Scale.T; {
+	case a.Scale.Brief || now-a.Start < t*9/10:
+		return // it had too little time
+	case a.Start < l.newest:
+		return // it was overtaken: it hangs, it does not queue
+	case a.First || l.Rate()*t.Seconds() < 1:
+		l.timeouts++ // more attempts of a call show nothing new, unless calls are rare
+	}
+	switch {
+	case !l.Engaged():
+		if l.timeouts >= l.proof() {
+			l.engage(now, float64(inFlight)/2)
+		}
+	case l.responded < l.cutAt && now-l.cutAt >= epochOf(a.Scale.T), a.Start > l.cutAt:
+		l.cut(now, l.window/2)
+	}
 }
 
-// Engaged reports whether the limiter is engaged. Unlike State it takes no lock.
-func (l *Limiter) Engaged() bool { return l.free.Load() < 0 }
-
-// State returns a look at the limiter, out of date as soon as it is returned.
-func (l *Limiter) State() State {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return State{Engaged: !l.open(), Window: l.window, InFlight: int(l.inFlight.Load())}
+// proof is how many calls in a row prove that the service is over capacity. It is
+// the calls of a quarter of a second, so that a few requests that hang prove
+// nothing. Clients that call seldom need fewer, or many of them would together
+// send a lot before they know.
+func (l *Limiter) proof() int {
+	perSecond := l.Rate()
+	return int(min(max(perSecond/4, min(3+perSecond/2, 7)), 50))
 }
 
-// Idle reports whether the limiter can be dropped: nothing is in flight, and
-// nothing was seen for a minute, after which an overload is no longer proved.
-func (l *Limiter) Idle(now time.Duration) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.inFlight.Load() == 0 && now-max(l.fastAt, l.epoch.start) > idleAfter
+func (l *Limiter) engage(now time.Duration, window float64) {
+	l.refusals.engaged, l.refusals.at = 0, 0
+	l.probeAt, l.growing = now, 0
+	l.latency.least = 0
+	l.cut(now, max(window, 1))
+}
+
+func (l *Limiter) cut(now time.Duration, window float64) {
+	if window <= 1 {
+		l.latency.least = 0
+	}
+	l.window, l.cutAt = max(window, shut), now
+}
+
+func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
+
+// grow makes room for a success: for one more, which doubles the window in a round
+// trip, while there is hardly a queue; for one more in a round trip while there is
+// a short one; and else for a little, so that it is never stuck. What an attempt
+// takes with next to nothing in flight is no queue.
+func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
+	took, least := now-a.Start, &l.latency.least
+	if a.Start >= l.cutAt && (*least == 0 && l.window <= 2 || took < *least) {
+		*least = took
+	}
+	usual := max(*least, time.Duration(l.latency.typical))
+	room := max(a.Scale.T-usual, 0)
+	switch queued := took - usual; {
+	case queued <= room/8 && (l.refusals.at == 0 || now-l.refusals.at > a.Scale.T):
+		l.window++
+	case queued <= room/2:
+		l.window += 1 / max(l.window, 1)
+	default:
+		l.window += 0.25 / max(l.window, 1)
+	}
+	// Not with calls waiting, who would all come at once.
+	if l.Waiting() == 0 && l.window >= spare && float64(inFlight) <= l.window/2 {
+		l.open()
+	}
 }

@@ -1,0 +1,139 @@
+package guard_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/datapunk/evenkeel/transport/internal/guard"
+)
+
+// Who is next, by name, and who is too late (in brackets), until nobody is.
+func TestOrder(t *testing.T) {
+	type waiter struct {
+		name            string
+		left            time.Duration
+		later, unproved bool
+	}
+	few := []waiter{{name: "near", left: 2 * T}, {name: "far", left: 5 * T}, {name: "middle", left: 4 * T}}
+	mixed := []waiter{{name: "retry", left: 2 * T, later: true}, {name: "call", left: 5 * T}}
+	flows := all(limited(4), wait(1), see(1, 20*ms, success))
+	for _, tt := range []struct {
+		rule    string
+		steps   step
+		waiters []waiter
+		want    string
+	}{
+		{"while successes come, the earliest deadline", flows, few, "near middle far"},
+		{"first attempts before retries", flows, mixed, "call retry"},
+		{"while none come, the latest", limited(4), few, "far middle near"},
+		{"while the last is an epoch ago, the latest", all(flows, wait(T/4+1)), few, "far middle near"},
+		{"a success from before the cut is none", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
+		{"as many as there is room for", all(limited(2), wait(1)), few, "far middle"},
+		{"none without room", all(limited(2), hold(2)), few, ""},
+		{"a probe without room", all(limited(2), ask(2), wait(T)), few, "far"},
+		{"who has no time left is too late", flows, []waiter{{name: "late", left: 39 * ms}, {name: "call", left: 5 * T}}, "(late) call"},
+		{"who has just enough is not", flows, []waiter{{name: "call", left: 41 * ms}}, "call"},
+		{"a retry may have to wait for a success", limited(4), []waiter{{name: "retry", left: 5 * T, later: true, unproved: true}}, ""},
+		{"and goes once there is one", flows, []waiter{{name: "retry", left: 5 * T, later: true, unproved: true}}, "retry"},
+		{"others go before it", limited(4), []waiter{{name: "unproved", left: 3 * T, later: true, unproved: true}, {name: "retry", left: 5 * T, later: true}}, "retry"},
+		{"and instead of it", limited(4), []waiter{{name: "unproved", left: 6 * T, later: true, unproved: true}, {name: "call", left: 5 * T}}, "call"},
+	} {
+		w := newWorld()
+		w.do(tt.steps)
+		names := map[*guard.Waiter]string{}
+		for _, x := range tt.waiters {
+			waiter := &guard.Waiter{
+				Attempt:  guard.Attempt{Scale: w.scale, First: !x.later},
+				Deadline: w.now + x.left, Unproved: x.unproved,
+			}
+			names[waiter] = x.name
+			w.Wait(waiter)
+		}
+		got := ""
+		for next, ok := w.Next(w.now, len(w.held)); next != nil; next, ok = w.Next(w.now, len(w.held)) {
+			name := names[next]
+			if !ok {
+				name = "(" + name + ")"
+			} else {
+				if next.Start != w.now {
+					t.Errorf("%s: %s starts at %v, want %v", tt.rule, name, next.Start, w.now)
+				}
+				w.held = append(w.held, next.Attempt)
+			}
+			got += " " + name
+			if w.Leave(next) {
+				t.Errorf("%s: %s still waits", tt.rule, name)
+			}
+		}
+		if got != "" {
+			got = got[1:]
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.rule, got, tt.want)
+		}
+	}
+}
+
+func TestLeave(t *testing.T) {
+	l := newWorld().Limiter
+	if l.First() != nil || l.Waiting() != 0 {
+		t.Errorf("%d wait, want none", l.Waiting())
+	}
+	var ws []*guard.Waiter
+	for _, left := range []time.Duration{3 * T, T, 4 * T, 2 * T} {
+		w := &guard.Waiter{Deadline: left}
+		ws = append(ws, w)
+		l.Wait(w)
+	}
+	for i, w := range ws[:3] {
+		if !l.Leave(w) || l.Leave(w) || l.Waiting() != 3-i {
+			t.Errorf("%d wait after %d left, want %d", l.Waiting(), i+1, 3-i)
+		}
+	}
+	if got := l.First(); got != ws[3] {
+		t.Errorf("first is the one with %v, want %v", got.Deadline, ws[3].Deadline)
+	}
+}
+
+// When there may be room again.
+func TestWake(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		steps step
+		after time.Duration
+	}{
+		{"after an epoch", limited(4), T / 4},
+		{"when the next probe is due", all(limited(1), wait(T/4), late(1), ask(1)), 500 * ms},
+	} {
+		w := newWorld()
+		w.do(tt.steps)
+		if got := w.Wake(w.now, w.scale) - w.now; got != tt.after {
+			t.Errorf("%s: %v, want %v", tt.rule, got, tt.after)
+		}
+	}
+}
+
+// How long until the next probe of a window that is shut.
+func TestGap(t *testing.T) {
+	for _, tt := range []struct {
+		perSecond float64
+		probes    int // before
+		want      time.Duration
+	}{
+		{100, 9, 500 * ms}, {20, 9, T}, {5, 9, 2 * T}, {1, 9, 4 * T}, {0.1, 9, 16 * T},
+		{1, 0, T}, {1, 1, 2 * T}, {100, 0, 500 * ms}, {4, 0, 500 * ms}, {4, 1, 500 * ms}, {4, 2, T}, {4, 3, 2 * T},
+	} {
+		w := newWorld()
+		w.do(calls(tt.perSecond), limit(1), wait(T/4), late(1))
+		for range tt.probes {
+			w.now += 20 * T
+			w.do(ask(1))
+		}
+		w.now += 20 * T
+		w.do(ask(1))
+		got := w.Wake(w.now, w.scale) - w.now
+		if (got - tt.want).Abs() > tt.want/20 {
+			t.Errorf("%v calls per second, %d probes before: %v, want %v", tt.perSecond, tt.probes, got, tt.want)
+		}
+	}
+}

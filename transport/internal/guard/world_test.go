@@ -1,0 +1,155 @@
+package guard_test
+
+import (
+	"math"
+	"time"
+
+	"github.com/datapunk/evenkeel/transport/internal/guard"
+)
+
+const (
+	ms = time.Millisecond
+	T  = time.Second // the limit of attempts, where a row has no other
+)
+
+var open = math.Inf(1)
+
+// A world is a limiter, a clock that a test moves, and chance as it likes.
+type world struct {
+	*guard.Limiter
+	now      time.Duration
+	scale    guard.Scale
+	chance   float64
+	held     []guard.Attempt // in flight until release
+	admitted int             // of those that asked
+}
+
+func newWorld() *world {
+	w := &world{now: time.Hour, scale: guard.Scale{T: T}, chance: 0.5}
+	w.Limiter = guard.New(func() float64 { return w.chance })
+	return w
+}
+
+// A step is a thing that happens in a world.
+type step func(*world)
+
+func (w *world) do(steps ...step) {
+	for _, s := range steps {
+		s(w)
+	}
+}
+
+func all(steps ...step) step { return func(w *world) { w.do(steps...) } }
+
+func repeat(n int, steps ...step) step {
+	return func(w *world) {
+		for range n {
+			w.do(steps...)
+		}
+	}
+}
+
+// see lets n first attempts end, one each 5 ms, which took so long and showed s.
+func see(n int, took time.Duration, s guard.Signal) step { return each(5*ms, n, took, s) }
+
+// each is see with a gap of its own.
+func each(gap time.Duration, n int, took time.Duration, s guard.Signal) step {
+	return func(w *world) {
+		for range n {
+			w.now += gap
+			w.Arrive(w.now, 1)
+			w.ends(took, s, true)
+		}
+	}
+}
+
+// later lets n retries end.
+func later(gap time.Duration, n int, took time.Duration, s guard.Signal) step {
+	return func(w *world) {
+		for range n {
+			w.now += gap
+			w.ends(took, s, false)
+		}
+	}
+}
+
+func (w *world) ends(took time.Duration, s guard.Signal, first bool) {
+	w.Done(guard.Attempt{Start: w.now - took, Scale: w.scale, First: first}, w.now, len(w.held), s)
+}
+
+// wait lets time pass.
+func wait(d time.Duration) step { return func(w *world) { w.now += d } }
+
+// ask lets n attempts ask to be sent, and keeps those in flight that may.
+func ask(n int) step {
+	return func(w *world) {
+		for range n {
+			if w.Admit(w.now, w.scale, len(w.held)) {
+				w.held = append(w.held, guard.Attempt{Start: w.now, Scale: w.scale, First: true})
+				w.admitted++
+			}
+		}
+	}
+}
+
+// hold puts n in flight unasked, or takes out as many as there are more.
+func hold(n int) step {
+	return func(w *world) { w.held = make([]guard.Attempt, n) }
+}
+
+// release ends what is in flight, with no signal.
+func release(w *world) {
+	for i, a := range w.held {
+		w.Done(a, w.now, len(w.held)-i-1, guard.None)
+	}
+	w.held, w.admitted = nil, 0
+}
+
+// line lets one wait, with so much time left.
+func line(left time.Duration) step {
+	return func(w *world) {
+		w.Wait(&guard.Waiter{Attempt: guard.Attempt{Scale: w.scale, First: true}, Deadline: w.now + left})
+	}
+}
+
+func chance(c float64) step        { return func(w *world) { w.chance = c } }
+func scale(s guard.Scale) step     { return func(w *world) { w.scale = s } }
+func calls(perSecond float64) step { return calm(perSecond, 20*ms) }
+
+// calm is half a minute of calls that succeed.
+func calm(perSecond float64, took time.Duration) step {
+	gap := time.Duration(float64(time.Second) / perSecond)
+	return each(gap, max(int(30*perSecond), 30), took, guard.Success)
+}
+
+// limited has just engaged with a window, nothing in flight and 35 calls/s that
+// took 20 ms.
+func limited(window float64) step { return all(calls(35), limit(window)) }
+
+// limit engages with a window.
+func limit(window float64) step {
+	return all(wait(T), hold(int(2*window)), func(w *world) {
+		for range 1000 {
+			if w.Engaged() {
+				break
+			}
+			w.ends(T, guard.Timeout, true)
+		}
+		w.held = nil
+	})
+}
+
+// grows is a queue from which answers come 25 ms apart, later and later by slope,
+// up to the limit.
+func grows(slope float64, from time.Duration) step { return queued(25*ms, slope, from) }
+
+func grown(gap time.Duration, slope float64) step { return queued(gap, slope, 0) }
+
+func queued(gap time.Duration, slope float64, from time.Duration) step {
+	return func(w *world) {
+		for took, since := from, time.Duration(0); took < 2*T && since < 12*T && !w.Engaged(); since += gap {
+			took = from + max(20*ms, time.Duration(slope*float64(since)))
+			w.do(each(gap, 1, took, guard.Success))
+		}
+	}
+}
