@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/datapunk/evenkeel/budget"
 )
 
 type settings struct {
@@ -47,17 +50,46 @@ func main() {
 	flag.DurationVar(&s.failFor, "fail-for", 15*time.Second, "for how long it fails")
 	flag.DurationVar(&s.length, "for", 0, "how long to run; 0 runs until Ctrl-C")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "fleet: unexpected argument %q: want flags only\n", flag.Arg(0))
+		os.Exit(2)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, s, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
 	}
 }
 
+func (s settings) policy() budget.Policy {
+	return budget.Policy{Ratio: s.ratio, MinPerSecond: s.floor}
+}
+
+// validate returns an error for each flag that is out of range.
+func (s settings) validate() error {
+	var errs []error
+	if s.processes < 1 || s.processes > 1000 {
+		errs = append(errs, fmt.Errorf("-n %d: want 1 to 1000", s.processes))
+	}
+	if !(s.rate > 0 && s.rate <= 10_000) {
+		errs = append(errs, fmt.Errorf("-rate %g: want above 0, to 10000 per second", s.rate))
+	}
+	if _, err := budget.NewLocal(s.policy()); err != nil {
+		errs = append(errs, fmt.Errorf("-ratio %g, -floor %g: %w", s.ratio, s.floor, err))
+	}
+	if s.failAfter < 0 || s.failFor < 0 || s.length < 0 {
+		errs = append(errs, errors.New("-fail-after, -fail-for, -for: want no negative time"))
+	}
+	return errors.Join(errs...)
+}
+
 // run starts backend and processes and prints a line each second.
 func run(ctx context.Context, s settings, out io.Writer) error {
+	if err := s.validate(); err != nil {
+		return err
+	}
 	if s.length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.length)

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -62,11 +64,35 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-// A member that cannot be started, or fails, is an error of run.
-func TestFleetSaysWhatFailed(t *testing.T) {
+// A member that fails is an error when the fleet stops.
+func TestMemberThatFails(t *testing.T) {
 	var out lines
-	s := settings{processes: 1, rate: 100, ratio: -1, length: 300 * time.Millisecond}
-	if err := run(t.Context(), s, &out); err == nil {
+	started, err := start(settings{processes: 1, rate: 100, ratio: -1}, "http://127.0.0.1:1", &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := started.stop(); err == nil {
 		t.Error("no error for a bad policy")
+	}
+}
+
+func TestSettingsOutOfRange(t *testing.T) {
+	good := settings{processes: 1, rate: 100, ratio: 0.1, floor: 10}
+	if err := good.validate(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*settings){
+		"-n 0: want":      func(s *settings) { s.processes = 0 },
+		"-n 1001: want":   func(s *settings) { s.processes = 1001 },
+		"-rate 0: want":   func(s *settings) { s.rate = 0 },
+		"-rate NaN: want": func(s *settings) { s.rate = math.NaN() },
+		"-ratio -1, -floor 10: budget: Policy.Ratio": func(s *settings) { s.ratio = -1 },
+		"-fail-after, -fail-for, -for: want":         func(s *settings) { s.length = -1 },
+	} {
+		s := good
+		change(&s)
+		if err := run(t.Context(), s, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
 	}
 }

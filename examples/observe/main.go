@@ -37,6 +37,9 @@ func main() {
 	flag.StringVar(&c.prometheus, "prometheus", "prometheus", "command that starts Prometheus, if it is installed")
 	flag.DurationVar(&c.runFor, "for", 0, "how long to run; 0 runs until interrupted")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("observe: unexpected argument %q: want flags only", flag.Arg(0))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, c, os.Stdout); err != nil {
@@ -46,6 +49,9 @@ func main() {
 
 // run returns when ctx is done and everything that it started has ended.
 func run(ctx context.Context, c config, out io.Writer) error {
+	if c.runFor < 0 {
+		return fmt.Errorf("-for %v: want 0 or more", c.runFor)
+	}
 	if c.runFor > 0 {
 		bounded, cancel := context.WithTimeout(ctx, c.runFor)
 		defer cancel()
@@ -60,7 +66,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 
 	page, err := net.Listen("tcp", c.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("-addr %s: want a free host:port: %w", c.addr, err)
 	}
 	server := &http.Server{Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})}
 	defer server.Close()
