@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"hash/maphash"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -29,6 +30,7 @@ func newLimiter(c *config) *limiter.Controller {
 	if s.SchedulerLatency > 0 {
 		cfg.SchedulerLatency, cfg.Scheduler = s.SchedulerLatency, new(schedulerWait).sample
 	}
+	cfg.Fair = s.FairBy != nil
 	return limiter.New(cfg)
 }
 
@@ -85,6 +87,9 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 			req.Expires = max(1, at)
 		}
 	}
+	if h.limiter.Fair() {
+		req.Caller = h.callerOf(r)
+	}
 	w, patience, reason := h.limiter.Join(now, req)
 	if reason == limiter.ReasonNone {
 		d := h.wait(r.Context(), w, patience)
@@ -92,12 +97,18 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 		x.queueWait = max(0, d.At-now)
 		if reason == limiter.ReasonNone {
 			x.hold(d.At, d.Slot)
+			x.caller = req.Caller
 		}
 	}
 	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {
 		h.limiter.CameBack(reason == limiter.ReasonNone)
 	}
 	return ShedReason(reason)
+}
+
+// callerOf returns the hash of whose request it is, not 0.
+func (h *handler) callerOf(r *http.Request) uint64 {
+	return max(1, maphash.String(h.seed, h.shedding.FairBy(r)))
 }
 
 // wait waits for a slot as long as the patience lasts and the client is there.

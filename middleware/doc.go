@@ -44,7 +44,8 @@
 // queue has been standing, and so no longer absorbs a burst, the newest request is
 // served first and the others are refused soon, because their clients would be
 // gone by their turn. Requests are refused in this order: those that have expired,
-// retries, those of low priority, the rest.
+// retries, those of low priority, the rest. Within a priority, Shedding.FairBy
+// shares the room between callers: who asks for more than its share is refused first.
 //
 // A request gives its slot back when its handler returns or panics, when it
 // hijacks the connection, and at its first Flush, from which on it is a stream. A

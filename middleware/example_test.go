@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -307,3 +308,26 @@ func ExampleHeaderPriority() {
 	// 120
 	// 250
 }
+
+// Callers are told apart by who they are proved to be, and by their address otherwise.
+// A name that clients can choose would let one of them pass for many.
+func ExampleShedding_fairBy() {
+	caller := func(r *http.Request) string {
+		if user, ok := r.Context().Value(userKey{}).(string); ok { // of a layer that authenticates
+			return "user " + user
+		}
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		return host
+	}
+	_, err := middleware.New(middleware.WithShedding(middleware.Shedding{FairBy: caller}))
+	fmt.Println(err)
+	r := httptest.NewRequest("GET", "/", nil)
+	fmt.Println(caller(r))
+	fmt.Println(caller(r.WithContext(context.WithValue(r.Context(), userKey{}, "ada"))))
+	// Output:
+	// <nil>
+	// 192.0.2.1
+	// user ada
+}
+
+type userKey struct{}

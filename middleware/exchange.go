@@ -35,6 +35,7 @@ type exchange struct {
 	held   limiter.Hold // on its slot
 	waited atomic.Int64 // for its client, while it was measured; ns
 	body   clientBody
+	caller uint64 // by whose share it was let in; 0: there is none
 
 	status   int16 // 0 until the header is written
 	weight   uint8 // how many requests it is measured for; 0: it is not
@@ -190,6 +191,10 @@ func (x *exchange) release(counted bool) {
 	if l == nil {
 		x.machine.busy.Add(-1)
 		return
+	}
+	if x.caller != 0 {
+		now := x.machine.now()
+		l.Served(x.caller, now, now-x.entered)
 	}
 	inFlight := l.InFlight() + 1
 	if slot {

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"hash/maphash"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 // goroutine. Like [http.Handle], the middleware panics if the handler is nil.
 func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 	// A second back, so that no moment since the epoch is 0.
-	m := &machine{epoch: time.Now().Add(-time.Second)}
+	m := &machine{epoch: time.Now().Add(-time.Second), seed: maphash.MakeSeed()}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&m.config)
@@ -49,6 +50,7 @@ func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 type machine struct {
 	config
 	epoch      time.Time
+	seed       maphash.Seed // of the keys of callers
 	timed      bool
 	counted    bool                // requests in the handler, by busy
 	busy       atomic.Int64        // how many there are; the limiter knows it where there is one

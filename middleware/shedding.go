@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -29,6 +30,15 @@ type Shedding struct {
 	// that, a share of the requests is refused as they arrive. The default is 10 ms; a
 	// negative value turns it off.
 	SchedulerLatency time.Duration
+
+	// FairBy returns whose request it is: an account, or an address. Within a
+	// priority, callers share the room: a free slot goes to the caller that has the
+	// fewest, and a full queue refuses a request of the caller that has the most in
+	// it. So a caller who asks for more than its share is refused before the others.
+	// The key must not be one that clients can choose freely, or one of them passes
+	// for many. Requests with the key "" count as those of one caller. FairBy is
+	// called only for requests that find no room. The default nil shares nothing.
+	FairBy func(*http.Request) string
 
 	// GiveUp reports that retries are of no use for a reason that cannot be seen here,
 	// such as an empty retry budget of the fleet. A refused client is then told not to

@@ -24,6 +24,7 @@ type Config struct {
 	MaxPatience   time.Duration // in the queue, for a request that does
 	MaxRetryAfter time.Duration // that a client is told to wait
 	Priorities    int           // how many priorities there are, from 0; 0 ignores them
+	Fair          bool          // within a priority, slots are shared between callers
 
 	// SchedulerLatency is the 99th-percentile wait of a goroutine for a
 	// processor that is never too long. 0 ignores the scheduler.
@@ -62,6 +63,9 @@ func New(cfg Config) *Controller {
 	c := &Controller{queued: cfg.Queue, maxWait: min(cfg.MaxWait, forever), maxPatience: cfg.MaxPatience}
 	if cfg.Priorities > 0 {
 		c.queue.priorities = newPriorities(cfg.Priorities)
+	}
+	if cfg.Fair {
+		c.queue.fair = newFairness()
 	}
 	c.calendar.longest = min(cfg.MaxRetryAfter, forever)
 	least, most := min(cfg.Min, unlimited), min(cfg.Max, unlimited)
@@ -130,6 +134,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	defer func() { c.waiting.Store(int64(q.all.length)) }()
 	if q.all.length == 0 {
 		if before, ok := c.slots.take(int(c.limit.Load())); ok {
+			q.entered(w)
 			w.done <- c.admitted(before, now)
 			return w, 0, ReasonNone
 		}
@@ -150,7 +155,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 		return nil, 0, ReasonRetry
 	case q.all.length >= c.room():
 		c.refused(1, now)
-		loser, reason := q.loser(w.priority)
+		loser, reason := q.loserTo(w)
 		if loser == nil {
 			return nil, 0, ReasonQueue
 		}
@@ -249,7 +254,9 @@ func (c *Controller) dispatch(now time.Duration) {
 		if !ok {
 			break
 		}
-		q.resolve(q.pick(), c.admitted(before, now))
+		w := q.pick()
+		q.entered(w)
+		q.resolve(w, c.admitted(before, now))
 	}
 	c.waiting.Store(int64(q.all.length))
 }

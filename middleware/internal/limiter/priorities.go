@@ -6,6 +6,7 @@ import "math/bits"
 const (
 	inAll = iota
 	inPriority
+	inLine // of its caller
 )
 
 // waitList is a list of waiters in the order of their arrival. Any of them can be

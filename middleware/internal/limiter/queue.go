@@ -23,6 +23,7 @@ const (
 type waitQueue struct {
 	all        waitList      // in order of arrival
 	priorities *priorities   // the same by priority; nil: they have none
+	fair       *fairness     // the same by caller; nil: they are all one
 	since      time.Duration // when the oldest had last not waited for long
 	interval   time.Duration // after which it stands
 	short      time.Duration // longest wait in a standing queue
@@ -37,13 +38,15 @@ type Request struct {
 	HasPatience bool
 	Expires     time.Duration // its deadline; 0: none
 	Retry       bool          // it is not the first attempt
+	Caller      uint64        // whose it is, if Config.Fair
 }
 
 // A Waiter is a request in the queue. It gets one Decision.
 type Waiter struct {
-	links    [2]link // in all and in the list of its priority
+	links    [3]link // in all, in the list of its priority, and in that of its caller
 	queued   bool
 	priority int
+	caller   uint64
 	arrived  uint64        // after so many passes
 	at       time.Duration // of its arrival
 	waits    time.Duration // how long it may, if said
@@ -54,7 +57,7 @@ type Waiter struct {
 
 func newWaiter(now time.Duration, r Request) *Waiter {
 	return &Waiter{
-		at: now, priority: r.Priority, waits: r.Patience, said: r.HasPatience, expires: r.Expires,
+		at: now, priority: r.Priority, caller: r.Caller, waits: r.Patience, said: r.HasPatience, expires: r.Expires,
 		done: make(chan Decision, 1),
 	}
 }
@@ -94,6 +97,9 @@ func (q *waitQueue) push(w *Waiter) {
 	if q.priorities != nil {
 		q.priorities.push(w)
 	}
+	if q.fair != nil {
+		q.fair.push(w)
+	}
 	w.queued = true
 }
 
@@ -101,6 +107,9 @@ func (q *waitQueue) remove(w *Waiter) {
 	q.all.remove(w, inAll)
 	if q.priorities != nil {
 		q.priorities.remove(w)
+	}
+	if q.fair != nil {
+		q.fair.remove(w)
 	}
 	w.queued = false
 }
@@ -132,12 +141,15 @@ func (q *waitQueue) reason(w *Waiter, now time.Duration) Reason {
 	return ReasonQueue
 }
 
-// pick returns the next request to be admitted: of the highest priority, the
-// newest if the queue stands, else the oldest.
+// pick returns the next request to be admitted: of the highest priority, then of
+// the caller whose turn it is, the newest if the queue stands, else the oldest.
 func (q *waitQueue) pick() *Waiter {
 	from := &q.all
 	if q.priorities != nil {
 		from = q.priorities.pass()
+	}
+	if q.fair != nil {
+		from = q.fair.next(from.oldest.priority)
 	}
 	if q.standing {
 		return from.newest
