@@ -10,12 +10,12 @@ import (
 // that it is not to be tuned by.
 func heldOut() []scenario {
 	list := []scenario{
-		world("held.two-stalls", "a stall of 5 s, 3 s of service, a stall of 5 s", func(s *scenario) {
+		base("held.two-stalls", "a stall of 5 s, 3 s of service, a stall of 5 s", func(s *scenario) {
 			s.fault, s.short = 13*sec, true
 			s.script = again(0, 8*sec, 5*sec, workers(0), workers(s.workers))
 			aStorm(s, 0.5)
 		}),
-		world("held.sawtooth", "answers ever later up to 950 ms, then punctual again, each 10 s", func(s *scenario) {
+		base("held.sawtooth", "answers ever later up to 950 ms, then punctual again, each 10 s", func(s *scenario) {
 			s.fault, s.load, s.short = 40*sec, 0.5, true
 			s.script = func(s *scenario) (all []event) {
 				for i := range 80 {
@@ -25,28 +25,28 @@ func heldOut() []scenario {
 				return append(all, event{s.calm + s.fault, 0, punctual})
 			}
 		}),
-		world("held.slow-errors", "all fail after 700 ms for 10 s, limit 1 s", func(s *scenario) {
+		base("held.slow-errors", "all fail after 700 ms for 10 s, limit 1 s", func(s *scenario) {
 			s.ends, s.script = 2*sec, during(0, allOf(flawed(flaws{fail: 1}), slowly(700*time.Millisecond)), allOf(flawed(flaws{}), slowly(0)))
 		}),
-		world("held.limit-3s", "a stall of 10 s, limit 3 s, 15 s for a call", func(s *scenario) {
+		base("held.limit-3s", "a stall of 10 s, limit 3 s, 15 s for a call", func(s *scenario) {
 			s.timeout, s.deadline, s.script = 3*sec, 15*sec, stalled
 			aStorm(s, 0.6)
 		}),
-		world("held.limit-200ms", "a stall of 10 s, limit 200 ms, 1 s for a call, work of 5 ms", func(s *scenario) {
+		base("held.limit-200ms", "a stall of 10 s, limit 200 ms, 1 s for a call, work of 5 ms", func(s *scenario) {
 			s.timeout, s.deadline, s.mean, s.workers, s.script = 200*time.Millisecond, sec, 5*time.Millisecond, 2, stalled
 			aStorm(s, 0.4)
 		}),
-		world("held.lognormal-drop", "four of five workers gone for 10 s, lognormal work", func(s *scenario) { s.work, s.script = lognormal, dropped; aStorm(s, 0.4) }),
-		world("held.crowd", "three times the load of 0.6 for 20 s", func(s *scenario) { s.load, s.spike, s.fault = 0.6, 3, 20*sec; aStorm(s, 0.7) }),
-		world("held.one-call-10s", "2,000 clients of a call in 10 s, one of two replicas hangs for a minute", func(s *scenario) {
+		base("held.lognormal-drop", "four of five workers gone for 10 s, lognormal work", func(s *scenario) { s.work, s.script = lognormal, dropped; aStorm(s, 0.4) }),
+		base("held.crowd", "three times the load of 0.6 for 20 s", func(s *scenario) { s.load, s.spike, s.fault = 0.6, 3, 20*sec; aStorm(s, 0.7) }),
+		base("held.one-call-10s", "2,000 clients of a call in 10 s, one of two replicas hangs for a minute", func(s *scenario) {
 			s.clients, s.rate, s.zones, s.calm, s.fault = 2000, 200, 2, 20*sec, 60*sec
 			s.script = during(0, flawed(flaws{hang: 1}), flawed(flaws{}))
 		}),
-		world("held.uneven", "a stall of 10 s, calls may take 300 ms or 30 s", func(s *scenario) {
+		base("held.uneven", "a stall of 10 s, calls may take 300 ms or 30 s", func(s *scenario) {
 			s.deadlines, s.script = []time.Duration{300 * time.Millisecond, 30 * sec}, stalled
 			aStorm(s, 0.5)
 		}),
-		world("held.recovers-slowly", "one worker for 5 s, two for 5 s, three, four, five, at 0.5", func(s *scenario) {
+		base("held.recovers-slowly", "one worker for 5 s, two for 5 s, three, four, five, at 0.5", func(s *scenario) {
 			s.load, s.fault = 0.5, 20*sec
 			s.script = func(s *scenario) (all []event) {
 				for i := range 5 {
@@ -56,11 +56,11 @@ func heldOut() []scenario {
 			}
 			aStorm(s, 1)
 		}),
-		world("held.half-refused", "half of the replicas refuse for 30 s, at 0.3", func(s *scenario) {
+		base("held.half-refused", "half of the replicas refuse for 30 s, at 0.3", func(s *scenario) {
 			s.zones, s.workers, s.load, s.fault = 4, 2, 0.3, 30*sec
 			s.script = both(during(0, refuses, accepts), during(1, refuses, accepts))
 		}),
-		world("held.spiky", "bursts of 40 calls at 0.8 of the capacity, a tenth of the answers 400 ms later", func(s *scenario) {
+		base("held.spiky", "bursts of 40 calls at 0.8 of the capacity, a tenth of the answers 400 ms later", func(s *scenario) {
 			s.burst, s.load, s.fault, s.script = 40, 0.8, 20*sec, during(0, sometimes(0.1, 0.4, 0.4), punctual)
 		}),
 	}
@@ -92,7 +92,7 @@ func random(seed uint64) scenario {
 		}
 		changes = append(changes, allOf(later(low, high), flawed(f)))
 	}
-	return world("held.random-"+fmt.Sprint(seed), "random latencies, hangs and failures", func(s *scenario) {
+	return base("held.random-"+fmt.Sprint(seed), "random latencies, hangs and failures", func(s *scenario) {
 		s.workers, s.mean, s.rate, s.clients, s.fault, s.after = 20, 5*time.Millisecond, rate, clients, 60*sec, 10*sec
 		s.script = func(s *scenario) []event {
 			all, at := []event{}, s.calm
