@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,84 +39,64 @@ func (p phase) state() State { return State(p & 3) }
 
 func (p phase) next(s State) phase { return (p>>2+1)<<2 | phase(s) }
 
-// What the two-step breaker is told of a call.
-var (
-	errFailed   = errors.New("breaker: failed")
-	errExcluded = errors.New("breaker: no verdict")
+// A verdict is what a call shows of its service.
+type verdict int8
+
+const (
+	succeeded verdict = iota
+	failed
+	ignored // nothing
 )
 
-// circuit is the breaker of one service. gobreaker counts, and decides when to
-// trip and when to close; when an open circuit may be probed is decided here,
-// since there the time is fixed.
+// circuit is the breaker of one service. gobreaker is its state machine. It is
+// told only what may change the state: that the calls of the window are reason
+// to open, that an open time is over, and how probes end. So most calls cost
+// one short critical section.
 type circuit struct {
 	service string
 	cfg     *config
 	clock   func() time.Duration // monotonic, since the set was made
-	cb      *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	phases    atomic.Uint64 // the phase, as gobreaker has it
 	openUntil atomic.Int64  // by clock
-	used      atomic.Int64  // by clock, when a call last asked
 
-	mu      sync.Mutex // guards what follows; never held around gobreaker or a hook
-	openFor time.Duration
-	probes  []*ticket // admitted while half-open and not settled
-	changes []StateChange
-	telling bool // a goroutine is calling the hooks
-	slow    slowCalls
+	mu      sync.Mutex // guards what follows; not held around hooks
+	cb      *gobreaker.TwoStepCircuitBreaker[struct{}]
+	window  window        // of calls that began in the present phase
+	opened  time.Duration // when it left closed
+	probes  []*probe      // admitted and not settled, except for those overdue
+	used    time.Duration // when something was last learnt or asked
+	changes []StateChange // not told yet
+	telling bool          // a goroutine is calling the hooks
 }
 
 func newCircuit(service string, cfg *config, clock func() time.Duration) *circuit {
-	c := &circuit{service: service, cfg: cfg, clock: clock}
-	c.used.Store(int64(clock()))
-	c.slow.init(cfg)
+	c := &circuit{service: service, cfg: cfg, clock: clock, used: clock(), window: newWindow(cfg.window)}
 	c.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests:  uint32(cfg.probes),
-		Interval:     cfg.window,
-		BucketPeriod: (cfg.window + buckets - 1) / buckets,
-		// Shorter than the circuit's own gate, which decides; long enough that
-		// a call which waits for the lock while the circuit trips is refused.
-		Timeout:       max(cfg.openFor*9/10, 1),
-		ReadyToTrip:   c.readyToTrip,
+		MaxRequests:   uint32(cfg.probes),
+		Timeout:       1, // the circuit knows when an open time is over
+		ReadyToTrip:   func(gobreaker.Counts) bool { return true },
 		OnStateChange: c.changed,
-		IsExcluded:    func(err error) bool { return err == errExcluded },
 	})
 	return c
 }
 
-// readyToTrip runs under gobreaker's lock. Requests counts admissions, so the
-// ratio is of what has finished.
-func (c *circuit) readyToTrip(n gobreaker.Counts) bool {
-	finished := n.TotalSuccesses + n.TotalFailures
-	return int(finished) >= c.cfg.minRequests && float64(n.TotalFailures) >= c.cfg.tripRatio*float64(finished) || c.slow.tripped.Load()
-}
-
-// changed runs under gobreaker's lock too: it notes the change, for tell.
+// changed is called by gobreaker, with the circuit locked.
 func (c *circuit) changed(_ string, from, to gobreaker.State) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	now := c.clock()
 	change := StateChange{Service: c.service, From: stateOf(from), To: stateOf(to)}
-	switch change.To {
-	case StateClosed:
-		c.openFor = 0
-	case StateOpen:
-		if change.From == StateHalfOpen {
-			c.openFor = min(c.openFor*2, c.longest())
-		} else {
-			c.openFor = c.cfg.openFor
+	if change.To == StateOpen {
+		if change.From == StateClosed {
+			c.opened = now
 		}
-		change.OpenFor = c.openFor
-		c.openUntil.Store(int64(c.clock() + c.openFor))
+		change.OpenFor = c.cfg.openTime(now - c.opened)
+		c.openUntil.Store(int64(now + change.OpenFor))
 	}
-	c.probes = nil // of the generation before: their results are dropped
-	c.slow.clear()
+	c.probes = nil
+	c.window.clear()
 	c.phases.Store(uint64(c.phase().next(change.To)))
 	c.changes = append(c.changes, change)
 }
-
-func (c *circuit) phase() phase { return phase(c.phases.Load()) }
-
-func (c *circuit) longest() time.Duration { return max(maxOpenFor, c.cfg.openFor) }
 
 func stateOf(s gobreaker.State) State {
 	switch s {
@@ -127,92 +108,166 @@ func stateOf(s gobreaker.State) State {
 	return StateClosed
 }
 
+func (c *circuit) phase() phase { return phase(c.phases.Load()) }
+
 // current returns the state as a caller would find it: half-open once the open
 // time is over, although no probe was sent yet.
 func (c *circuit) current() State {
-	switch state := c.phase().state(); {
-	case time.Duration(c.openUntil.Load()) > c.clock():
-		return StateOpen
-	case state == StateOpen:
+	state := c.phase().state()
+	if state == StateOpen && c.openLeft(c.clock()) == 0 {
 		return StateHalfOpen
-	default:
-		return state
 	}
+	return state
 }
 
-// idle reports whether the circuit holds nothing that would be missed: nobody
-// asked for a window, and since it would have let a probe through if it opened.
+// openLeft returns how much of the open time is left.
+func (c *circuit) openLeft(now time.Duration) time.Duration {
+	return max(time.Duration(c.openUntil.Load())-now, 0)
+}
+
+// idle reports whether the circuit holds nothing that would be missed: a window
+// has passed since something was learnt, and since an open time was over.
 func (c *circuit) idle() bool {
-	last := max(c.used.Load(), c.openUntil.Load())
-	return c.clock()-time.Duration(last) > c.cfg.window
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock()-max(c.used, time.Duration(c.openUntil.Load())) > c.cfg.window
 }
 
 // refusing returns for how long a call would be refused now, else 0. It changes
 // nothing.
 func (c *circuit) refusing() time.Duration {
-	now := c.clock()
-	if d := time.Duration(c.openUntil.Load()) - now; d > 0 {
-		return d
+	switch c.phase().state() {
+	case StateOpen:
+		return c.openLeft(c.clock())
+	case StateHalfOpen:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.full(c.clock())
 	}
-	if c.phase().state() != StateHalfOpen {
-		return 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	return 0
+}
+
+// full returns how long it is until there is room for another probe.
+func (c *circuit) full(now time.Duration) time.Duration {
 	if len(c.probes) < c.cfg.probes {
 		return 0
 	}
-	return max(c.probes[0].admitted+c.lostAfter()-now, 0)
+	return max(c.probes[0].overdue-now, 0)
 }
 
-// lostAfter is how long a probe may take until another takes its place: its
-// result may never come, if the caller set no timeout.
-func (c *circuit) lostAfter() time.Duration { return c.cfg.openFor }
-
-// allow admits a call, which must be settled, or says for how long it refuses.
-func (c *circuit) allow() (*ticket, *OpenError) {
-	now := c.clock()
-	c.used.Store(int64(now))
-	if d := time.Duration(c.openUntil.Load()) - now; d > 0 {
-		return nil, &OpenError{Service: c.service, RetryIn: d}
+// admit lets a call pass, which must be settled, or says for how long calls are
+// refused.
+func (c *circuit) admit() (ticket, *OpenError) {
+	t := ticket{circuit: c, phase: c.phase()}
+	if t.phase.state() != StateClosed {
+		return c.ask()
 	}
-	before := c.phase()
-	done, err := c.cb.Allow()
-	if err == gobreaker.ErrTooManyRequests && c.giveUpLost(now) {
-		done, err = c.cb.Allow()
+	if c.cfg.slowAfter > 0 {
+		t.admitted = c.clock()
 	}
-	if err != nil {
-		c.tell()
-		return nil, &OpenError{Service: c.service, RetryIn: c.refusing()}
-	}
-	t := &ticket{circuit: c, done: done, admitted: now, phase: before}
-	// Only to half-open does asking change the state. After any other change
-	// meanwhile the call counts as one of before.
-	if after := c.phase(); after.state() == StateHalfOpen {
-		t.phase = after
-		c.addProbe(t)
-	}
-	c.tell()
 	return t, nil
 }
 
-// giveUpLost frees the place of the oldest probe if it is overdue.
-func (c *circuit) giveUpLost(now time.Duration) bool {
+// ask admits a call to a circuit that is not closed, as a probe.
+func (c *circuit) ask() (ticket, *OpenError) {
+	defer c.tell()
 	c.mu.Lock()
-	var lost *ticket
-	if len(c.probes) > 0 && now-c.probes[0].admitted >= c.lostAfter() {
-		lost = c.probes[0]
+	defer c.mu.Unlock()
+	now := c.clock()
+	c.used = now
+	t := ticket{circuit: c, phase: c.phase(), admitted: now}
+	if t.phase.state() == StateOpen {
+		if left := c.openLeft(now); left > 0 {
+			return t, &OpenError{Service: c.service, RetryIn: left}
+		}
+		c.cb.State() // becomes half-open
+		t.phase = c.phase()
 	}
-	c.mu.Unlock()
-	if lost == nil {
-		return false
+	if t.phase.state() == StateHalfOpen {
+		if left := c.full(now); left > 0 {
+			return t, &OpenError{Service: c.service, RetryIn: left}
+		}
+		if len(c.probes) == c.cfg.probes {
+			c.probes = slices.Delete(c.probes, 0, 1)
+		}
+		t.probe = &probe{overdue: now + c.cfg.openFor}
+		c.probes = append(c.probes, t.probe)
 	}
-	lost.settle(errExcluded, 0)
-	return true
+	return t, nil
 }
 
+// A probe is a call that a half-open circuit let through. Once it is overdue
+// another may take its place, since its result may never come if the caller set
+// no timeout. A result that does come counts.
+type probe struct{ overdue time.Duration }
+
+// A ticket is the admission of one call, which is settled once.
+type ticket struct {
+	circuit  *circuit
+	phase    phase         // in which the call began
+	admitted time.Duration // known to probes, and where calls can be slow
+	probe    *probe        // or nil
+	slow     bool
+}
+
+// settle reports how a call ended. One that began before the last change of
+// state shows what was true then, so it counts no more.
+func (t *ticket) settle(v verdict) {
+	if v == ignored && t.probe == nil {
+		return
+	}
+	c := t.circuit
+	if c.learn(t, v) {
+		c.tell()
+	}
+}
+
+// learn reports whether the state has changed.
+func (c *circuit) learn(t *ticket, v verdict) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.phase != c.phase() {
+		return false
+	}
+	c.used = c.clock()
+	if t.probe != nil {
+		c.probes = slices.DeleteFunc(c.probes, func(p *probe) bool { return p == t.probe })
+		if v != ignored {
+			c.report(v)
+		}
+		return len(c.changes) > 0
+	}
+	n := tally{finished: 1}
+	if v == failed {
+		n.failed = 1
+	}
+	if t.slow {
+		n.slow = 1
+	}
+	if sum := c.window.add(c.used, n); (v == failed || t.slow) && c.cfg.trips(sum) {
+		c.report(failed)
+	}
+	return len(c.changes) > 0
+}
+
+// report tells gobreaker of a call that began and ended in its present state.
+func (c *circuit) report(v verdict) {
+	done, err := c.cb.Allow()
+	if err != nil {
+		return
+	}
+	if v == failed {
+		done(errFailed)
+	} else {
+		done(nil)
+	}
+}
+
+// errFailed is what gobreaker is told of a failure.
+var errFailed = errors.New("breaker: failed")
+
 // tell calls the hooks for the changes noted, in order. One goroutine does at a
-// time; what comes up meanwhile, also from a hook, is left to it.
+// time. Changes that come up meanwhile, from a hook too, are left to it.
 func (c *circuit) tell() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,75 +289,5 @@ func (c *circuit) call(change StateChange) {
 	defer c.mu.Lock()
 	for _, hook := range c.cfg.hooks {
 		hook(change)
-	}
-}
-
-// A ticket is the admission of one call. It is settled once. A call that began
-// before the last change of state teaches nothing: what it shows was true then.
-type ticket struct {
-	circuit  *circuit
-	done     func(error)
-	admitted time.Duration
-	phase    phase // in which the call began
-	probe    bool
-	settled  atomic.Bool
-	body     body // of the response, where the call is judged at its end
-}
-
-// settle reports the outcome; hint is how long the answer asks to wait.
-func (t *ticket) settle(outcome error, hint time.Duration) {
-	if !t.settled.CompareAndSwap(false, true) {
-		return
-	}
-	c := t.circuit
-	if t.probe {
-		c.removeProbe(t)
-	}
-	// gobreaker would drop a late result too, but on the way might take the
-	// circuit for half-open before its time is up.
-	if t.late() {
-		return
-	}
-	t.done(outcome)
-	if outcome == errFailed && hint > 0 && c.phase() == t.phase.next(StateOpen) {
-		c.extend(min(hint, c.longest()))
-	}
-	c.tell()
-}
-
-func (t *ticket) late() bool { return t.phase != t.circuit.phase() }
-
-// addProbe makes the ticket a probe, unless the state has changed again.
-func (c *circuit) addProbe(t *ticket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !t.late() {
-		t.probe = true
-		c.probes = append(c.probes, t)
-	}
-}
-
-func (c *circuit) removeProbe(t *ticket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, p := range c.probes {
-		if p == t {
-			c.probes = append(c.probes[:i:i], c.probes[i+1:]...)
-			return
-		}
-	}
-}
-
-// extend keeps the circuit open for at least d from now.
-func (c *circuit) extend(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if until := int64(c.clock() + d); until > c.openUntil.Load() {
-		c.openUntil.Store(until)
-		for i := range c.changes {
-			if c.changes[i].To == StateOpen {
-				c.changes[i].OpenFor = d
-			}
-		}
 	}
 }

@@ -93,7 +93,7 @@ func TestTimeoutsCount(t *testing.T) {
 func TestSlowFailuresAreNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: 4 * time.Second}
-		set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithWindow(10*time.Second))
+		set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithWindow(10*time.Second), breaker.WithOpenFor(5*time.Second))
 		rt := set.Wrap(b)
 		var wg sync.WaitGroup
 		for range 20 { // one each 500 ms, each failing after 4 s
@@ -139,7 +139,7 @@ func TestSlowCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: 2 * time.Second}
 		b.set(200)
-		set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithSlowCall(time.Second, 0.8), breaker.WithWindow(time.Minute))
+		set := newSet(t, breaker.WithTripRatio(0.5, 10), breaker.WithSlowCall(time.Second, 0.8), breaker.WithWindow(time.Minute), breaker.WithOpenFor(5*time.Second))
 		rt := set.Wrap(b)
 		send(t, rt, 9)
 		if got := set.State("api.test"); got != breaker.StateClosed {

@@ -39,7 +39,7 @@ func Example() {
 	// Output:
 	// 500 Internal Server Error
 	// 500 Internal Server Error
-	// users is open for 5s
+	// users is open for 200ms
 	// 500 Internal Server Error
 	// refused
 }

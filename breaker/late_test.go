@@ -82,7 +82,7 @@ func TestLateResultsTeachNothing(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					start := time.Now()
 					var changes []string
-					set := newSet(t, breaker.WithSlowCall(2*time.Second, 0.5), breaker.WithTripRatio(0.5, 10),
+					set := newSet(t, breaker.WithSlowCall(2*time.Second, 0.5), breaker.WithTripRatio(0.5, 10), breaker.WithOpenFor(5*time.Second),
 						breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
 							changes = append(changes, fmt.Sprintf("%v %v>%v %v", time.Since(start), c.From, c.To, c.OpenFor))
 						}}))
@@ -124,7 +124,7 @@ func TestLateProbesTeachNothing(t *testing.T) {
 		for during, end := range map[string]time.Duration{"open": time.Second, "half-open": 11 * time.Second, "closed": 20 * time.Second} {
 			t.Run(name+"/"+during, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					set := newSet(t, breaker.WithProbes(2), breaker.WithTripRatio(0.5, 2))
+					set := newSet(t, breaker.WithProbes(2), breaker.WithTripRatio(0.5, 2), breaker.WithOpenFor(5*time.Second))
 					rt := set.Wrap(planned)
 					plan{}.send(t, rt, 2)
 					time.Sleep(5 * time.Second)
@@ -132,8 +132,8 @@ func TestLateProbesTeachNothing(t *testing.T) {
 					other.after = end
 					calls.Go(func() { other.send(t, rt, 1) })
 					synctest.Wait()
-					plan{}.send(t, rt, 1) // the probe that fails: open for 10s
-					time.Sleep(10*time.Second - time.Nanosecond)
+					plan{}.send(t, rt, 1) // the probe that fails
+					time.Sleep(5*time.Second - time.Nanosecond)
 					if got := set.State("api.test"); got != breaker.StateOpen {
 						t.Errorf("%v before its time is over, want open", got)
 					}

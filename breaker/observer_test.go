@@ -42,7 +42,7 @@ func TestLog(t *testing.T) {
 		}
 		logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))
 		b := &backend{}
-		rt := newSet(t, breaker.WithTripRatio(0.5, 1),
+		rt := newSet(t, breaker.WithTripRatio(0.5, 1), breaker.WithOpenFor(5*time.Second),
 			breaker.WithObserver(breaker.Log(nil)), breaker.WithObserver(breaker.Log(logger))).Wrap(b)
 		b.set(500)
 		send(t, rt, 1)

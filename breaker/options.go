@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An Option changes what [New] builds.
+// An Option configures [New].
 type Option func(*config)
 
 type config struct {
@@ -21,21 +21,15 @@ type config struct {
 	slowRatio   float64
 	failureIf   func(*http.Response, error) bool
 	maxServices int
-	hooks       []func(StateChange) // of the observers
+	hooks       []func(StateChange)
 }
-
-// buckets is how many parts of a window are forgotten one at a time.
-const buckets = 10
-
-// maxOpenFor is what the open time grows to, unless WithOpenFor asks for more.
-const maxOpenFor = time.Minute
 
 func defaults() config {
 	return config{
-		tripRatio:   0.5,
-		minRequests: 20,
+		tripRatio:   0.995,
+		minRequests: 100,
 		window:      10 * time.Second,
-		openFor:     5 * time.Second,
+		openFor:     200 * time.Millisecond,
 		probes:      1,
 		maxServices: 1024,
 	}
@@ -45,19 +39,19 @@ func (c *config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("breaker: "+format, args...)) }
 	if !(c.tripRatio > 0 && c.tripRatio <= 1) || c.minRequests < 1 {
-		bad("WithTripRatio(%v, %d): want a ratio above 0 and up to 1, of at least 1 request", c.tripRatio, c.minRequests)
+		bad("WithTripRatio(%v, %d): want a ratio above 0 and at most 1, and at least 1 request", c.tripRatio, c.minRequests)
 	}
-	if c.window < buckets || c.window > 24*time.Hour {
-		bad("WithWindow(%v): want up to 24h, above 0", c.window)
+	if c.window < steps || c.window > 24*time.Hour {
+		bad("WithWindow(%v): want at least 10ns and at most 24h", c.window)
 	}
 	if c.openFor <= 0 || c.openFor > 24*time.Hour {
-		bad("WithOpenFor(%v): want up to 24h, above 0", c.openFor)
+		bad("WithOpenFor(%v): want above 0 and at most 24h", c.openFor)
 	}
 	if c.probes < 1 || c.probes > 1000 {
-		bad("WithProbes(%d): want 1 to 1000", c.probes)
+		bad("WithProbes(%d): want at least 1 and at most 1000", c.probes)
 	}
 	if c.slowAfter < 0 || c.slowRatio != 0 && !(c.slowRatio > 0 && c.slowRatio <= 1) || (c.slowAfter > 0) != (c.slowRatio > 0) {
-		bad("WithSlowCall(%v, %v): want a duration above 0 and a ratio above 0 and up to 1", c.slowAfter, c.slowRatio)
+		bad("WithSlowCall(%v, %v): want a duration above 0, and a ratio above 0 and at most 1", c.slowAfter, c.slowRatio)
 	}
 	if c.maxServices < 1 {
 		bad("WithMaxServices(%d): want at least 1", c.maxServices)
@@ -65,66 +59,73 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// WithServiceName sets how the service of a request is named; each name has a
-// circuit of its own. The default is the name that the chain of package
-// transport gave it, else URL.Host in lower case and without the ports 80 and
-// 443. An empty name falls back to that too.
+// WithServiceName sets how the service of a request is named. Each name has its
+// own circuit. The default is the name that the chain of package transport gave
+// the request, or [service.OfHost] of the URL's host outside such a chain. The
+// default also applies when name returns "".
 func WithServiceName(name func(*http.Request) string) Option {
 	return func(c *config) { c.service = name }
 }
 
-// WithTripRatio sets the share of failures at which a circuit opens, and of how
-// many finished calls within the window at least. The default is 0.5 of 20:
-// lower, and a single bad replica of two trips the circuit of both.
+// WithTripRatio sets when a circuit opens: when at least minRequests calls
+// finished within the window, and at least ratio of them failed. The default is
+// 0.995 of 100. With 0.5, one failed replica of two opens the circuit of both,
+// and calls fail that a retry would have saved. New returns an error unless ratio
+// is above 0 and at most 1, and minRequests at least 1.
 func WithTripRatio(ratio float64, minRequests int) Option {
 	return func(c *config) { c.tripRatio, c.minRequests = ratio, minRequests }
 }
 
-// WithWindow sets how long a call counts. It rolls in ten steps. Make it at
-// least twice the timeout of an attempt, or failures by timeout are forgotten
-// before there are enough of them. The default is 10s.
+// WithWindow sets how long a finished call counts. The window moves in ten
+// steps. The default is 10s. New returns an error unless d is at least 10ns and
+// at most 24h.
 func WithWindow(d time.Duration) Option {
 	return func(c *config) { c.window = d }
 }
 
-// WithOpenFor sets how long a circuit stays open before it lets probes through.
-// It doubles each time they fail, up to a minute or d if that is longer, and
-// falls back once the circuit has closed. A longer Retry-After of the answer
-// that tripped it is honoured, within the same bound. The default is 5s.
+// WithOpenFor sets how long a circuit refuses calls before it lets a probe
+// through. While probes fail, it grows to 1 % of the time since the circuit
+// opened, up to 4s, or stays d if that is longer. The default is 200ms. A client
+// that makes ten calls per second then sends at most half of them to a service
+// that is down. New returns an error unless d is above 0 and at most 24h.
 func WithOpenFor(d time.Duration) Option {
 	return func(c *config) { c.openFor = d }
 }
 
-// WithProbes sets how many calls a half-open circuit lets through, all of which
-// must succeed to close it. The default is 1.
+// WithProbes sets how many probes must succeed to close a circuit. As many are
+// in flight at a time; a probe that takes longer than [WithOpenFor] makes room
+// for another one, and still counts when it ends. The default is 1. New returns
+// an error unless n is at least 1 and at most 1000.
 func WithProbes(n int) Option {
 	return func(c *config) { c.probes = n }
 }
 
-// WithSlowCall makes slow calls a reason to open: those whose response header
-// takes longer than d, when they are at least ratio of the finished calls, of
-// which there must be as many as WithTripRatio says. By default a slow success
-// is a success.
+// WithSlowCall also opens a circuit when calls are slow. A call is slow if its
+// response header takes longer than d. The circuit opens when at least ratio of
+// the finished calls were slow, of at least the number that [WithTripRatio]
+// sets. A probe that is slow fails. By default slow calls do not matter. New
+// returns an error unless d is above 0, and ratio above 0 and at most 1.
 func WithSlowCall(d time.Duration, ratio float64) Option {
 	return func(c *config) { c.slowAfter, c.slowRatio = d, ratio }
 }
 
-// WithFailureIf sets which outcomes are failures. It is called without locks,
-// with the response or the error, must not read the body, and is not asked
-// about calls that their caller cancelled. The default is any error, and the
-// statuses from 500 but for 501 and 505, which are about the request. A 429 is
-// about the caller, so that it is none. An answer that asks for another attempt
-// by X-Should-Retry: true, or a 503 that says "false", comes from a server that
-// sheds; it counts neither way.
+// WithFailureIf sets which calls fail. The func failed is called without locks,
+// once for each call, with its response or its error. It must not read the body.
+// It is not called for calls that their caller cancelled, which do not count.
+//
+// By default a call fails if it ends with an error, or with a status of 500 or
+// above except 501 and 505, which are about the request. A 429 is about the
+// caller and not a failure. A response from a server that sheds load does not
+// count: one with X-Should-Retry: true, or a 503 with X-Should-Retry: false.
 func WithFailureIf(failed func(*http.Response, error) bool) Option {
 	return func(c *config) { c.failureIf = failed }
 }
 
-// WithMaxServices bounds the number of circuits. A new service makes room by
-// dropping the circuits that have not been used for a window, and not since
-// their open time ended. The calls of a service for which there is still no room
-// pass without being judged: one shared circuit would have the dead refuse the
-// calls of the healthy. The default is 1024, of about 1 KB.
+// WithMaxServices sets the largest number of circuits, each of about 1 KB. To
+// make room for a new service, circuits are dropped that have not been used for
+// a window, nor since their open time ended. The calls of a service for which
+// there is no room pass and are not judged. The default is 1024. New returns an
+// error unless n is at least 1.
 func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }
 }

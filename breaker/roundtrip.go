@@ -4,19 +4,20 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// Wrap returns next behind the circuits of the set; nil means
-// [http.DefaultTransport]. Everything that the set wraps shares its circuits.
-// It panics if [New] did not make the set, as where its error was ignored: such
-// a set would never open a circuit.
+// Wrap returns a RoundTripper that sends requests to next unless their circuit
+// is open. All RoundTrippers that a set wraps share its circuits. If next is nil,
+// it is [http.DefaultTransport]. Wrap panics if the set was not made by [New],
+// because such a set would never open a circuit.
 //
-// The RoundTripper also has the methods CloseIdleConnections, which forwards
-// to next, and OpenFor(*http.Request) time.Duration, which says for how long a
-// request would be refused now, without taking the place of a probe.
+// The RoundTripper also has the methods CloseIdleConnections, which calls that
+// of next, and OpenFor(*http.Request) time.Duration. OpenFor returns how long a
+// request would be refused now; it does not take the place of a probe.
 func (s *Set) Wrap(next http.RoundTripper) http.RoundTripper {
 	if s == nil || s.cfg.maxServices == 0 {
 		panic("breaker: Wrap of a Set that New did not make")
@@ -50,13 +51,13 @@ func (rt *roundTripper) OpenFor(req *http.Request) time.Duration {
 
 func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
-		return rt.next.RoundTrip(req) // it has its own words for that
+		return rt.next.RoundTrip(req) // which returns its own error for that
 	}
 	c := rt.set.circuits.Get(rt.set.serviceOf(req))
-	if c == nil { // no room: nothing is known of the service, so nothing is refused
+	if c == nil { // there is no room, and nothing is known of the service
 		return rt.next.RoundTrip(req)
 	}
-	t, refused := c.allow()
+	t, refused := c.admit()
 	if refused != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -66,7 +67,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	judged := false
 	defer func() {
 		if !judged { // next panicked, or the predicate did
-			t.settle(errFailed, 0)
+			t.settle(failed)
 		}
 	}()
 	resp, err := rt.next.RoundTrip(req)
@@ -77,57 +78,70 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // judge settles the call, or has its body settle it.
 func (t *ticket) judge(req *http.Request, resp *http.Response, err error) {
-	outcome := t.verdictOfSpeed(t.circuit.cfg.outcome(req.Context(), resp, err))
-	var hint time.Duration
-	if outcome == errFailed && resp != nil {
-		hint, _ = headers.RetryAfterOf(resp.Header, time.Now())
+	cfg := t.circuit.cfg
+	v := cfg.verdictOf(req, resp, err)
+	if cfg.slowAfter > 0 {
+		t.slow = t.circuit.clock()-t.admitted > cfg.slowAfter
 	}
 	// A probe is judged by its header: the circuit should not stay half-open
-	// as long as a stream lasts.
-	if outcome != nil || t.probe || resp == nil || resp.Body == nil || resp.Body == http.NoBody || req.Method == http.MethodHead {
-		t.settle(outcome, hint)
+	// for as long as a stream lasts.
+	if t.probe != nil {
+		if t.slow && v == succeeded {
+			v = failed
+		}
+		t.settle(v)
+		return
+	}
+	if v != succeeded || resp == nil || resp.Body == nil || resp.Body == http.NoBody || req.Method == http.MethodHead {
+		t.settle(v)
 		return
 	}
 	if _, upgraded := resp.Body.(io.Writer); upgraded {
-		t.settle(nil, 0)
+		t.settle(succeeded)
 		return
 	}
-	t.body = body{ReadCloser: resp.Body, ticket: t, ctx: req.Context()}
-	resp.Body = &t.body
+	resp.Body = &body{ReadCloser: resp.Body, ticket: *t, ctx: req.Context()}
 }
 
-// outcome is nil, errFailed or errExcluded.
-func (cfg *config) outcome(ctx context.Context, resp *http.Response, err error) error {
+func (cfg *config) verdictOf(req *http.Request, resp *http.Response, err error) verdict {
 	switch {
-	case err != nil && cancelled(ctx):
-		return errExcluded
+	case err != nil && cancelled(req.Context()):
+		return ignored
 	case cfg.failureIf != nil:
 		if cfg.failureIf(resp, err) {
-			return errFailed
+			return failed
 		}
-		return nil
 	case err != nil:
-		return errFailed
+		return failed
 	case resp != nil && failedStatus(resp.StatusCode):
-		// A server that sheds answers for itself: what it refuses is held back
-		// already, and it says to whom it will listen again. To open for that
-		// too would turn what it still serves away.
-		verdict := headers.VerdictOf(resp.Header)
-		if verdict == headers.Retry || verdict == headers.DoNotRetry && resp.StatusCode == http.StatusServiceUnavailable {
-			return errExcluded
+		if sheds(resp) {
+			return ignored
 		}
-		return errFailed
+		return failed
 	}
-	return nil
+	return succeeded
+}
+
+// sheds reports whether a response comes from a server that protects itself: it
+// refuses what it has no room for and says who should come back. A circuit that
+// opened for that would refuse the calls that the server still has room for.
+func sheds(resp *http.Response) bool {
+	switch headers.VerdictOf(resp.Header) {
+	case headers.Retry:
+		return true
+	case headers.DoNotRetry:
+		return resp.StatusCode == http.StatusServiceUnavailable
+	}
+	return false
 }
 
 func failedStatus(code int) bool {
 	return code >= 500 && code != http.StatusNotImplemented && code != http.StatusHTTPVersionNotSupported
 }
 
-// cancelled reports whether the caller gave the call up, which says nothing
-// about the service. A deadline that passed does: nobody sets one hoping that
-// it passes. Nor is a cancellation whose cause is a timeout the caller's.
+// cancelled reports whether the caller cancelled the call, which shows nothing
+// about the service. A deadline that passed does show something, and so does a
+// cancellation whose cause is a timeout.
 func cancelled(ctx context.Context) bool {
 	if ctx.Err() != context.Canceled {
 		return false
@@ -136,11 +150,18 @@ func cancelled(ctx context.Context) bool {
 	return !ok || !timeout.Timeout()
 }
 
-// body settles its ticket when it ends.
+// A body settles its call when it ends.
 type body struct {
 	io.ReadCloser
-	ticket *ticket
-	ctx    context.Context
+	ticket  ticket
+	ctx     context.Context
+	settled atomic.Bool
+}
+
+func (b *body) settle(v verdict) {
+	if b.settled.CompareAndSwap(false, true) {
+		b.ticket.settle(v)
+	}
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -148,11 +169,11 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case err == io.EOF:
-		b.ticket.settle(nil, 0)
+		b.settle(succeeded)
 	case cancelled(b.ctx):
-		b.ticket.settle(errExcluded, 0)
+		b.settle(ignored)
 	default:
-		b.ticket.settle(errFailed, 0)
+		b.settle(failed)
 	}
 	return n, err
 }
@@ -161,6 +182,6 @@ func (b *body) Read(p []byte) (int, error) {
 // had seen enough.
 func (b *body) Close() error {
 	err := b.ReadCloser.Close()
-	b.ticket.settle(nil, 0)
+	b.settle(succeeded)
 	return err
 }

@@ -8,17 +8,16 @@ import (
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// A Set holds the circuits of all services. Make one with [New] and keep it:
-// its circuits are what it has learnt. It is safe for concurrent use and
-// starts no goroutine.
+// A Set holds the circuits of all services. Make one with [New] and keep it for
+// the life of the program, because the circuits hold what was learnt. It is safe
+// for concurrent use and starts no goroutine.
 type Set struct {
 	cfg      config
 	born     time.Time
 	circuits *service.Set[circuit]
 }
 
-// New returns an empty set. All that is wrong with the options is joined into
-// one error.
+// New returns an empty set. Its error joins all mistakes in the options.
 func New(opts ...Option) (*Set, error) {
 	cfg := defaults()
 	for _, opt := range opts {
@@ -38,12 +37,11 @@ func (s *Set) newCircuit(name string) *circuit { return newCircuit(name, &s.cfg,
 
 func (s *Set) clock() time.Duration { return time.Since(s.born) }
 
-// State returns the state of the circuit of a service. One that was never used
-// is closed, and so is a service for which there is no room. A circuit whose
-// open time is over is half-open, although no probe has been sent yet. The
-// service is named as its requests are, by the chain of package transport or
-// [WithServiceName]. A host may be in any spelling, except for a set with
-// WithServiceName, whose names are exact.
+// State returns the state of the circuit of a service. It is closed if the
+// service was never called, or if there is no room for it. A circuit whose open
+// time is over is half-open, even before a probe is sent. The name is that of
+// the chain of package transport, or of [WithServiceName]. Without
+// WithServiceName a host may be in upper case and have a default port.
 func (s *Set) State(name string) State {
 	c := s.circuits.Peek(name)
 	if c == nil && s.cfg.service == nil {
@@ -55,7 +53,7 @@ func (s *Set) State(name string) State {
 	return c.current()
 }
 
-// All returns the services that have circuits, with their states.
+// All returns the services that have circuits, and the states of the circuits.
 func (s *Set) All() iter.Seq2[string, State] {
 	return func(yield func(string, State) bool) {
 		for name, c := range s.circuits.All() {

@@ -53,7 +53,7 @@ func TestDryRunRefusesNothing(t *testing.T) {
 					mu.Unlock()
 					return tt.base(req)
 				})
-				circuits, err := breaker.New()
+				circuits, err := breaker.New(breaker.WithTripRatio(0.5, 20), breaker.WithOpenFor(5*time.Second))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -139,8 +139,8 @@ func ExampleWithHedging_guard() {
 	// copies while it is engaged: 0
 }
 
-// A circuit stays open for as long as the response that trips it asks. A server that
-// sheds load, and says whether to retry, trips none.
+// A Retry-After does not change how long a circuit is open. A server that sheds
+// load, and says who should come back, does not open it.
 func ExampleWithBreaker_hint() {
 	for _, hint := range []http.Header{
 		nil, {"Retry-After": {"30"}}, {"X-Should-Retry": {"true"}}, {"X-Should-Retry": {"false"}},
@@ -161,8 +161,8 @@ func ExampleWithBreaker_hint() {
 		}
 	}
 	// Output:
-	// map[] closed -> open for 5s
-	// map[Retry-After:[30]] closed -> open for 30s
+	// map[] closed -> open for 200ms
+	// map[Retry-After:[30]] closed -> open for 200ms
 	// map[X-Should-Retry:[true]] closed after 100
 	// map[X-Should-Retry:[false]] closed after 100
 }

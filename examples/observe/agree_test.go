@@ -180,7 +180,7 @@ func TestEverybodyCountsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		circuits, err := breaker.New(breaker.WithObserver(metrics.Breaker()))
+		circuits, err := breaker.New(breaker.WithTripRatio(0.5, 20), breaker.WithOpenFor(5*time.Second), breaker.WithObserver(metrics.Breaker()))
 		if err != nil {
 			t.Fatal(err)
 		}

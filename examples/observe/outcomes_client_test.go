@@ -241,7 +241,7 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 
 // tripped is a breaker whose circuit is open.
 func tripped(t *testing.T) transport.Option {
-	circuits, err := breaker.New(breaker.WithFailureIf(func(*http.Response, error) bool { return true }))
+	circuits, err := breaker.New(breaker.WithTripRatio(1, 1), breaker.WithOpenFor(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

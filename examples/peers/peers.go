@@ -11,6 +11,7 @@ import (
 	"github.com/PuerkitoBio/rehttp"
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/transport"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/hashicorp/go-retryablehttp"
 	"github.com/sony/gobreaker/v2"
@@ -35,6 +36,10 @@ func Contestants() []Contestant {
 		{"failsafe-go", func(base http.RoundTripper) http.RoundTripper {
 			return failsafehttp.NewRoundTripper(base, failsafehttp.NewRetryPolicyBuilder().
 				WithBackoff(100*time.Millisecond, 2*time.Second).Build())
+		}},
+		{"failsafe-go+breaker", func(base http.RoundTripper) http.RoundTripper {
+			return failsafehttp.NewRoundTripper(base, failsafehttp.NewRetryPolicyBuilder().
+				WithBackoff(100*time.Millisecond, 2*time.Second).Build(), circuitbreaker.NewWithDefaults[*http.Response]())
 		}},
 		{"go-retryablehttp", func(base http.RoundTripper) http.RoundTripper {
 			c := retryablehttp.NewClient()

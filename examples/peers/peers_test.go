@@ -130,7 +130,7 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 	t.Logf("allocations for a call over a stub: %v", allocs)
-	for name, ceiling := range map[string]float64{"evenkeel": 6, "evenkeel+breaker": 9} {
+	for name, ceiling := range map[string]float64{"evenkeel": 6, "evenkeel+breaker": 6} {
 		if got, ok := allocs[name]; !ok || got > ceiling {
 			t.Errorf("%s: %v allocations, want at most %v", name, got, ceiling)
 		}
