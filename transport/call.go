@@ -12,7 +12,7 @@ import (
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// A Call says what happened in one RoundTrip, or one [Do].
+// A Call describes one RoundTrip, or one [Do].
 type Call struct {
 	Service  string
 	Method   string        // "" for Do
@@ -30,9 +30,9 @@ type Call struct {
 	WouldTimeOut bool       // end the attempt at AttemptTimeout
 }
 
-// Attempt returns the number of the attempt that ctx belongs to: 1 on the
-// first, 0 outside a chain. Layers below the retry loop find it in the context
-// of the request, and the operation of [Do] in its own.
+// Attempt returns the number of the attempt that ctx belongs to. It is 1 for the first
+// and 0 outside a chain. Layers below the retry loop find it in the context of the
+// request, and the operation of [Do] in its own.
 func Attempt(ctx context.Context) int {
 	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
 		return int(a.number)
@@ -40,13 +40,13 @@ func Attempt(ctx context.Context) int {
 	return 0
 }
 
-// CallOf returns what happened before this response was returned. It reports
-// false for a response that did not come through a chain.
+// CallOf returns what happened before this response was returned. It reports false for
+// a response that did not come through a chain.
 //
-// An [http.Transport] below the chain may send a request again by itself, when
-// a connection that was kept alive breaks before an answer begins: a GET, HEAD,
-// OPTIONS or TRACE, one with an idempotency key, or one of which nothing was
-// written. That is one attempt here; only the server and httptrace see it.
+// An [http.Transport] below the chain may send a request again by itself, if a kept
+// connection breaks before the response begins: a GET, HEAD, OPTIONS or TRACE, one with
+// an idempotency key, or one of which nothing was written. That counts as one attempt.
+// Only the server and httptrace see it.
 func CallOf(resp *http.Response) (Call, bool) {
 	if resp == nil || resp.Request == nil {
 		return Call{}, false
@@ -58,10 +58,10 @@ func CallOf(resp *http.Response) (Call, bool) {
 	return a.round.call.snapshot(), true
 }
 
-// CallIn returns what has happened so far in the call that ctx belongs to, which
-// is the context of a request within a chain. A call layer learns from it, once
-// the layers below have returned, what the chain did about an error. It reports
-// false outside a chain.
+// CallIn returns what has happened so far in the call that ctx belongs to. The context
+// is that of a request within a chain. After the layers below have returned, a call
+// layer learns from it what the chain did about an error. It reports false outside a
+// chain.
 func CallIn(ctx context.Context) (Call, bool) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.snapshot(), true

@@ -8,25 +8,23 @@ import (
 	"slices"
 )
 
-// Middleware wraps a RoundTripper with another one. The Wrap method of a
-// breaker set and any func of this shape from another library are assignable
-// to it.
+// A Middleware wraps a RoundTripper in another one. The Wrap method of a breaker.Set
+// can be assigned to it, and so can any func of this type from another library.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
-// RoundTripperFunc lets a func serve as an [http.RoundTripper].
+// A RoundTripperFunc is a func used as an [http.RoundTripper].
 type RoundTripperFunc func(*http.Request) (*http.Response, error)
 
 // RoundTrip calls f.
 func (f RoundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Chain puts the middlewares around base. The first is the outermost: it sees
-// a request first and its response last. A nil base is
-// [http.DefaultTransport]; nil middlewares are skipped. Chain panics if a
-// middleware returns nil, which an [http.Client] would take for
-// http.DefaultTransport.
+// Chain puts middlewares around base. The first is the outermost: it sees a request
+// first and its response last. A nil base is [http.DefaultTransport]. Nil middlewares
+// are skipped. Chain panics if a middleware returns nil, which an [http.Client] would
+// take for http.DefaultTransport.
 //
-// CloseIdleConnections reaches the base, or the outermost layer that has the
-// method: middlewares that are funcs need not have it.
+// CloseIdleConnections calls the method of the outermost layer that has one, or that of
+// the base.
 func Chain(base http.RoundTripper, mw ...Middleware) http.RoundTripper {
 	rt, errs := chained(base, mw)
 	if len(errs) > 0 {

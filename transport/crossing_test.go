@@ -28,7 +28,7 @@ type account struct {
 
 func (l *account) Settle(o budget.Outcome) { l.outcomes = append(l.outcomes, o) }
 
-// What was not sent is no attempt: a retry that is held back between the
+// What was not sent is no attempt: a retry that is throttled between the
 // refusal of the server and the success stays one that followed a refusal, and
 // earns no interest.
 func TestThrottledRetryStillFollowsTheRefusal(t *testing.T) {
@@ -39,15 +39,15 @@ func TestThrottledRetryStillFollowsTheRefusal(t *testing.T) {
 		want   budget.Outcome
 	}{
 		{"shed, then sent", reply{status: 503, header: head("Retry-After", "1")}, nil, budget.Admitted},
-		{"shed, then held back", reply{status: 503, header: head("Retry-After", "1")}, map[int]time.Duration{2: 1}, budget.Admitted},
+		{"shed, then throttled", reply{status: 503, header: head("Retry-After", "1")}, map[int]time.Duration{2: 1}, budget.Admitted},
 		{"shed in another dialect", reply{status: 503, header: head("X-Ms-Retry-After-Ms", "20")}, nil, budget.Admitted},
 		{"shed by a verdict", reply{status: 503, header: head("X-Should-Retry", "true")}, nil, budget.Admitted},
 		{"throttled", reply{status: 429}, nil, budget.Admitted},
 		{"throttled by a 403", reply{status: 403, header: head("Retry-After", "1")}, nil, budget.Admitted},
 		{"a 503 that says nothing, then sent", reply{status: 503}, nil, budget.Helped},
-		{"a 503 that says nothing, then held back", reply{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
+		{"a 503 that says nothing, then throttled", reply{status: 503}, map[int]time.Duration{2: 1}, budget.Helped},
 		{"an error, then sent", reply{err: io.ErrUnexpectedEOF}, nil, budget.Helped},
-		{"an error, then held back", reply{err: io.ErrUnexpectedEOF}, map[int]time.Duration{2: 1}, budget.Helped},
+		{"an error, then throttled", reply{err: io.ErrUnexpectedEOF}, map[int]time.Duration{2: 1}, budget.Helped},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &account{}
@@ -131,7 +131,7 @@ func TestNoHedgeBelowARetryingHop(t *testing.T) {
 	}
 }
 
-// The books of a storm: whatever the guard holds back, the breaker sees what is
+// The books of a storm: whatever the guard throttles, the breaker sees what is
 // sent and no more, a first attempt counts for the budget if it was sent, and
 // each retry that was sent cost one token.
 func TestBooksOfAStorm(t *testing.T) {
@@ -166,7 +166,7 @@ func TestBooksOfAStorm(t *testing.T) {
 			}}))
 		drive(t, clients, 175, 15)
 		if held == 0 || p.refunded == 0 {
-			t.Fatalf("%d calls held back and %d retries paid back: this is no storm", held, p.refunded)
+			t.Fatalf("%d calls throttled and %d retries paid back: this is no storm", held, p.refunded)
 		}
 		if asked != sent || p.deposits != firsts || p.withdrawn-p.refunded != sent-firsts {
 			t.Errorf("sent %d, of them %d first; the breaker saw %d, the budget %d calls and %d - %d retries",

@@ -9,24 +9,23 @@ import (
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// Do runs op under the policy until it succeeds, as a chain does with a
-// request: with the same backoff, and the budget and observers of the options.
-// The operation must be safe to repeat. Its context carries the number of the
-// attempt and, with an AttemptTimeout, ends after it.
+// Do runs op until it succeeds, under the policy, as a chain does with a request: with
+// the same backoff, and with the budget and observers of the options. The operation must
+// be safe to repeat. Its context carries the number of the attempt. With an
+// AttemptTimeout, that context ends after it.
 //
-// An error marked by [Permanent] ends the call, one marked by [RetryAfter] says
-// how long to wait. Every other error is worth another attempt, unless ctx is
-// done; so is context.Canceled from an operation whose ctx is not, which has
-// cancelled something of its own. If ctx is done at the start, the operation is
-// not run and the error is that of ctx, with its cause. An operation that is run
-// for an inbound request which is a retry itself, or for which a server below
-// said no, is not repeated either, as in a chain: disabled, server_said_no. An error after one attempt, with no other worth making, is that of op
-// itself; one after a retry, a wait or a refusal is an [*Error] around the last.
+// Every error is worth another attempt, unless ctx is done. An error marked by
+// [Permanent] ends the call. One marked by [RetryAfter] says how long to wait. If ctx is
+// done at the start, the operation is not run, and the error is that of ctx with its
+// cause. As in a chain, an operation for an inbound request that is a retry, or for which
+// a service downstream asked for no retry, runs once: disabled, server_said_no.
 //
-// Unlike a chain, Do has no budget of its own: a budget must outlive the call,
-// so give one that does by [WithBudget]. The service it is asked for, and that
-// events carry, is service.Of(ctx). Statuses and MaxReplayBytes do not
-// apply.
+// The error after one attempt is that of op itself. After a retry, a wait or a refusal it
+// is an [*Error] around the last one.
+//
+// Do has no budget of its own, because a budget must outlive the call: set one by
+// [WithBudget]. The service that it is asked for, and that events carry, is
+// service.Of(ctx). Statuses and MaxReplayBytes do not apply.
 func Do[T any](ctx context.Context, p Policy, op func(context.Context) (T, error), opts ...DoOption) (T, error) {
 	var value T
 	if op == nil {
@@ -42,8 +41,8 @@ func Do[T any](ctx context.Context, p Policy, op func(context.Context) (T, error
 	return value, err
 }
 
-// Permanent marks an error as one that another attempt would not change, for
-// the operation of [Do] and for attempt layers. A nil error stays nil.
+// Permanent marks an error that another attempt would not change. It is for the
+// operation of [Do] and for attempt layers. A nil error stays nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -51,9 +50,8 @@ func Permanent(err error) error {
 	return &marked{err: err, permanent: true}
 }
 
-// RetryAfter marks an error as one after which the next attempt should wait at
-// least d. More than the policy's MaxRetryAfter ends the call. A nil error
-// stays nil.
+// RetryAfter marks an error after which the next attempt should wait at least d. A d
+// above the policy's MaxRetryAfter ends the call. A nil error stays nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil

@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// A StopReason says why a call made no further attempt. The list is closed:
-// the same words are the metric label, the span attribute, the log field and
-// the text of [Error].
+// A StopReason is the reason why a call made no further attempt. The list is closed.
+// The same words are used as metric label, span attribute, log field and in the text of
+// [Error].
 type StopReason string
 
 const (
-	StopSucceeded    StopReason = "succeeded"      // the answer is a success
+	StopSucceeded    StopReason = "succeeded"      // the response is a success
 	StopNotRetryable StopReason = "not_retryable"  // another attempt would not help
 	StopMethod       StopReason = "method"         // the method is not safe to repeat
 	StopBody         StopReason = "body"           // the request body cannot be sent again
 	StopAttempts     StopReason = "attempts"       // MaxAttempts is reached
 	StopBudget       StopReason = "budget"         // the retry budget refused
 	StopBreakerOpen  StopReason = "breaker_open"   // the circuit of the service is open
-	StopDeadline     StopReason = "deadline"       // the wait would outlast the deadline
-	StopRetryAfter   StopReason = "retry_after"    // the server asks for more than MaxRetryAfter
+	StopDeadline     StopReason = "deadline"       // the deadline passed, or the wait would reach it
+	StopRetryAfter   StopReason = "retry_after"    // the server asks for a longer wait than MaxRetryAfter
 	StopServerSaidNo StopReason = "server_said_no" // the server asked for no retry
-	StopGuard        StopReason = "guard"          // the guard holds calls back
+	StopGuard        StopReason = "guard"          // the guard throttled the call
 	StopCancelled    StopReason = "cancelled"      // the caller gave up
-	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, a dry run, or the hop above retries
+	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, a dry run, or someone upstream retries
 )
 
-// StopReasons returns every [StopReason]. It is for metrics, which may want a
-// series for each from the start.
+// StopReasons returns every [StopReason], for metrics that want a series for each.
 func StopReasons() []StopReason {
 	return []StopReason{
 		StopSucceeded, StopNotRetryable, StopMethod, StopBody, StopAttempts, StopBudget, StopBreakerOpen,
@@ -39,18 +38,16 @@ func StopReasons() []StopReason {
 	}
 }
 
-// An Error is returned when a call ends without a response and the chain did
-// more than pass it on: it sent the request again, waited, cut an attempt at
-// AttemptTimeout, or refused an attempt for lack of budget, of time, or of a
-// service that is well. It wraps the last error, so that errors.Is and errors.As
-// find the cause, and it is a timeout if and only if that is one.
+// An Error is returned if a call ends without a response and the chain did more than
+// pass it on: it retried, waited, cut an attempt at AttemptTimeout, or refused one for
+// lack of budget or time, or because a service is overloaded. It wraps the last error,
+// for errors.Is and errors.As, and is a timeout if and only if that is one.
 //
-// A call that was sent once, at once, and is not to be repeated by its nature or
-// by its policy (not_retryable, method, body, disabled, server_said_no) or that
-// its caller gave up (cancelled, deadline) returns the error of the base itself,
-// the same value as without a chain. The reason is in [Call].Stop, which an
-// [Observer] gets for every call. So does a call that ends with [io.EOF], however
-// often it was sent: callers compare that by ==.
+// A call that was sent once, without a wait, returns the base's own error, the same
+// value as without a chain, if it was not to be repeated (not_retryable, method, body,
+// disabled, server_said_no) or its caller gave up (cancelled, deadline). So does a call
+// that ends with [io.EOF], however often it was sent, because callers compare that with
+// ==. An [Observer] gets the reason for every call.
 type Error struct {
 	Attempts int           // how many attempts were sent; 0 if none was
 	Stop     StopReason    // why there was no further one
@@ -58,7 +55,7 @@ type Error struct {
 	Waited   time.Duration // the time spent waiting between attempts
 }
 
-// Error gives the cause, and what the chain did about it.
+// Error returns the text of the last error, the number of attempts and the reason.
 func (e *Error) Error() string {
 	attempts := "attempts"
 	if e.Attempts == 1 {
@@ -70,14 +67,13 @@ func (e *Error) Error() string {
 // Unwrap returns the last error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Timeout reports whether the last error is a timeout, as net.Error has it.
+// Timeout reports whether the last error is a timeout, as in net.Error.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
-// Temporary reports whether the last error calls itself temporary. It is here
-// since *url.Error asks for it.
+// Temporary reports whether the last error is temporary. *url.Error calls it.
 func (e *Error) Temporary() bool {
 	var t interface{ Temporary() bool }
 	return errors.As(e.Err, &t) && t.Temporary()

@@ -12,18 +12,17 @@ import (
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
-// A GuardError is the error of an attempt that the guard refused. Nothing was
-// sent.
+// A GuardError is the error of an attempt that the guard throttled. Nothing was sent.
 type GuardError struct {
 	Service string
 	RetryIn time.Duration // when to ask again; there may still be no room then
 }
 
 func (e *GuardError) Error() string {
-	return fmt.Sprintf("transport: guard holds back calls to %s, which does not keep up", e.Service)
+	return fmt.Sprintf("transport: guard throttled a call to %s, which is over capacity", e.Service)
 }
 
-// RefusedFor is RetryIn; see [WithBreaker].
+// RefusedFor returns RetryIn; see [WithBreaker].
 func (e *GuardError) RefusedFor() time.Duration { return e.RetryIn }
 
 func isGuard(err error) bool {
@@ -31,24 +30,22 @@ func isGuard(err error) bool {
 	return ok
 }
 
-// A GuardState is a look at the guard of one service; see [Transport.GuardState].
+// A GuardState is the state of the guard of one service; see [Transport.GuardState].
 type GuardState struct {
-	// Engaged reports that the service is proved to be overloaded: attempts
-	// that find no room in Window are refused.
+	// Engaged reports that the service is overloaded: attempts beyond Window are
+	// throttled.
 	Engaged bool
-	// Window is how many attempts may be in flight: +Inf while the guard is
-	// not engaged, below 1 while only probes are sent.
+	// Window is the limit of attempts in flight. It is +Inf while the guard is not
+	// engaged, and below 1 while only probes are sent.
 	Window float64
-	// InFlight is how many attempts are in flight. Without a guard nobody
-	// counts them, and it is 0.
+	// InFlight is the number of attempts in flight. It is 0 without a guard.
 	InFlight int
 }
 
 // GuardState returns the state of the guard of a service, which is named as in
-// [WithServicePolicy]. It is meant for metrics and for pages that people look
-// at: a state is out of date as soon as it is returned, and asking for it
-// changes nothing. For a service that was never called, or for which there was
-// no room, and with [WithoutGuard], the guard is not engaged.
+// [WithServicePolicy]. It is for metrics and status pages: the state may be out of date
+// when it is returned. The guard is not engaged for a service that was never called or
+// for which there is no room, and with [WithoutGuard].
 func (t *Transport) GuardState(service string) GuardState {
 	if t.made() {
 		if k := t.services.set.Peek(spelt(service, t.service)); k != nil && k.guard != nil {

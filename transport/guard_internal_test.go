@@ -95,8 +95,8 @@ func TestSignals(t *testing.T) {
 		{"outrun", outrun, 0, nil, errOutrun, guard.None},
 		{"deadline", past, 0, nil, context.DeadlineExceeded, guard.Timeout},
 		{"deadline with a cause", caused, 0, nil, reason, guard.Timeout},
-		{"held back past the deadline", past, 0, nil, &GuardError{}, guard.None},
-		{"held back with a cause", caused, 0, nil, &GuardError{}, guard.None},
+		{"throttled past the deadline", past, 0, nil, &GuardError{}, guard.None},
+		{"throttled with a cause", caused, 0, nil, &GuardError{}, guard.None},
 	} {
 		var resp *http.Response
 		if tt.status != 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
-// What the guard holds back was not sent, is a GuardError, and says when to ask
+// What the guard throttles was not sent, is a GuardError, and says when to ask
 // again. The body of the request is closed.
 func TestGuardError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

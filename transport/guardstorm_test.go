@@ -271,7 +271,7 @@ func TestGuardStaysOpen(t *testing.T) {
 				}}
 				drive(t, guarded(t, test.base(f), 2, transport.WithObserver(seen)), 200, 20)
 				if held > 0 {
-					t.Errorf("the guard held back %d calls, want none", held)
+					t.Errorf("the guard throttled %d calls, want none", held)
 				}
 			})
 		})

@@ -13,19 +13,19 @@ import (
 	"github.com/datapunk/evenkeel/transport/internal/quantile"
 )
 
-// A Hedge says when a second copy of a request is sent to cut the tail of the
-// latency (Dean and Barroso, "The Tail at Scale", CACM 2013). Zero fields take
-// the default.
+// A Hedge says when a second copy of a request is sent, to shorten the longest
+// latencies (Dean and Barroso, "The Tail at Scale", CACM 2013). Zero fields take the
+// default.
 type Hedge struct {
-	// Quantile is the share of first attempts that are answered before a
-	// second copy is sent, 0.5 up to below 1. The time it stands for is
-	// observed, per service. The default is 1 - 3/4·Ratio, so that there is a
-	// copy for nearly every answer that takes longer: 0.985.
+	// Quantile is the share of first attempts that get a response before a second copy
+	// is sent, 0.5 up to below 1. The time that it stands for is observed per service.
+	// The default is 1 - 3/4·Ratio, so that nearly every slower response has a copy:
+	// 0.985.
 	Quantile float64
-	// Delay sends the second copy after a fixed time instead. The default 0
-	// means the observed one.
+	// Delay sends the second copy after a fixed time. The default 0 means the observed
+	// time.
 	Delay time.Duration
-	// Ratio bounds the copies per request of a service, 0 up to 1. Each also
+	// Ratio limits the copies per request of a service, 0.001 up to 1. Each copy also
 	// takes a token of the retry budget. The default is 0.02.
 	Ratio float64
 }

@@ -13,22 +13,20 @@ import (
 
 // Log returns an observer that writes lines to logger:
 //
-//	Warn   a call that was refused, or that ended badly in spite of the chain
-//	Info   a call that ended well after more than one attempt, or with which a
-//	       real run would have done more than the dry run did
-//	Debug  every attempt, and every call that the chain just passed on
+//	Warn   a call that was refused, or that failed in spite of the chain
+//	Info   a call that succeeded after more than one attempt, or with which the
+//	       chain would have done more than the dry run did
+//	Debug  every attempt, and every call that the chain only passed on
 //
-// In an outage nearly every call is worth a line, and a program that writes
-// them all has two problems. So at Warn and Info each service and stop reason
-// has ten lines a second; what is over that is counted, and the next line of
-// the same kind says how many were suppressed. Debug is not thinned out.
+// In an outage nearly every call is worth a line. So each service and stop reason is
+// limited to ten lines per second at Warn and Info. The next line with that reason counts
+// those that were suppressed. Debug is not limited.
 //
-// A line names service and method but no URL, which may hold secrets: in the text
-// of an error of any origin, the URL of the request and its parts, those of
-// every *url.Error, and what looks like a URL are left out. The stop
-// reasons are the words of [StopReason], the results of attempts those of
-// [Result]. Texts from outside are cut at 1,024 bytes of UTF-8, and a method that
-// HTTP does not know is _OTHER. A nil logger means silence.
+// A line has no URL, which may hold secrets. From the text of errors it removes the URL
+// of the request and its parts, those of every *url.Error, and what looks like a URL. The
+// stop reasons are the words of [StopReason], the results of attempts those of [Result].
+// Text from outside is cut at 1,024 bytes of UTF-8. A method that HTTP does not define is
+// logged as _OTHER. If logger is nil, nothing is logged.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		return Observer{}

@@ -5,29 +5,27 @@ import (
 	"time"
 )
 
-// An Observer is told what the chain does. Nil fields are skipped. The funcs
-// are called on the goroutine of the caller, or of a hedge, outside locks, in the
-// order of the observers; they may be called from several goroutines at once and
-// must be quick.
+// An Observer is told what the chain does. Nil fields are skipped. The funcs are called
+// outside locks, on the goroutine of the caller or of a second copy. They may be called
+// concurrently and must be quick.
 type Observer struct {
-	// OnAttempt is called exactly once per attempt sent, when its response
-	// header or error is there. A request that breaker or guard refused is
-	// not an attempt.
+	// OnAttempt is called exactly once per attempt sent, when its response header or error
+	// arrives. A request that breaker or guard refused is not an attempt.
 	OnAttempt func(context.Context, AttemptEvent)
-	// OnCall is called exactly once per RoundTrip, also if the base panics.
-	// The body of the response has not been read then. The context is that of
-	// the request as the call layers passed it on, with what they put there.
+	// OnCall is called exactly once per RoundTrip, also if the base panics. The response
+	// body has not been read then. The context is that of the request as the call layers
+	// passed it on.
 	OnCall func(context.Context, Call)
 }
 
-// An AttemptEvent says how an attempt went, up to the response header. In one
-// word it is ResultOf(ctx, e.Status, e.Err), with the context of the event.
+// An AttemptEvent describes an attempt up to its response header. ResultOf(ctx,
+// e.Status, e.Err), with the context of the event, is its result in one word.
 type AttemptEvent struct {
 	Service  string
 	Method   string        // "" for Do
 	Attempt  int           // 1 on the first
 	Hedge    bool          // it was sent while another was under way
-	Waited   time.Duration // before this attempt; on the first 0, or the last wait if it was held back
+	Waited   time.Duration // before this attempt; on the first 0, or the last wait if it was throttled
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error

@@ -114,7 +114,7 @@ func TestExactlyOnce(t *testing.T) {
 		if paid := b.withdrawn.Load() - b.refunded.Load(); paid != sent.Load()-deposits.Load() {
 			t.Errorf("paid for %d attempts, want the %d that were not the first", paid, sent.Load()-deposits.Load())
 		}
-		// The guard may hold back some, since so many attempts time out.
+		// The guard may throttle some, since so many attempts time out.
 		if answered.Load() < 300 || panicked.Load() < 300 {
 			t.Errorf("only %d answers and %d panics: the lots are no test", answered.Load(), panicked.Load())
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// An Option changes what [New] builds.
+// An Option configures [New].
 type Option interface {
 	apply(*config)
 }
 
-// A DoOption changes what [Do] does: [WithBackoff], [WithBudget], [WithObserver]
-// and [WithDryRun]. Each is an [Option] of [New] too. The other options concern
-// requests only, and do not compile as options of Do.
+// A DoOption configures [Do]: [WithBackoff], [WithBudget], [WithObserver] or
+// [WithDryRun]. Each is an [Option] too. The other options concern requests only and
+// do not compile as options of Do.
 type DoOption interface {
 	Option
 	forDo()
@@ -99,97 +99,90 @@ func (c *config) named() map[string]*Policy {
 	return m
 }
 
-// WithPolicy sets the policy of every service that has none of its own. The
-// default is the zero Policy, whose fields all take their defaults.
+// WithPolicy sets the policy of all services that have none of their own. The default
+// is the zero Policy, whose fields take their defaults.
 func WithPolicy(p Policy) Option {
 	return option(func(c *config) { c.policy = p })
 }
 
 // WithServicePolicy sets the policy of one service. It replaces the policy of
-// [WithPolicy] whole: fields that are zero take the default of [Policy], not
-// the value given there. The service is a host, in any spelling; with
-// [WithServiceName] it is one of those names, to the letter. By default no
-// service has a policy of its own.
+// [WithPolicy] as a whole: zero fields take the defaults of [Policy], not the values
+// given there. The service is a host in any spelling or, with [WithServiceName],
+// exactly one of those names. An empty name is an error. By default no service has a
+// policy of its own.
 func WithServicePolicy(service string, p Policy) Option {
 	return option(func(c *config) { c.services = append(c.services, servicePolicy{service, p}) })
 }
 
-// WithServiceName sets how the service of a request is named. Policies,
-// budgets, breakers and metrics go by that name, so it should be one of few:
-// never a URL path or an ID. The default is URL.Host in lower case and without
-// the ports 80 and 443, which also stands in for an empty name; see
-// service.OfHost.
+// WithServiceName sets how the service of a request is named. Policies, budgets,
+// guards, breakers and metrics are kept per service, so there should be few names:
+// never use a URL path or an ID. The default, which also replaces an empty name, is
+// URL.Host in lower case without the ports 80 and 443; see service.OfHost.
 func WithServiceName(name func(*http.Request) string) Option {
 	return option(func(c *config) { c.service = name })
 }
 
-// WithCheckRetry sets when an answer is worth another attempt, in the terms
-// of go-retryablehttp, whose policies plug in unchanged. It replaces
-// [Policy].Statuses and the default judgement of errors; it cannot override
-// what keeps a retry safe: the method, the body, the server's "do not retry",
-// the deadline and the budget still decide after it. An error that it returns
-// beside its answer is ignored: a response stays a response, and an error of
-// the transport keeps its cause. Errors reach it wrapped in a *url.Error, as
-// go-retryablehttp's policies expect; those marked by [Permanent] and the
-// refusals of a breaker do not. It must not read or close the body of the
-// response.
+// WithCheckRetry sets which responses and errors are worth another attempt. It takes
+// the policies of go-retryablehttp as they are. It replaces [Policy].Statuses and the
+// default judgement of errors. It does not replace what makes a retry safe: the
+// method, the body, the server's wish, the deadline and the budget are checked after
+// it. The error that it returns is ignored: a response stays a response, and an error
+// keeps its cause.
+//
+// Errors are passed to it in a *url.Error, as go-retryablehttp does. Errors marked by
+// [Permanent] and refusals of guard and breaker are not passed to it. It must not read
+// or close the response body. The default, and nil, is the policy described in
+// [Policy].Statuses and go-retryablehttp's DefaultRetryPolicy for errors.
 func WithCheckRetry(check retryablehttp.CheckRetry) Option {
 	return option(func(c *config) { c.check = check })
 }
 
-// WithRepeatable sets which requests may be sent again though their method is
-// not idempotent: a search that is a POST, a token that is fetched by one, an
-// operation that does the same however often it is asked for. The func is asked
-// at most once for each call, and only about methods other than GET, HEAD,
-// OPTIONS, TRACE, PUT and DELETE without an idempotency key. It gets the request
-// as the call layers passed it on, and must neither change it nor read its body.
-// What it allows is repeated and hedged like a GET, within the policy, the
-// budget and what is kept of the body. By default, and with nil, only the method
-// and the key decide.
+// WithRepeatable sets which requests may be sent again although their method is not
+// idempotent, such as a search that is a POST. The func is called at most once per
+// call, and only for methods other than GET, HEAD, OPTIONS, TRACE, PUT and DELETE
+// without an idempotency key. It gets the request as the call layers passed it on. It
+// must not change the request nor read its body. A request that it allows is retried
+// and hedged like a GET. By default, and with nil, only the method and the key decide.
 //
-// One request can be marked without an option, as in net/http: with an entry
-// for the key that has no value,
+// A single request can be marked without this option, as in net/http, by a key without
+// a value:
 //
 //	req.Header["Idempotency-Key"] = nil
 //
-// it may be sent again, and no key is sent. [http.Transport] then repeats it,
-// too, on a connection that was kept alive and turns out to be closed.
+// It may then be sent again, and no key is sent. [http.Transport] then also repeats it
+// by itself when a kept connection turns out to be closed.
 func WithRepeatable(may func(*http.Request) bool) Option {
 	return option(func(c *config) { c.repeatable = may })
 }
 
-// WithBackoff sets how long to wait before an attempt, in the terms of
-// go-retryablehttp. It is called where another attempt may follow, with
-// BaseDelay, MaxDelay, the number of the attempt that failed counted from 0, up
-// to MaxAttempts-2 however often a call is held back, and its response or nil,
-// whose body it must not touch; what it returns is clamped to [0, MaxDelay]. A
-// server that asks for more time than that gets it, within MaxRetryAfter. The
-// default is full jitter.
+// WithBackoff sets how long to wait before a retry, in the terms of go-retryablehttp.
+// It is called with BaseDelay, MaxDelay, the number of retries before this one, and
+// the response, which is nil after an error and whose body it must not touch. That
+// number is at most MaxAttempts-2, also for a call that is throttled more often. The
+// result is limited to 0 up to MaxDelay. A server that asks for a longer wait gets it,
+// within MaxRetryAfter. The default, and nil, is exponential backoff with full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) DoOption {
 	return doOption(func(c *config) { c.backoff = backoff })
 }
 
-// WithBudget sets the retry budget of each service. The func is called once
-// per call, with the name that [WithServiceName] or its default gives the
-// service, and must be quick; budget.PerService and the fleet budget's
-// PerService make one. The default is a local budget per service with
-// [budget.Policy].Evidence, a Ratio of 0.05 and one retry per second: retries
-// that help pay for themselves. A nil func, or one that returns nil, means no
-// budget: then only MaxAttempts and the guard bound the retries.
+// WithBudget sets the retry budget of each service. The func is called once per call
+// with the name of the service, and must be quick. Use budget.PerService, or the
+// PerService of a fleet budget. The default is a budget of [budget.Default] for each
+// service. A nil func, or one that returns nil, means no budget: then only MaxAttempts
+// and the guard limit retries.
 func WithBudget(of func(service string) budget.Budget) DoOption {
 	return doOption(func(c *config) { c.budget, c.noBudget = of, of == nil })
 }
 
-// WithBreaker puts a circuit breaker between the retry loop and the attempts,
-// such as the Wrap method of a breaker set. It judges every attempt. A call
-// that it refuses is not retried, unless the circuit closes within the wait.
-// The default is none.
+// WithBreaker puts a circuit breaker between the retry loop and the attempts, such as
+// the Wrap method of a breaker.Set. It judges every attempt. A call that it refuses is
+// retried only if the circuit closes within the wait. The default, and nil, is no
+// breaker. A func that returns nil is an error of [New].
 //
-// A layer says that it refused a request without sending it by an error with
-// the method RefusedFor() time.Duration, the time until it may accept one. If
-// the RoundTripper has a method OpenFor(*http.Request) time.Duration, it is
-// asked before a retry, so that the response in hand is returned instead of
-// the refusal. A nil mw means none; one that returns nil is an error of [New].
+// A layer reports that it refused a request by an error with the method RefusedFor()
+// time.Duration: the time until it may accept one. If its RoundTripper has the method
+// OpenFor(*http.Request) time.Duration, that is called before a retry, so that the call
+// can end with the response in hand rather than with a refusal.
 func WithBreaker(mw Middleware) Option {
 	return option(func(c *config) { c.breaker = mw })
 }
@@ -208,63 +201,61 @@ func WithoutGuard() Option {
 	return option(func(c *config) { c.guard = false })
 }
 
-// WithHedging sends a second copy of a request whose answer takes unusually
-// long. The first good answer wins, where an answer that would be retried is
-// none; the other copy is cancelled. It applies to the first attempt of calls
-// that are safe to repeat and have no body, or one with GetBody whose bytes are
-// in memory: a bytes.Buffer, bytes.Reader or strings.Reader, as it is or in an
-// io.NopCloser, so that each copy reads the bytes for itself. Others are sent
-// once, since two results of GetBody may be one reader. A copy counts as an attempt, is paid from the budget, and is not sent
-// while the guard holds back or the breaker is open, or for an inbound request
-// that is a retry itself. The default is off.
+// WithHedging sends a second copy of a request whose response takes unusually long.
+// The first response that would not itself be retried wins, and the other copy is
+// cancelled. A copy counts as an attempt and costs a token of the budget. It is not
+// sent while the guard is engaged or the circuit is open, nor for an inbound request
+// that is a retry. The default is no hedging. A field of h out of range is an error of
+// [New].
+//
+// Only the first attempt of a call is hedged, if the request is safe to repeat and each
+// copy can read its own bytes: it has no body, or one with GetBody that is a
+// bytes.Buffer, bytes.Reader or strings.Reader, as it is or in an io.NopCloser. Other
+// bodies are not hedged, because two results of GetBody may share one reader.
 func WithHedging(h Hedge) Option {
 	return option(func(c *config) { c.hedge = &h })
 }
 
-// WithIdempotencyKeys gives every POST and PATCH that has no Idempotency-Key a
-// fresh one, the same on all attempts of a call, and thereby makes it safe to
-// replay. Use it only for servers that honour the key. The default is off.
+// WithIdempotencyKeys adds an Idempotency-Key to every POST and PATCH that has none. It
+// is the same on all attempts of a call, so that the call may be retried. Use it only
+// for servers that honour the key. The default is to add none.
 func WithIdempotencyKeys() Option {
 	return option(func(c *config) { c.keys = true })
 }
 
-// WithCallLayer adds layers that see each call once, around the retry loop:
-// caching, authentication that may retry on its own, a total time limit. The
-// first is the outermost; several options add up. One that is nil is skipped,
-// one that returns nil is an error of [New]. The default is none.
+// WithCallLayer adds layers that see each call once, around the retry loop: caching,
+// authentication that retries by itself, a limit for the whole call. The first is the
+// outermost. Several options add up. A nil layer is skipped. One that returns nil is an
+// error of [New]. The default is none.
 func WithCallLayer(mw ...Middleware) Option {
 	return option(func(c *config) { c.callLayers = append(c.callLayers, mw...) })
 }
 
-// WithAttemptLayer adds layers that see each attempt, below breaker and
-// timeout: signing, tracing. The first is the outermost; several options add
-// up. One that is nil is skipped, one that returns nil is an error of [New].
-// The default is none.
+// WithAttemptLayer adds layers that see each attempt, below breaker and timeout:
+// signing, tracing. The first is the outermost. Several options add up. A nil layer is
+// skipped. One that returns nil is an error of [New]. The default is none.
 func WithAttemptLayer(mw ...Middleware) Option {
 	return option(func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) })
 }
 
-// WithObserver adds an observer. It may be given more than once; observers are
-// called in order. The default is none.
+// WithObserver adds an observer. Several options add up, and observers are called in
+// their order. The default is none.
 func WithObserver(o Observer) DoOption {
 	return doOption(func(c *config) { c.observers = append(c.observers, o) })
 }
 
-// WithDryRun sends every request exactly once, at once, as it came, and reports
-// what a real run would have done with it: [Call].WouldRetry, WouldRefuse,
-// WouldHedge and WouldTimeOut. The Stop of a call that would have been retried is
-// [StopDisabled]. Errors are the base's own.
+// WithDryRun sends every request exactly once, at once and unchanged, and reports what
+// the chain would have done: [Call].WouldRetry, WouldRefuse, WouldHedge and
+// WouldTimeOut. The Stop of a call that would have been retried is [StopDisabled].
+// Errors are the base's own. The default is off.
 //
-// Guard, breaker, hedging and budget judge what is sent as they would in a real
-// run, and change state by it, but refuse nothing: they see a copy of the request
-// that is never sent, beside the real one, so that any layer will do as a
-// breaker. The budget is charged as if a retry had been sent; give a dry run one
-// of its own rather than that of a fleet. No header is added, neither
-// Retry-Attempt, a timeout nor an Idempotency-Key, and nothing is said to the hop
-// above. AttemptTimeout cuts nothing, except that an attempt whose caller set no
-// deadline ends after ten minutes. Call layers, attempt layers and observers work
-// as ever, and up to MaxReplayBytes of a body without GetBody are kept. The
-// default is off.
+// Guard, breaker, hedging and budget judge a copy of each request that is not sent.
+// They change state as usual and refuse nothing. The budget is charged as if retries
+// were sent: give a dry run a budget of its own, not that of a fleet. No header is
+// added, and the client of an inbound request is told nothing. AttemptTimeout cuts
+// nothing, except that an attempt whose caller set no deadline ends after ten minutes.
+// Call layers, attempt layers and observers work as usual, and up to MaxReplayBytes of
+// a body without GetBody are kept.
 func WithDryRun() DoOption {
 	return doOption(func(c *config) { c.dryRun = true })
 }

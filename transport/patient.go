@@ -15,26 +15,25 @@ var patientBudget = budget.Policy{
 	Ratio: 0.1, MinPerSecond: 20, Hold: 10 * time.Second, Pool: 20 * time.Second,
 }
 
-// Patient sets what programs need that have time and nobody waiting for them,
-// such as command-line tools, cron jobs and batches: a restart or failover of
-// the service should cost them time and not calls. The default of [New] is for
-// servers, whose callers wait: its attempts are over within 300 milliseconds.
+// Patient configures a chain for programs that have time, such as command-line tools,
+// cron jobs and batches. A restart or failover of the service costs them time, but no
+// failed calls. The default of [New] is for servers, whose callers wait: its attempts
+// are over within 300 milliseconds of waiting.
 //
-//   - The policy has MaxAttempts 6, BaseDelay 1s, MaxDelay 16s and MaxRetryAfter
-//     2m. It has no AttemptTimeout.
-//   - The backoff is 1, 2, 4, 8 and 16 seconds, each less a random part of up to
-//     a half. So the last attempt is sent 15.5 to 31 seconds after the first, and
-//     an outage of up to 15 seconds is outlasted for certain.
-//   - The budget of each service starts with 600 retries and earns 20 per second
-//     and 0.1 per request, so that an outage costs the service little more than
-//     the calls themselves, however many there are.
+//   - The policy has MaxAttempts 6, BaseDelay 1s, MaxDelay 16s, MaxRetryAfter 2m and no
+//     AttemptTimeout.
+//   - The backoff is 1, 2, 4, 8 and 16 seconds, each reduced by a random part of up to
+//     half. The last attempt is sent 15.5 to 31 seconds after the first, so an outage of
+//     up to 15 seconds fails no call.
+//   - The budget of each service starts with 600 retries, and earns 20 per second and 0.1
+//     per request.
 //
-// The guard stays on. A deadline bounds the waits: a [http.Client] with a Timeout
-// should leave a minute, and a retry that does not fit is not waited for. Leave
-// out [WithBreaker], which fails calls at once that could wait.
+// The guard stays on. A deadline limits the waits: give an [http.Client] a Timeout of a
+// minute or more, because a retry that does not fit is not waited for. Do not add
+// [WithBreaker], which fails calls at once that could wait.
 //
-// Options given later override it. [WithPolicy] replaces the policy whole;
-// start from the figures above, for example with an AttemptTimeout.
+// Options given later override it. [WithPolicy] replaces the policy as a whole, so start
+// from the figures above, for example to add an AttemptTimeout.
 func Patient() Option {
 	return option(func(c *config) {
 		c.policy = Policy{

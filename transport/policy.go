@@ -24,31 +24,27 @@ const (
 // milliseconds in the wrong field.
 const maxMaxAttempts = 100
 
-// A Policy says how often, when and how patiently a request is sent again.
-// Zero fields take the default. It decodes from JSON with durations as text,
-// such as {"MaxAttempts": 4, "BaseDelay": "250ms"}; see [Policy.UnmarshalJSON].
+// A Policy says how often, when and for how long a request is retried. Zero fields take
+// the default. It decodes from JSON with durations as text, such as {"MaxAttempts": 4,
+// "BaseDelay": "250ms"}; see [Policy.UnmarshalJSON].
 type Policy struct {
-	// MaxAttempts is how often a request may be sent in all. The default is
-	// 3; 1 never retries; at most 100.
+	// MaxAttempts is how often a request may be sent in total, 1 to 100. The default is
+	// 3. 1 means no retries.
 	MaxAttempts int
-	// BaseDelay sets the backoff: before attempt n+1 the loop waits a random
-	// time in [0, BaseDelay·2^(n-1)], the full jitter of Brooker's
-	// "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). The
-	// default is 100ms.
+	// BaseDelay sets the backoff: before attempt n+1 the loop waits a random time in
+	// [0, BaseDelay·2^(n-1)], the full jitter of Brooker, "Exponential Backoff And
+	// Jitter" (AWS Architecture Blog, 2015). The default is 100ms.
 	BaseDelay time.Duration
-	// MaxDelay caps the backoff. The default is 2s, or BaseDelay if that is
-	// longer.
+	// MaxDelay limits the backoff. The default is 2s, or BaseDelay if that is longer.
 	MaxDelay time.Duration
-	// AttemptTimeout bounds each attempt up to the response header; the body
-	// is not bounded by it, here or by a server that it is announced to
-	// (Request-Attempt-Timeout-Ms). The default 0 means no bound but the context's.
-	// Without one, the connection of an answer that net/http decompresses and
-	// another attempt replaces is not used again: there is no safe end to
-	// reading from a server that stalls.
+	// AttemptTimeout limits each attempt up to its response header. It does not limit
+	// the body. The default 0 means no limit except the context. Without one, a
+	// connection is not reused if net/http decompresses the response and another
+	// attempt replaces it: there is no safe way to stop reading from a server that
+	// stalls.
 	AttemptTimeout time.Duration
-	// MaxRetryAfter is the longest wait that a server may ask for. One that
-	// asks for more gets no retry, rather than one that comes too early. The
-	// default is 30s.
+	// MaxRetryAfter is the longest wait that a server may ask for. If it asks for more,
+	// the call ends rather than retry too early. The default is 30s.
 	MaxRetryAfter time.Duration
 	// MaxThrottle is the longest time that a call waits in all while the guard
 	// limits how many attempts are in flight. After that it ends with a
@@ -61,11 +57,11 @@ type Policy struct {
 	// while it streams. A call whose body is longer is not replayed. The
 	// default is 65,536 bytes.
 	MaxReplayBytes int64
-	// Statuses are the status codes worth another attempt. The default, for
-	// nil, is 408, 425, 429, 500, 502, 503 and 504. A list that is empty but
-	// not nil, [] in JSON, means none: then only errors are. A 403, 409, 413 or
-	// 423 that says when to come back counts as a 429, and so does a 403 that says
-	// when a quota is restored of which nothing is left.
+	// Statuses are the status codes worth another attempt, from 400 to 599. The default,
+	// for nil, is 408, 425, 429, 500, 502, 503 and 504. An empty list that is not nil,
+	// [] in JSON, means that only errors are retried. A 403, 409, 413 or 423 that says
+	// when to come back counts as a 429. So does a 403 whose quota is used up and that
+	// says when it is restored.
 	Statuses []int
 }
 
@@ -152,12 +148,12 @@ var policyFields = []struct {
 	{"Statuses", "a list of numbers", func(p *Policy) any { return &p.Statuses }},
 }
 
-// UnmarshalJSON decodes an object whose members are named like the fields, in
-// any case and with or without underscores: maxAttempts and max_attempts both
-// mean MaxAttempts. Durations are text as [time.ParseDuration] reads it. The
-// error names every unknown member, every field given twice and every wrong
-// value, and is also given for values that [New] would refuse. What is not given takes the default,
-// whatever p was before; a null changes nothing.
+// UnmarshalJSON decodes an object whose members are named like the fields, in any
+// case and with or without underscores: maxAttempts and max_attempts both mean
+// MaxAttempts. Durations are text that [time.ParseDuration] reads. A field that is not
+// given takes the default, whatever p was before. A null changes nothing. The error
+// names every unknown member, every field given twice and every wrong value, also one
+// that [New] would refuse.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
@@ -229,7 +225,7 @@ func membersOf(data []byte) ([]member, error) {
 	return members, nil
 }
 
-// MarshalJSON writes the form that UnmarshalJSON reads, without the fields
+// MarshalJSON writes what UnmarshalJSON reads, without the fields
 // that are zero.
 func (p Policy) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer

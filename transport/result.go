@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// A Result says in one word what an attempt came to. The list is closed: the
-// same words are the metric label, the attribute and the status of the span, and
-// the log field.
+// A Result is what an attempt came to, in one word. The list is closed. The same words
+// are used as metric label, span attribute and log field.
 type Result string
 
 const (
@@ -26,8 +25,8 @@ const (
 	ResultError       Result = "error"        // any other error
 )
 
-// Failed reports whether something went wrong. What was called off on purpose,
-// cancelled or outrun, did not fail.
+// Failed reports whether something went wrong. An attempt that was called off, cancelled
+// or outrun, did not fail.
 func (r Result) Failed() bool {
 	switch r {
 	case ResultSuccess, ResultCancelled, ResultOutrun:
@@ -36,10 +35,9 @@ func (r Result) Failed() bool {
 	return true
 }
 
-// ResultOf returns what an attempt came to: a response with this status, or an
-// error. The context is that of the attempt. Once it has ended, that is why the
-// attempt has: a context that is cancelled with a cause, or has a deadline with
-// one, makes any error of it. An observer gives it what OnAttempt is told.
+// ResultOf returns what an attempt came to: a response with this status, or an error.
+// The context is that of the attempt, as passed to [Observer].OnAttempt. If it has ended,
+// the result says so, whatever the error is.
 func ResultOf(ctx context.Context, status int, err error) Result {
 	switch {
 	case err == nil:

@@ -10,23 +10,22 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// FromClient adopts the settings of a go-retryablehttp client: RetryMax,
-// RetryWaitMin and RetryWaitMax become the policy, CheckRetry and Backoff are
-// taken as they are, the Transport of its HTTPClient is the base where New is
-// given none, and the HTTPClient's Timeout, which bounds one attempt there,
-// becomes the AttemptTimeout. PrepareRetry, RequestLogHook and ResponseLogHook
-// go on being called, each on a copy of the request.
+// FromClient returns options with the settings of a go-retryablehttp client. RetryMax,
+// RetryWaitMin and RetryWaitMax become the policy. CheckRetry and Backoff are taken as
+// they are. The Transport of its HTTPClient is the base where [New] is given nil. The
+// HTTPClient's Timeout, which limits one attempt there, becomes the AttemptTimeout.
+// PrepareRetry, RequestLogHook and ResponseLogHook are called as before, each with a copy
+// of the request.
 //
-// What keeps a retry safe comes on top: a POST without an idempotency key is
-// no longer repeated, a Retry-After of more than 30 seconds ends the call, and
-// there is a budget. The last response is always returned, as by
-// PassthroughErrorHandler, even without an ErrorHandler. The Logger writes
-// nothing any more, see [Log], but the hooks still get it.
+// The rules for safe retries come on top: a POST without an idempotency key is not
+// repeated, a Retry-After of more than 30 seconds ends the call, and there is a budget.
+// The last response is always returned, as with PassthroughErrorHandler. The Logger
+// writes nothing by itself, see [Log], but the hooks still get it.
 //
-// An error names every setting that a transport cannot honour: any other
-// ErrorHandler has nothing to do, a Jar and a CheckRedirect belong into the
-// http.Client that the transport is put into, a RetryMax is at most 99, and
-// waits must not be negative or RetryWaitMax less than RetryWaitMin.
+// The error names every setting that a transport cannot honour: an ErrorHandler other
+// than PassthroughErrorHandler, a Jar or CheckRedirect, which belong in the http.Client
+// that uses the transport, a RetryMax above 99, negative waits, and a RetryWaitMax below
+// RetryWaitMin.
 func FromClient(c *retryablehttp.Client) ([]Option, error) {
 	if c == nil {
 		return nil, errors.New("transport: FromClient(nil): want a client")
@@ -133,12 +132,10 @@ func hooks(c *retryablehttp.Client) Middleware {
 	}
 }
 
-// RetryableClient returns a go-retryablehttp client over the chain, for code that
-// asks for that type. The chain does the retrying, so the client does none.
-// Its own methods still hold a request body in memory, and its Do turns the
-// body of each request into one that can be replayed. Where a response handler
-// fails, the call ends with that error alone, and the body is drained and
-// closed.
+// RetryableClient returns a go-retryablehttp client over the chain, for code that needs
+// that type. The chain retries, the client does not. The client's methods still hold
+// request bodies in memory, and its Do makes each body replayable. If a response handler
+// fails, the call ends with that error alone, and the body is drained and closed.
 func RetryableClient(t *Transport) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	// The client closes the idle connections of its transport, to every host,

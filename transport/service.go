@@ -97,10 +97,10 @@ func (s *services) find(name string) (*known, *Policy) {
 	return k, c.policy
 }
 
-// Budgets returns the budgets that the chain has made for services by itself, with
-// a look at each; services that share one come last, as "(other services)". They
-// are for metrics, such as the Budgets of package prommetrics. There are none with
-// [WithBudget], whose budgets are the caller's own.
+// Budgets returns the budgets that the chain made, by service, with their figures. The
+// services that share one come last, as "(other services)". It is for metrics, such as
+// the Budgets method of package prommetrics. With [WithBudget] there are none, because
+// those budgets belong to the caller.
 func (t *Transport) Budgets() iter.Seq2[string, budget.Stats] {
 	return func(yield func(string, budget.Stats) bool) {
 		if !t.made() || t.services.rest.budget == nil {
@@ -162,16 +162,14 @@ type chosen struct {
 	policy *Policy
 }
 
-// SetPolicy changes the policy of one service, for calls that start from now
-// on; calls under way keep theirs. The service is named as in
-// [WithServicePolicy]; an empty name means every service that has no policy of
-// its own. It is safe to call at any time; a policy that is not valid changes
-// nothing.
+// SetPolicy changes the policy of one service for calls that start later. It is named as
+// in [WithServicePolicy]. An empty name means all services that have no policy of their
+// own. An invalid policy changes nothing. SetPolicy is safe for concurrent use.
 //
-// The zero Policy takes away what a service has of its own, by [WithServicePolicy]
-// too: the policy of all other services holds for it again. To give a service the
-// defaults of [Policy] where the others have something else, set a field to its
-// default. For an empty name the zero Policy is the defaults, as in [WithPolicy].
+// The zero Policy removes the service's own policy, also that of [WithServicePolicy]. To
+// give a service the defaults of [Policy] where others have something else, set one field
+// to its default. For an empty name the zero Policy means the defaults, as in
+// [WithPolicy].
 func (t *Transport) SetPolicy(service string, p Policy) error {
 	if !t.made() {
 		return errNotMade

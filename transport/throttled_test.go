@@ -72,7 +72,7 @@ func TestThrottledOutlastsAShortOverload(t *testing.T) {
 	}
 }
 
-// MaxAttempts counts what was sent. A call that was held back many times still
+// MaxAttempts counts what was sent. A call that was throttled many times still
 // has all of its attempts.
 func TestThrottledIsNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestThrottledIsNoAttempt(t *testing.T) {
 		clients := guarded(t, service, 1, transport.WithObserver(seen), transport.WithBudget(nil),
 			transport.WithPolicy(transport.Policy{MaxAttempts: 2, AttemptTimeout: 4 * time.Second, BaseDelay: time.Millisecond}))
 		began, succeeded := drive(t, clients, 100, 9)
-		// Of those that were held back in the last second a fourth fails at
+		// Of those that were throttled in the last second a fourth fails at
 		// first, and a fourth of those again.
 		if share := float64(succeeded[5]) / float64(began[5]); share < 0.85 {
 			t.Errorf("%.0f %% succeeded, want all that had one of two attempts answered", 100*share)

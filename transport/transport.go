@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// A Transport is the client chain: an [http.RoundTripper] that retries within
-// a policy and a budget. It keeps the RoundTripper contract, so it can be the
-// Transport of any [http.Client] and of httputil.ReverseProxy. Make one with
-// [New]; it is safe for concurrent use, and no goroutine outlives a call.
+// A Transport is the client chain. It is an [http.RoundTripper] that retries within a
+// policy and a budget, and can be the Transport of any [http.Client] and of
+// httputil.ReverseProxy. Make one with [New]. It is safe for concurrent use.
 type Transport struct {
 	base    http.RoundTripper
 	loop    loop
@@ -27,11 +26,10 @@ var errNoRequest = errors.New("transport: the request is nil")
 
 func (t *Transport) made() bool { return t != nil && t.base != nil }
 
-// New returns the chain around base, which is [http.DefaultTransport] when it
-// is nil. Without options it sends a safe request up to three times, with
-// full jitter, within a local retry budget per service, and a guard holds
-// calls back while a service is overloaded. All that is wrong
-// with the options is joined into one error.
+// New returns the chain around base. A nil base is [http.DefaultTransport]. Without
+// options it sends a safe request up to three times, with full jitter between attempts,
+// within a retry budget for each service, and with a guard that limits concurrency to
+// an overloaded service. The error joins all that is wrong with the options.
 func New(base http.RoundTripper, opts ...Option) (*Transport, error) {
 	cfg := defaults()
 	for _, opt := range opts {
@@ -109,10 +107,10 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	return errors.Join(errs...)
 }
 
-// RoundTrip sends the request, again if the policy, the server, the budget
-// and the deadline all allow it, and returns the last real response or an error:
-// that of the base itself where the chain only passed the call on, else an
-// [*Error]. What happened on the way is [CallOf] the response.
+// RoundTrip sends the request, and again while policy, server, budget and deadline
+// allow it. It returns the last response from the server. If there was none, it returns
+// the base's own error, or an [*Error] if the chain did more than pass the call on. Use
+// [CallOf] to learn what happened.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req == nil {
 		return nil, errNoRequest
@@ -183,8 +181,8 @@ func (t *Transport) leave(r *round, req *http.Request) {
 	r.call.end(req.Context(), req.URL, t.observers)
 }
 
-// CloseIdleConnections forwards to the base, as [http.Client] expects of its
-// Transport. The chain never calls it on its own.
+// CloseIdleConnections calls the method of the base, as [http.Client] expects of its
+// Transport. The chain never calls it by itself.
 func (t *Transport) CloseIdleConnections() {
 	if !t.made() {
 		return

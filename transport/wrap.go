@@ -22,26 +22,24 @@ type shared struct {
 // clock is monotonic. It costs half of time.Now, which reads two clocks.
 func (s *shared) clock() time.Duration { return time.Since(s.born) }
 
-// Wrap returns the chain around another base, with the same state: policies
-// and what [Transport.SetPolicy] makes of them, budgets, guard, circuits and
-// latencies, observers and layers. Calls through either count as calls through
-// one. A nil base is what it is for [New]. It fits wherever a library asks for
-// a func(http.RoundTripper) http.RoundTripper and may call it more than once,
-// such as WrapTransport of a client-go rest.Config: a chain of its own for each
-// would have a budget of its own for each.
+// Wrap returns the chain around another base with the same state: policies, budgets,
+// guards, circuits, latencies, observers and layers. A nil base means the same as for
+// [New]. Use it where a library asks for a func(http.RoundTripper) http.RoundTripper and
+// may call it more than once, such as WrapTransport of a client-go rest.Config. A chain
+// for each would have a budget for each.
 //
-// The middlewares of [WithCallLayer], [WithBreaker] and [WithAttemptLayer] are
-// called for each base. A breaker set keeps its circuits over all of them;
-// another layer shares what it keeps outside of the RoundTripper that it
-// returns. CloseIdleConnections closes those of its own base only.
+// The middlewares of [WithCallLayer], [WithBreaker] and [WithAttemptLayer] are called for
+// each base. A breaker.Set shares its circuits between them. Any other layer shares what
+// it keeps outside of the RoundTripper that it returns. CloseIdleConnections closes those
+// of its own base.
 //
-// A chain inside of itself counts once: Wrap returns a base as it is that has
-// the same state already, and where other layers lie between the two, the
-// inner one passes the attempts of the outer one on to its base.
+// A chain inside itself counts once. Wrap returns a base as it is if that has the same
+// state. If other layers are between the two, the inner chain passes the attempts of the
+// outer one to its base.
 //
-// Wrap of a Transport that New did not make, and one for which a middleware
-// returns nil, gives a RoundTripper that answers every request with an error
-// that says so. It is safe to call at any time.
+// Wrap of a Transport that New did not make, or for which a middleware returns nil,
+// returns a RoundTripper that answers every request with an error. Wrap is safe for
+// concurrent use.
 func (t *Transport) Wrap(base http.RoundTripper) http.RoundTripper {
 	if !t.made() {
 		return unusable(errNotMade)
