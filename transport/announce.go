@@ -9,28 +9,27 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// told is what a request says of its time when its call begins here: by hand, or
-// since it is passed on, as a reverse proxy does with the header of its own
-// client.
+// told has the times that a request carries when its call begins. They were set by hand
+// or, in a reverse proxy, by the inbound request.
 type told struct {
 	at            time.Time
 	call, attempt patience
 }
 
-// patience is how long somebody waits, if that is known.
+// patience is how long a client waits, if that is known.
 type patience struct {
 	d     time.Duration
 	known bool
 }
 
-// shorten takes over another limit if it is the shorter.
+// shorten lowers the limit to d.
 func (p *patience) shorten(d time.Duration) {
 	if !p.known || d < p.d {
 		p.d, p.known = d, true
 	}
 }
 
-// toldBy returns nil for a header that says nothing, as nearly all.
+// toldBy returns nil for a header without times, as most are.
 func toldBy(h http.Header) *told {
 	if len(h) == 0 {
 		return nil
@@ -44,8 +43,8 @@ func toldBy(h http.Header) *told {
 	return &told{now, patience{call, inAll}, patience{attempt, each}}
 }
 
-// lower counts down what the request was told, from the beginning of the call and
-// in whole milliseconds, so that it does not change before it has to.
+// lower reduces call and attempt to what is left of the told times. It counts whole
+// milliseconds, so that values do not change sooner than they must.
 func (t *told) lower(call, attempt *patience) {
 	gone := time.Since(t.at).Truncate(time.Millisecond)
 	if t.call.known {
@@ -56,8 +55,8 @@ func (t *told) lower(call, attempt *patience) {
 	}
 }
 
-// times returns what is left of the caller's deadline, and how long an attempt that
-// begins now waits for its response header.
+// times returns what is left until the caller's deadline, and how long an attempt that
+// starts now waits for its response header.
 func times(req *http.Request, limit time.Duration) (call, attempt patience) {
 	if limit > 0 {
 		attempt.shorten(limit)
@@ -68,7 +67,7 @@ func times(req *http.Request, limit time.Duration) (call, attempt patience) {
 	}
 	left := max(time.Until(deadline), time.Millisecond)
 	if _, upgrade := req.Header["Upgrade"]; upgrade {
-		attempt.shorten(left) // what comes of it does not end with the context
+		attempt.shorten(left) // the upgraded connection outlives the context
 		return call, attempt
 	}
 	if attempt.known {
@@ -77,8 +76,8 @@ func times(req *http.Request, limit time.Duration) (call, attempt patience) {
 	return patience{left, true}, attempt
 }
 
-// says reports whether a header of the request is to be set to what is known now.
-// A list that is empty is how the caller says that it is not to be sent.
+// says reports whether a header is to be set to the time known now. An empty list of
+// values is the caller's request not to send it.
 func says(h http.Header, name string, now, before patience) bool {
 	if !now.known || before.known && now.d >= before.d {
 		return false
@@ -87,12 +86,11 @@ func says(h http.Header, name string, now, before patience) bool {
 	return !own || len(values) > 0
 }
 
-// announced returns the request with the headers that tell the server which
-// attempt this is, what is left of the caller's deadline, and how long the attempt
-// waits for its response header. Times that the caller has set, or passes on, are
-// only lowered; its own Retry-Attempt stays.
+// announced returns the request with the headers that tell the server the number of the
+// attempt, the time left until the deadline, and how long the attempt waits. Times that
+// the request carries are only lowered. Its own Retry-Attempt stays.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	if ctx.round.loop.dryRun || req.Header == nil { // which is for the base to refuse
+	if ctx.round.loop.dryRun || req.Header == nil { // the base refuses it
 		return req
 	}
 	p := ctx.round.call.policy
@@ -119,7 +117,7 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 	if !saysCall && !saysAttempt {
 		return req
 	}
-	// Both in one piece of memory: nearly every request has both.
+	// One allocation for both, because nearly every request has both.
 	var digits [32]byte
 	b := headers.AppendTimeout(digits[:0], call.d)
 	n := len(b)
@@ -141,8 +139,8 @@ func withHeader(req *http.Request) *http.Request {
 	return req
 }
 
-// callID tells the attempts of one call from those of others. It is no
-// secret, so it need not be hard to guess.
+// callID returns an ID that the attempts of one call share. It need not be hard to
+// guess, because it is not a secret.
 func (r *round) callID() string {
 	if r.id == 0 {
 		r.id = rand.Uint64()

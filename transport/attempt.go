@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// attemptLayer is below guard and breaker: what passes here is sent. It counts
-// the attempt, tells the server about it and bounds it in time.
+// attemptLayer is below guard and breaker. It counts the attempt, tells the server about it
+// and limits its time.
 type attemptLayer struct {
 	next      http.RoundTripper
 	observers observers
@@ -18,7 +18,7 @@ type attemptLayer struct {
 
 func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
-	if !ok { // a layer above made a context of its own
+	if !ok { // a layer replaced the context
 		return l.next.RoundTrip(req)
 	}
 	ctx.round.sending()
@@ -53,8 +53,8 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// sending counts the attempt. Only the first of a call adds to the budget:
-// retries that earned credit would pay for more retries.
+// sending counts the attempt. Only the first attempt of a call deposits: retries must not
+// pay for more retries.
 func (r *round) sending() {
 	r.charge.sent()
 	if r.sent.Add(1) == 1 && r.charge.budget != nil {
@@ -83,11 +83,11 @@ func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Re
 	}()
 	resp, err := l.next.RoundTrip(req.WithContext(ctx))
 	if !timer.Stop() && parent.Err() == nil {
-		// The limit has passed, so the body could not be read any more.
+		// The limit has passed, so the body could not be read.
 		if err == nil && resp != nil {
 			closeBody(resp)
 		}
-		// The error of our own cancellation says nothing more.
+		// Our own cancellation is the only error.
 		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
 			return nil, late
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// delay returns how long to wait after the given attempt: the backoff, or
-// what the server asks for if that is longer. The server's time gets jitter
-// too, upwards only, since many clients may have been told the same second.
+// delay returns how long to wait after the given attempt: the backoff, or the server's
+// hint if that is longer. The hint gets positive jitter, because many clients may have been
+// told the same second.
 func (p *Policy) delay(attempt int, hint time.Duration, custom retryablehttp.Backoff, resp *http.Response) time.Duration {
 	var d time.Duration
 	if custom != nil {
@@ -39,8 +39,7 @@ func (p *Policy) ceiling(attempt int) time.Duration {
 	return min(ceiling, p.MaxDelay)
 }
 
-// backoffs is the most that the backoff comes to from the given attempt to the
-// last one.
+// backoffs is the longest total backoff from the given attempt to the last.
 func (p *Policy) backoffs(attempt int) (sum time.Duration) {
 	for n := max(attempt, 1); n < p.MaxAttempts; n++ {
 		sum += min(p.ceiling(n), math.MaxInt64-sum)
@@ -56,7 +55,7 @@ func upTo(d time.Duration) time.Duration {
 	return rand.N(min(d, math.MaxInt64-1) + 1)
 }
 
-// sleep waits and reports whether the context let it.
+// sleep waits for d and reports whether the context is still valid.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// A stream is a request body without GetBody, shared by the attempts of a
-// call. It keeps the bytes that an attempt reads, up to a limit, so that a
-// later one can read them again and go on where the stream stands. It reads
-// the source only when an attempt does: nothing is ever read ahead.
+// A stream is a request body without GetBody, which the attempts of a call share. It keeps
+// the bytes that an attempt reads, up to a limit. Another attempt reads those again and
+// continues from the source. The source is read only when an attempt reads: nothing is
+// read ahead.
 type stream struct {
 	mu     sync.Mutex // guards what follows; never held during a Read or Close
 	idle   sync.Cond  // signalled when busy turns false or a cursor is closed
@@ -22,12 +22,12 @@ type stream struct {
 	kept   []byte
 	limit  int64
 	passed int64 // bytes read from the source
-	lost   bool  // more than limit has passed: there is no going back
+	lost   bool  // more than limit has passed, so the start is not kept
 	err    error // what the source ended with
 	over   bool  // the call is over: the current cursor closes the source
 	closed bool
 
-	current *cursor // of the newest attempt; earlier ones read no more
+	current *cursor // of the newest attempt; earlier cursors return errBodyClosed
 	first   cursor
 }
 
@@ -38,10 +38,10 @@ type cursor struct {
 	closed bool // guarded by s.mu
 }
 
-// errBodyClosed is what net/http's own bodies answer after Close.
+// errBodyClosed is the error of net/http's own bodies after Close.
 var errBodyClosed = errors.New("http: invalid Read on closed Body")
 
-// errNotKept cannot happen: next asks before each attempt.
+// errNotKept cannot happen, because next is called before each attempt.
 var errNotKept = errors.New("transport: the start of the request body is no longer kept")
 
 // newStream returns the stream of req's body, and keeps nothing if its length
@@ -61,9 +61,9 @@ func (s *stream) body() io.ReadCloser {
 	return s.current
 }
 
-// next returns the body of another attempt and ends that of the one before: a
-// base that still sends it must not race with the new attempt for the rest. It
-// reports false, and ends nothing, if the start is no longer kept.
+// next returns the body of another attempt and ends the one before: a base that still
+// sends that must not race with the new attempt for the source. If the start is no longer
+// kept, it reports false and changes nothing.
 func (s *stream) next() (body io.ReadCloser, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,12 +84,12 @@ func (s *stream) replayable() bool {
 
 // whole is replayable with s.mu held.
 func (s *stream) whole() bool {
-	// A source that broke would break the next attempt at the same place.
+	// A source that failed would fail the next attempt at the same place.
 	return !s.lost && !s.closed && (s.err == nil || s.err == io.EOF)
 }
 
-// end says that no further attempt will come. The source is closed with the
-// current cursor: the base may go on sending while the response is being read.
+// end says that there will be no other attempt. The source is closed with the current
+// cursor, because the base may keep sending while the response is read.
 func (s *stream) end() {
 	s.mu.Lock()
 	s.over = true
@@ -97,7 +97,7 @@ func (s *stream) end() {
 	s.closeIfDone()
 }
 
-// abort closes the source at once, for a base that did not live to do it.
+// abort closes the source at once, after the base panicked.
 func (s *stream) abort() {
 	s.mu.Lock()
 	s.over = true
@@ -133,10 +133,9 @@ func (c *cursor) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// again reads what is kept and reports whether that was all there is to do; if
-// it was not, the source is c's to read. One attempt reads it at a time: an
-// earlier one may still be in its Read when the next starts, and what it gets
-// is kept for that.
+// again reads kept bytes and reports true, or reports false if c must read the source.
+// One attempt at a time reads it. An earlier attempt may still be in a Read when the next
+// one starts. What it gets is kept for that.
 func (c *cursor) again(p []byte) (n int, done bool, err error) {
 	s := c.s
 	s.mu.Lock()
@@ -193,17 +192,16 @@ func (c *cursor) Close() error {
 	return c.s.closeIfDone()
 }
 
-// A memory is a request body whose bytes are at hand, as they were before
-// anybody read any: those that http.NewRequest makes of a bytes.Buffer,
-// bytes.Reader or strings.Reader, and others in the same clothes. Readers over
-// it share nothing but bytes that nobody writes.
+// A memory is a request body whose bytes are in memory, as they were before anyone read
+// them: one that http.NewRequest makes of a bytes.Buffer, bytes.Reader or strings.Reader,
+// or a body of the same form. Readers over it share only bytes that nobody writes.
 type memory struct {
-	of    io.Reader // whose bytes they are; nil: it is no such body
+	of    io.Reader // the reader of the bytes; nil if the body is of another form
 	bytes bytes.Reader
 	text  strings.Reader
 }
 
-// inMemory looks at a body that nobody is reading.
+// inMemory returns the memory of a body that is not being read.
 func inMemory(body io.ReadCloser) (m memory) {
 	switch r := inside(body).(type) {
 	case *bytes.Buffer:
@@ -217,8 +215,8 @@ func inMemory(body io.ReadCloser) (m memory) {
 	return m
 }
 
-// inside returns what io.NopCloser was put around, as net/http has it, which
-// writes such a body together with the header.
+// inside returns the reader within an io.NopCloser. net/http looks for it in the same
+// way, and writes such a body together with the header.
 func inside(body io.ReadCloser) io.Reader {
 	r := io.Reader(body)
 	for range 4 {

@@ -23,8 +23,8 @@ type Call struct {
 	Status   int           // of the response returned; 0 with an error
 	Err      error         // the last error; nil with a response
 
-	// What a real run would have done, in a dry run.
-	WouldRefuse  StopReason // not send it at first, because of guard or breaker_open; else ""
+	// What the chain would have done, in a dry run.
+	WouldRefuse  StopReason // refuse the first attempt: guard or breaker_open, else ""
 	WouldRetry   bool       // make another attempt
 	WouldHedge   bool       // send a second copy
 	WouldTimeOut bool       // end the attempt at AttemptTimeout
@@ -72,14 +72,14 @@ func CallIn(ctx context.Context) (Call, bool) {
 	return Call{}, false
 }
 
-// call is the state of one RoundTrip. A call layer may run the loop more than
-// once, even at the same time, so that what the rounds report is guarded.
+// call is the state of one RoundTrip. A call layer may run the loop several times, even
+// concurrently, so the record has a mutex.
 type call struct {
 	known  *known // nil for Do
 	policy *Policy
 	born   *time.Time    // what clock counts from; nil without observers
 	start  time.Duration // by clock
-	header atomic.Int64  // by clock, when the newest answer came; 0 if it was given up
+	header atomic.Int64  // by clock, when the newest response came; 0 after it was set aside
 
 	returned bool            // from RoundTrip, which alone writes and reads it
 	mu       sync.Mutex      // guards what follows
@@ -87,7 +87,7 @@ type call struct {
 	record   Call
 }
 
-// newCall fills in what is settled once per call.
+// newCall sets what is decided once per call.
 func (t *Transport) newCall(c *call, req *http.Request) {
 	c.record.Method = methodOf(req)
 	if len(t.observers) > 0 {
@@ -98,17 +98,17 @@ func (t *Transport) newCall(c *call, req *http.Request) {
 	c.known, c.policy = t.services.find(c.record.Service)
 }
 
-// clock is monotonic. It costs half of time.Now, which reads two clocks.
+// clock is monotonic and costs half of time.Now.
 func (c *call) clock() time.Duration { return time.Since(*c.born) }
 
-// answered returns the time at which an answer came, which is now.
+// answered records and returns the time of a response, which is now.
 func (c *call) answered() time.Duration {
 	now := c.clock()
 	c.header.Store(int64(now))
 	return now
 }
 
-// elapsed is up to the answer in hand, or up to now where there is none.
+// elapsed is the time up to the response in hand, or up to now if there is none.
 func (c *call) elapsed() time.Duration {
 	if at := time.Duration(c.header.Load()); at > 0 {
 		return at - c.start
@@ -116,15 +116,15 @@ func (c *call) elapsed() time.Duration {
 	return c.clock() - c.start
 }
 
-// passed notes the context that the call layers passed on.
+// passed records the context that the call layers passed on.
 func (c *call) passed(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ctx = ctx
 }
 
-// settle records what RoundTrip returns, and that it returned at all. Call
-// layers may return something else than the loop did, or never have run it.
+// settle records what RoundTrip returns. Call layers may return something else than the
+// loop did, or never run it.
 func (c *call) settle(resp *http.Response, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,7 +147,7 @@ func (c *call) settle(resp *http.Response, err error) {
 	}
 }
 
-// end tells the observers, also of a call that panicked.
+// end tells the observers, also after a panic.
 func (c *call) end(ctx context.Context, of *url.URL, os observers) {
 	if len(os) == 0 {
 		return
@@ -170,9 +170,9 @@ func (c *call) end(ctx context.Context, of *url.URL, os observers) {
 	os.call(ctx, record)
 }
 
-// report adds what a round came to. Service and Method stay
-// untouched: contexts give them out, and those are read without the lock, at
-// times by a goroutine of the base that outlives the call.
+// report adds the result of a round. Service and Method stay unchanged, because contexts
+// give them out, where they are read without the lock, at times by a goroutine of the base
+// that outlives the call.
 func (c *call) report(r *round, stop StopReason, status int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,8 +196,8 @@ func (c *call) snapshot() Call {
 	return c.record
 }
 
-// The contexts of the chain answer for their own keys and carry no other
-// state, so that one allocation serves context and call alike.
+// The contexts of the chain are also the state that their keys find, so that one
+// allocation serves for both.
 type (
 	callKey    struct{}
 	attemptKey struct{}

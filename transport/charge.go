@@ -9,18 +9,18 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// charge is what a round owes its budget.
+// charge is the account of a round with its budget.
 type charge struct {
-	budget budget.Budget // nil: none
+	budget budget.Budget // nil if there is none
 	paid   bool          // for an attempt that is not sent yet
-	owed   bool          // the budget wants to know what came of the attempt under way
-	shed   bool          // the server refused the newest attempt that was sent
-	after  bool          // and the one before it
+	owed   bool          // the attempt in flight was paid for, and its outcome is not yet reported
+	shed   bool          // the server shed the newest attempt
+	after  bool          // the server shed the attempt before that
 
 	unproved bool // what was paid is enough once the service is seen to answer
 }
 
-// open finds the budget of the call.
+// open finds the budget of the round.
 func (r *round) open() error {
 	if k := r.call.known; k != nil && k.budget != nil {
 		r.charge.budget = k.budget
@@ -41,8 +41,8 @@ func (r *round) open() error {
 	return nil
 }
 
-// pay asks for an attempt. The first to be sent is free, and one that a layer
-// refused to send is still paid for.
+// pay withdraws a token for an attempt. The first is free. A token that was paid for an
+// attempt that was refused is still there.
 func (c *charge) pay(attempt int) bool {
 	if c.budget == nil || attempt == 1 || c.paid {
 		return true
@@ -55,19 +55,19 @@ func (c *charge) pay(attempt int) bool {
 	return c.paid
 }
 
-// affords reports whether the budget says that it could pay for the attempt.
+// affords reports whether the budget could pay for the attempt.
 func (c *charge) affords(attempt int) bool {
 	b, ok := c.budget.(budget.Afforder)
 	return ok && b.Affords(attempt)
 }
 
-// sent says that the attempt is under way.
+// sent records that the attempt is in flight.
 func (c *charge) sent() {
 	c.owed, c.paid = c.paid, false
 	c.after, c.shed = c.shed, false
 }
 
-// refund gives back what an attempt cost that was not sent after all.
+// refund returns the token of an attempt that was not sent.
 func (c *charge) refund() {
 	if !c.paid {
 		return
@@ -78,8 +78,8 @@ func (c *charge) refund() {
 	}
 }
 
-// outran tells the budget that a second copy was answered first. It gets its
-// token back, but no interest: the first was not lost.
+// outran reports that a second copy was answered first. Its token comes back without
+// interest, because the first copy was not lost.
 func (c *charge) outran() {
 	if b, ok := c.budget.(budget.Settler); ok && c.owed {
 		b.Settle(budget.Admitted)
@@ -87,8 +87,8 @@ func (c *charge) outran() {
 	c.owed = false
 }
 
-// settle tells the budget what came of an attempt. One that was not sent is
-// none: the next still follows what the server said before.
+// settle reports the outcome of an attempt. If it was not sent, the next one still
+// follows the response before.
 func (c *charge) settle(succeeded, slow, shed bool) {
 	paid := c.owed
 	c.owed, c.shed = false, c.shed || shed
@@ -109,9 +109,8 @@ func (c *charge) settle(succeeded, slow, shed bool) {
 	}
 }
 
-// isShed reports whether a response says that the server would not begin: a
-// throttle, or a 503 that says when or whether to come back. Any other 503 is an
-// error as any other: a retry that helps against it has earned its credit.
+// isShed reports whether a server refused to process a request: by a throttle, or by a
+// 503 that says when or whether to come back. Any other 503 is an ordinary error.
 func isShed(resp *http.Response) bool {
 	return resp != nil && (isThrottle(resp) ||
 		resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()))

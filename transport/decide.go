@@ -17,7 +17,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// facts are what is known after an attempt; decide reads nothing else.
+// facts are all that decide reads.
 type facts struct {
 	class   class
 	failed  bool       // there is an error instead of a response
@@ -39,7 +39,7 @@ type facts struct {
 	left     time.Duration // until the deadline, if there is one
 }
 
-// class is what policy and CheckRetry make of a response or an error.
+// class is what policy and CheckRetry say of a response or an error.
 type class int8
 
 const (
@@ -48,19 +48,19 @@ const (
 	classRetryable
 )
 
-// open reports whether another attempt may come to a wait at all. Only then is
-// a Backoff asked for one, which may keep state or cost something.
+// open reports whether there may be a wait. Only then is a Backoff called, which may have
+// state or be slow.
 func (f *facts) open() bool { return f.class == classRetryable && f.attempt < f.max }
 
-// decide returns why there is no further attempt, or "" if there should be
-// one and the budget allows it. The first rule that applies gives the reason;
-// the order is part of the contract.
+// decide returns why there is no other attempt, or "" if there should be one and the
+// budget allows it. The first rule that applies gives the reason. The order is part of the
+// contract.
 func decide(f facts) StopReason {
 	switch {
 	case f.class == classSuccess:
 		return StopSucceeded
 	case f.class == classFinal && f.failed && f.ended != "":
-		// An error that the caller's own context made is final because of it.
+		// The caller's context caused the error.
 		return f.ended
 	case f.class == classFinal:
 		return StopNotRetryable
@@ -69,8 +69,8 @@ func decide(f facts) StopReason {
 	case f.ended != "":
 		return f.ended
 	case f.refused != "" && (f.attempt >= f.max || f.inbound != ""):
-		// Nothing was sent, so it is neither the number that stopped the call
-		// nor who else retries.
+		// Nothing was sent, so neither the number of attempts nor another retrier
+		// is the reason.
 		return f.refused
 	case f.max == 1:
 		return StopDisabled
@@ -94,23 +94,23 @@ func decide(f facts) StopReason {
 	return ""
 }
 
-// classify judges what came back, by the caller's CheckRetry if there is one.
+// classify judges a response or an error, by the caller's CheckRetry if there is one.
 func classify(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, req *http.Request, resp *http.Response, err error, verdict headers.Verdict) class {
 	var again bool
 	switch {
 	case isMarkedPermanent(err):
-		// The layer that marked it knows more than a policy for all errors.
+		// The layer that marked it knows more than a general policy.
 	case check != nil:
 		if err != nil {
 			err = &url.Error{Op: "RoundTrip", URL: req.URL.Redacted(), Err: err}
 		}
-		// The error only says why: ErrorPropagatedRetryPolicy gives one with
-		// its "true", and go-retryablehttp goes by that.
+		// Its error only explains the answer: ErrorPropagatedRetryPolicy returns one
+		// together with true.
 		again, _ = check(ctx, resp, err)
 	case err != nil:
 		again = retryableError(ctx, err)
 	default:
-		// "true" overrides the status of an error, never a success.
+		// X-Should-Retry: true makes an error retryable, never a success.
 		again = resp.StatusCode >= 400 && verdict == headers.Retry || slices.Contains(p.Statuses, resp.StatusCode) ||
 			isThrottle(resp) && slices.Contains(p.Statuses, http.StatusTooManyRequests)
 	}
@@ -123,13 +123,11 @@ func classify(ctx context.Context, check retryablehttp.CheckRetry, p *Policy, re
 	return classFinal
 }
 
-// isThrottle reports whether a response refuses a request for now only, whatever
-// the request is like. A 429 does. A few more do if they say when to come back: a
-// 413 by RFC 9110 section 15.5.14, 409 and 423 where another operation is in the
-// way, and 403, by which GitHub and others answer beyond a quota, also if it says
-// only that nothing is left of one and until when. Other statuses of 400 and above
-// are about the request, which does not change by waiting; a 404 or 401 may well
-// come with the state of a quota.
+// isThrottle reports whether a response refuses the request for now only. A 429 does. So
+// do, if they say when to come back, a 413 (RFC 9110 section 15.5.14), a 409 or 423 while
+// another operation is in progress, and a 403, which GitHub and others send when a quota is
+// used up; for a 403 the reset of the quota is enough. Other statuses of 400 and above are
+// about the request itself, and a 404 or 401 may also carry the state of a quota.
 func isThrottle(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
@@ -144,15 +142,14 @@ func isThrottle(resp *http.Response) bool {
 	return false
 }
 
-// retryableError hands an error to go-retryablehttp's policy, after the gates
-// for errors that it takes for passing although they come back every time.
+// retryableError asks go-retryablehttp's policy about an error, except for errors that it
+// takes for temporary although they occur every time.
 func retryableError(ctx context.Context, err error) bool {
 	if errors.Is(err, context.Canceled) || isPermanent(err) {
 		return false
 	}
-	// The policy knows its permanent errors only inside a *url.Error. Its URL
-	// stays empty since the policy searches the text, in which a URL could
-	// pose as a reason.
+	// The policy recognises permanent errors only within a *url.Error. The URL stays
+	// empty, because the policy searches the text, which a URL could imitate.
 	again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, &url.Error{Op: "RoundTrip", Err: err})
 	return again
 }
@@ -174,8 +171,7 @@ func isPermanent(err error) bool {
 	case errors.As(err, &record), errors.As(err, &address), errors.Is(err, http.ErrSchemeMismatch):
 		return true
 	}
-	// net/http has no names for these: they are about the request itself, or
-	// its caller.
+	// net/http has no types for these. They are about the request or its caller.
 	text := err.Error()
 	return strings.Contains(text, "http: no Host in request URL") ||
 		strings.Contains(text, "net/http: invalid ") ||
@@ -183,10 +179,9 @@ func isPermanent(err error) bool {
 		strings.Contains(text, "http: nil Request.")
 }
 
-// isSafe reports whether the request may be sent twice: by its method
-// (RFC 9110 section 9.2.2), or since an idempotency key lets the server tell.
-// The key counts by presence, as in net/http, where an empty list marks a
-// request as safe without sending a key.
+// isSafe reports whether the request may be sent twice, by its method (RFC 9110 section
+// 9.2.2) or by an idempotency key. A key without values counts, as in net/http, where it
+// marks a request as safe and is not sent.
 func isSafe(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
@@ -197,10 +192,10 @@ func isSafe(req *http.Request) bool {
 	return key || xkey
 }
 
-// safe is isSafe, or what the func of WithRepeatable says, which is asked once.
+// safe is isSafe, or the answer of WithRepeatable, which is asked once.
 func (r *round) safe() bool {
 	if isSafe(r.req) || r.loop.dryRun && r.loop.transport.keys && takesKey(r.req) {
-		return true // with a key that a dry run does not send
+		return true // a dry run does not send its key
 	}
 	if !r.asked && r.loop.may != nil {
 		r.repeatable, r.asked = r.loop.may(r.req), true
@@ -208,9 +203,9 @@ func (r *round) safe() bool {
 	return r.repeatable
 }
 
-// withIdempotencyKey returns req with a fresh key if it is a POST or PATCH
-// that has none. It is made once per call, above the loop, so that all
-// attempts carry the same (draft-ietf-httpapi-idempotency-key-header).
+// withIdempotencyKey adds a fresh key to a POST or PATCH that has none. It is called once
+// per call, so that all attempts carry the same key
+// (draft-ietf-httpapi-idempotency-key-header).
 func withIdempotencyKey(req *http.Request) *http.Request {
 	if !takesKey(req) || isSafe(req) {
 		return req
@@ -231,7 +226,7 @@ func endedBy(ctx context.Context) StopReason {
 		if !isPast(ctx) {
 			return ""
 		}
-		fallthrough // the context does not know it yet
+		fallthrough // the timer of the context is late
 	case context.DeadlineExceeded:
 		return StopDeadline
 	}

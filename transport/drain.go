@@ -11,25 +11,24 @@ import (
 	"time"
 )
 
-// What is left of a response that another attempt replaces is read within
-// these bounds, so that its connection can be used again. A connection that
-// would take more is cheaper to open anew.
+// The rest of a response that another attempt replaces is read within these limits,
+// so that its connection can be reused. Beyond them a new connection is cheaper.
 const (
 	drainBytes = 64 << 10
 	drainTime  = 50 * time.Millisecond
-	drainEmpty = 100 // reads in a row that bring nothing, as many as bufio allows
+	drainEmpty = 100 // empty reads in a row, the limit of bufio
 )
 
-// drainLeft is how long a reader is left alone that nothing frees. Then its
-// body is closed under it, or goroutine and connection might stay for ever.
+// drainLeft is how long to leave a body to a reader that nothing can end. Then the body is
+// closed during the Read, so that goroutine and connection do not stay forever.
 const drainLeft = 5 * time.Second
 
-// errGivenUp ends the body of a response that was given up for an attempt that
-// could not be made after all.
+// errGivenUp ends the body of a response that was given up for an attempt that was then
+// not made.
 var errGivenUp = errors.New("transport: the rest of this body was given up for another attempt")
 
-// A drain reads what is left of a body and closes it, both on a goroutine of
-// its own: a body that is not net/http's need not allow a Close during a Read.
+// A drain reads the rest of a body and closes it on one goroutine, because only
+// net/http's own bodies allow a Close during a Read.
 type drain struct {
 	body    io.ReadCloser
 	late    atomic.Bool
@@ -39,11 +38,10 @@ type drain struct {
 	crashed any
 }
 
-// setAside ends the exchange of a response that another attempt is to replace.
-// It returns the response with its body held in memory if all of it came
-// within the bounds: should there be no other attempt after all, the response
-// is still the last real one. Else it returns nil, and the body of resp is what
-// came and then an error. cancel, if not nil, ends the attempt.
+// setAside ends a response that another attempt is to replace. If all of its body arrives
+// within the limits, it returns the response with the body in memory, for the case that
+// the attempt is not made. Otherwise it returns nil, and the body of resp is what arrived
+// and then an error. cancel ends the attempt if it is not nil.
 func setAside(resp *http.Response, cancel func()) *http.Response {
 	body := resp.Body
 	if body == nil || body == http.NoBody {
@@ -66,7 +64,7 @@ func setAside(resp *http.Response, cancel func()) *http.Response {
 		return nil
 	}
 	if d.crashed != nil {
-		panic(d.crashed) // on the goroutine of the caller, where a base panics
+		panic(d.crashed) // on the goroutine of the caller, as if the base panicked
 	}
 	if d.err != nil || len(d.held) > drainBytes {
 		resp.Body = givenUp(d.held)
@@ -157,10 +155,9 @@ func closeBody(resp *http.Response) {
 	}
 }
 
-// isRedirect reports whether http.Client is about to send the same body
-// elsewhere: it asks for GetBody by itself, even before it closes the response.
-// A response that is too long to be set aside, which another caller may want,
-// stays as it came.
+// isRedirect reports whether http.Client is about to send the same body elsewhere. It
+// calls GetBody by itself, even before it closes the response. A response that is too long
+// to set aside stays as it is, because the caller may want it.
 func isRedirect(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// dryRunLayer stands above hedging, guard and breaker in a dry run. It sends a
-// request past them, and has them judge a copy that is never sent: they see, at
-// the same time, what they would see of a real run, so that what they would do
-// is known whatever kind of layer a breaker is.
+// dryRunLayer is above hedging, guard and breaker in a dry run. It sends each request past
+// them and lets them judge a copy that is not sent. They see the same result at the same
+// time. So it knows what they would do, whatever kind of layer the breaker is.
 type dryRunLayer struct {
 	judges http.RoundTripper // hedging, guard and breaker, around an echo
 	send   http.RoundTripper // the attempt layer
 }
 
-// dryRunLimit is when an attempt of a dry run ends whose caller set no deadline
-// and relies on AttemptTimeout, or it would hang for as long as the server does.
+// dryRunLimit ends an attempt of a dry run whose caller set no deadline and relies on
+// AttemptTimeout.
 const dryRunLimit = 10 * time.Minute
 
 func (l *dryRunLayer) RoundTrip(req *http.Request) (resp *http.Response, err error) {
@@ -45,15 +44,15 @@ func (l *dryRunLayer) RoundTrip(req *http.Request) (resp *http.Response, err err
 // A rehearsal is the copy of a request that the judges see, and its context.
 type rehearsal struct {
 	attemptCtx
-	reached atomic.Bool // nobody refused to send it
+	reached atomic.Bool // no judge refused it
 	late    atomic.Bool // AttemptTimeout would have ended it
 
-	answered chan struct{} // closed once resp and err are what became of the request
+	answered chan struct{} // closed when resp and err are set
 	resp     *http.Response
 	err      error
 
 	done    chan struct{} // closed once the judges have returned
-	lent    *lentBody     // nil where the response has no body to follow
+	lent    *lentBody     // nil if the response has no body
 	judged  *http.Response
 	refused error
 	crashed any
@@ -96,7 +95,7 @@ func (h *rehearsal) answer(resp *http.Response, err error) {
 	close(h.answered)
 }
 
-// report notes in the round what the judges would have done.
+// report records what the judges would have done.
 func (h *rehearsal) report(ctx *attemptCtx, resp *http.Response) {
 	if h.crashed != nil {
 		panic(h.crashed)
@@ -117,13 +116,13 @@ func (h *rehearsal) report(ctx *attemptCtx, resp *http.Response) {
 	}
 }
 
-// echo is the base of the judges: it sends nothing, and answers as the request
-// was answered that was sent, or as AttemptTimeout would have.
+// echo is the base of the judges. It sends nothing. It returns the result of the request
+// that was sent, or a timeout if AttemptTimeout would have ended it.
 type echo struct{}
 
 func (echo) RoundTrip(req *http.Request) (*http.Response, error) {
 	h, ok := req.Context().Value(rehearsalKey{}).(*rehearsal)
-	if !ok { // a layer above made a context of its own: this cannot be told
+	if !ok { // a layer replaced the context, so the result is not known
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 	}
 	h.reached.Store(true)
@@ -141,8 +140,7 @@ func (echo) RoundTrip(req *http.Request) (*http.Response, error) {
 	return h.resp, h.err
 }
 
-// lentBody is the body of a response while judges have it: what they do to it
-// before the caller has it is not done.
+// lentBody is the response body while the judges have it. It ignores what they do to it.
 type lentBody struct {
 	io.ReadCloser
 	given bool
@@ -162,7 +160,7 @@ func (b *lentBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// dry ends a dry run with what came of its only attempt.
+// dry ends a dry run with the result of its only attempt.
 func (r *round) dry(resp *http.Response, err error) (*http.Response, error) {
 	seen, seenErr := resp, err
 	if r.wouldTimeOut {
@@ -174,13 +172,13 @@ func (r *round) dry(resp *http.Response, err error) (*http.Response, error) {
 		stop = r.wouldGoOn()
 	}
 	if r.wouldTimeOut && err == nil && resp.StatusCode < 400 {
-		stop = StopSucceeded // which it did, after all
+		stop = StopSucceeded // as the request did
 	}
 	return r.finish(resp, err, stop)
 }
 
-// wouldGoOn notes that a real run would make another attempt, if it can pay for
-// it. What was not sent in the first place is another matter.
+// wouldGoOn records that another attempt would be made if the budget pays for it. An
+// attempt that would have been refused is not retried.
 func (r *round) wouldGoOn() StopReason {
 	if r.wouldRefuse != "" {
 		return StopDisabled
@@ -192,8 +190,8 @@ func (r *round) wouldGoOn() StopReason {
 	return StopDisabled
 }
 
-// limit is how long an attempt may take. A dry run cuts nothing that would have
-// gone on.
+// limit is how long an attempt may take. A dry run does not cut an attempt whose caller
+// set a deadline.
 func (r *round) limit(ctx context.Context) time.Duration {
 	limit := r.call.policy.AttemptTimeout
 	if limit <= 0 || !r.loop.dryRun {

@@ -79,10 +79,9 @@ func (e *Error) Temporary() bool {
 	return errors.As(e.Err, &t) && t.Temporary()
 }
 
-// passedOn reports whether the chain did no more with a call that it ends for
-// this reason than to send it once. What ends a call for what it is, or for what
-// its caller did, is not the doing of the chain; what the chain knows of other
-// calls, or of the time to come, is.
+// passedOn reports whether the chain only passed a call on that ends for this reason. It
+// did if the reason is in the request or its caller. It did more if the reason is what
+// the chain knows of other calls or of the time left.
 func (r *round) passedOn(stop StopReason) bool {
 	if r.loop.dryRun {
 		return true
@@ -94,14 +93,13 @@ func (r *round) passedOn(stop StopReason) bool {
 	case StopNotRetryable, StopMethod, StopBody, StopDisabled, StopServerSaidNo, StopCancelled:
 		return true
 	case StopDeadline:
-		return r.ended // else the wait for another attempt would not fit
+		return r.ended // else there is no time for another attempt
 	}
 	return false
 }
 
-// explained does what http.Client does with a RecordHeaderError, which it
-// recognises only if it is not wrapped: a server that answers https with
-// plain HTTP gets an error that says so.
+// explained replaces a RecordHeaderError, as http.Client does, which recognises it only
+// if it is not wrapped. The error then says that the server speaks plain HTTP.
 func explained(err error) error {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" {
@@ -113,8 +111,8 @@ func explained(err error) error {
 // timeoutError ends an attempt that outlasted AttemptTimeout.
 type timeoutError struct {
 	after   time.Duration
-	missing string // what did not come in time
-	err     error  // what became of it, if that says more; may be nil
+	missing string // what did not arrive in time
+	err     error  // the error of the attempt if it says more; may be nil
 }
 
 const (
@@ -137,9 +135,8 @@ func isCut(err error) bool {
 	return ok
 }
 
-// endedError is a call whose context ended while it waited for the next
-// attempt, or before it began. The cause comes first; the last answer says what
-// it waited for.
+// endedError is the error of a call whose context ended before its first attempt, or
+// while it waited for another. The text has the cause first, then the last result.
 type endedError struct {
 	err   error // context.Canceled or context.DeadlineExceeded
 	cause error
@@ -151,7 +148,7 @@ func newEndedError(ctx context.Context, resp *http.Response, err error) error {
 		err = fmt.Errorf("last answer %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	cause := context.Cause(ctx)
-	if cause == nil { // a context of the caller's own making need not have one
+	if cause == nil { // not every implementation of Context has one
 		cause = ctx.Err()
 	}
 	return &endedError{err: ctx.Err(), cause: cause, last: err}
@@ -172,6 +169,6 @@ func (e *endedError) Unwrap() []error {
 func (e *endedError) Timeout() bool   { return e.err == context.DeadlineExceeded }
 func (e *endedError) Temporary() bool { return e.Timeout() }
 
-// errPanic is what observers see of a call whose base panicked. The panic
-// itself passes on to the caller.
+// errPanic is the error that observers see if the base panicked. The panic itself
+// reaches the caller.
 var errPanic = errors.New("transport: panic in the chain")

@@ -12,9 +12,8 @@ import (
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
-// A gate is the guard of one service: a limiter with a lock, a count of what is
-// in flight, and a timer for the attempts that wait for room. What room is, and
-// who is next, is for package guard.
+// A gate is the guard of one service: a limiter with a lock, the number of attempts in
+// flight, and a timer for the attempts that wait for room. The rule is in package guard.
 type gate struct {
 	clock    func() time.Duration
 	inFlight atomic.Int64
@@ -39,16 +38,15 @@ func newGate(clock func() time.Duration) *gate {
 	return g
 }
 
-// overlooks reports whether a first attempt may be sent unwatched. Of frequent
-// calls a sample is enough, and a look at the clock and a lock cost more than all
-// the rest.
+// overlooks reports whether a first attempt may be sent without being watched. A sample of
+// frequent calls is enough, and looking at the clock under a lock costs more than all else.
 func (g *gate) overlooks() bool {
 	every := g.every.Load()
 	return every > 1 && g.inFlight.Load() < g.free.Load() && rand.Uint32()&(every-1) != 0
 }
 
-// enter returns once the attempt may be sent. One that finds no room waits for
-// it, except for a copy that only hedges and in a dry run.
+// enter returns when the attempt may be sent. It waits for room, except for a second copy
+// and in a dry run.
 func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) {
 	r, now := ctx.round, g.clock()
 	left := time.Duration(0)

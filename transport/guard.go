@@ -15,7 +15,7 @@ import (
 // A GuardError is the error of an attempt that the guard throttled. Nothing was sent.
 type GuardError struct {
 	Service string
-	RetryIn time.Duration // when to ask again; there may still be no room then
+	RetryIn time.Duration // when to ask again, which does not ensure room
 }
 
 func (e *GuardError) Error() string {
@@ -55,9 +55,7 @@ func (t *Transport) GuardState(service string) GuardState {
 	return GuardState{Window: math.Inf(1)}
 }
 
-// guardLayer is above the breaker. While a service is over capacity, attempts
-// that find no room wait here. What is room and what is proof is for package
-// guard.
+// guardLayer asks the gate of the service for each attempt. The rule is in package guard.
 type guardLayer struct{ next http.RoundTripper }
 
 func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -97,7 +95,7 @@ func (k *known) engaged() bool { return k.guard != nil && k.guard.free.Load() < 
 func signalOf(ctx context.Context, resp *http.Response, err error, longest time.Duration) guard.Signal {
 	switch {
 	case err != nil:
-		// What was refused below was not sent, so that it did not time out.
+		// A refused attempt was not sent, so it did not time out.
 		if _, refused := refusedBy(err); !refused && ResultOf(ctx, 0, err) == ResultTimeout {
 			return guard.Timeout
 		}

@@ -33,10 +33,9 @@ type Hedge struct {
 const (
 	defaultHedgeRatio = 0.02
 
-	// hedgeStock is how many copies may be saved up; a quarter of it is there at
-	// the start. Slow answers come in clumps, and the slowest of all are those that
-	// find the stock used up. It is no more than what the retry budget lets pass
-	// anyway.
+	// hedgeStock is how many copies may be saved up. A quarter of it is there at the
+	// start. Slow responses come in groups, and the slowest are those without a copy.
+	// The retry budget allows no more than this anyway.
 	hedgeStock = 20
 )
 
@@ -85,8 +84,8 @@ func newHedged(h Hedge) *hedged {
 	return k
 }
 
-// idle reports whether nobody has called the service since it was last asked.
-// What was known is soon learnt anew.
+// idle reports whether the service was not called since idle was last called. What is
+// lost with it is soon learnt again.
 func (h *hedged) idle() bool { return !h.used.Swap(false) }
 
 // copies counts what Ratio allows.
@@ -149,9 +148,9 @@ func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// hedgeable reports whether the request may be under way twice. Two bodies that
-// GetBody returns may read from one place, which nobody can see; two readers of
-// our own making over the same bytes do not.
+// hedgeable reports whether two copies of the request may be in flight. Two results of
+// GetBody may share a reader, which cannot be detected. Our own readers over the same bytes
+// do not.
 func (r *round) hedgeable() bool {
 	return r.call.policy.MaxAttempts > 1 &&
 		(!hasBody(r.req) || r.lender != nil && r.lender.kept.known()) && r.safe()

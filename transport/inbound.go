@@ -7,10 +7,10 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// inboundStop returns why a call that is made for an inbound request is not
-// repeated, and "" if it may be. Retries at several hops of a chain multiply:
-// where the client above is retrying, or a server below has said for this
-// request that there is no point in it, they are left to the others.
+// inboundStop returns why a call for an inbound request is not retried, or "" if it may
+// be. Retries at several places in a chain of services multiply. So they are left to the
+// client upstream if that is retrying, and omitted if a service downstream said that they
+// do not help.
 func inboundStop(ctx context.Context) StopReason {
 	hop := headers.HopOf(ctx)
 	switch {
@@ -22,9 +22,8 @@ func inboundStop(ctx context.Context) StopReason {
 	return ""
 }
 
-// repeatedAbove reports whether what made the request repeats it by itself, so
-// that retries here would multiply: an SDK that says so in the header, even if a
-// proxy passes it on, or a chain further out of which the request is an attempt.
+// repeatedAbove reports whether the sender of the request retries it by itself: an SDK
+// whose header says so, also through a proxy, or another chain further out.
 func (r *round) repeatedAbove() bool {
 	if headers.SenderRetries(r.req.Header) {
 		return true
@@ -39,11 +38,9 @@ func (r *round) isRetry() bool {
 	return a.N > 1
 }
 
-// passUp notes in the hop of the inbound request that no retry helps against
-// the failure of this call: the server below said so, or the retries that there
-// are have been made here and another one above would multiply them. Attempts
-// that were used up while the budget could pay for more are chance: retries do
-// help, only not this time.
+// passUp tells the client of the inbound request not to retry, if retries do not help:
+// a service downstream said so, or all retries were made here. It says nothing if the
+// attempts failed by chance, while the budget could pay for more: then retries do help.
 func (r *round) passUp(resp *http.Response, stop StopReason) {
 	if resp != nil && resp.StatusCode < 400 || r.loop.dryRun {
 		return

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// A lender has the body of a request that has GetBody. What GetBody returns may
-// be the one reader that there is, put back to its start: so it is with
-// go-retryablehttp, azcore, connect-go and any file. Therefore one attempt at a
-// time may read, and GetBody is asked only once the one before reads no more.
+// A lender has the body of a request with GetBody. GetBody may return the same reader, put
+// back to its start, as in go-retryablehttp, azcore, connect-go and with files. So one
+// attempt at a time may read, and GetBody is called only after the attempt before has
+// stopped reading.
 type lender struct {
 	get    func() (io.ReadCloser, error) // the caller's
 	direct bool                          // the base is net/http's, and get makes readers
@@ -30,7 +30,7 @@ type lender struct {
 	first lent
 }
 
-// A lent is a body in the hands of an attempt.
+// A lent is the body of one attempt.
 type lent struct {
 	io.ReadCloser // the caller's
 	from          *lender
@@ -41,12 +41,12 @@ type lent struct {
 	closed bool
 }
 
-// inOneWrite is how long a body is at most that net/http writes together with
-// the header, if its type says that it is in memory.
+// inOneWrite is the length up to which net/http writes a body together with the header,
+// if its type says that it is in memory.
 const inOneWrite = 4 << 10
 
-// newLender returns the lender of req's body, and that body for the first
-// attempt. The makers are nil where the base is not net/http's.
+// newLender returns the lender of req's body, and that body for the first attempt. The
+// makers are nil if the base is not net/http's.
 func newLender(req *http.Request, makers []uintptr) (*lender, io.ReadCloser) {
 	l := &lender{get: req.GetBody}
 	l.direct = makers != nil && slices.Contains(makers, reflect.ValueOf(req.GetBody).Pointer())
@@ -54,9 +54,9 @@ func newLender(req *http.Request, makers []uintptr) (*lender, io.ReadCloser) {
 	return l, l.lend(req.Body)
 }
 
-// readerMakers returns where the GetBody begins that http.NewRequest makes for
-// each kind of reader, and that of RetryableClient: these return a new reader each time.
-// Funcs cannot be compared, but where they begin can.
+// readerMakers returns the code addresses of the GetBody funcs that return a new reader
+// each time: those that http.NewRequest makes, and that of RetryableClient. Funcs cannot
+// be compared, but their addresses can.
 func readerMakers() (makers []uintptr) {
 	for _, body := range []io.Reader{new(bytes.Buffer), new(bytes.Reader), new(strings.Reader)} {
 		if req, err := http.NewRequest(http.MethodPut, "http://localhost/", body); err == nil {
@@ -72,13 +72,13 @@ func (l *lender) lend(body io.ReadCloser) io.ReadCloser {
 		return body
 	}
 	if l.kept.known() && inside(body) == l.kept.of {
-		// The same reader again, which an attempt before may be at still.
+		// The same reader again, which an earlier attempt may still read.
 		return l.kept.body()
 	}
 	m := inMemory(body)
 	l.kept = m
-	// Lent, a short body would cost a packet of its own. Readers that GetBody
-	// makes of the same bytes have nothing to do with this one.
+	// A lent body would cost another packet, because net/http does not know its
+	// type. Readers that GetBody makes of the same bytes are independent of this one.
 	if l.direct && m.known() && m.size() <= inOneWrite {
 		return body
 	}
@@ -106,9 +106,9 @@ func (l *lender) next() (body io.ReadCloser, ok bool) {
 	return l.lend(body), true
 }
 
-// recall ends the turn of the attempt at hand: no Read begins any more, and
-// what the base has not closed is closed. It reports whether the Reads under
-// way ended within the patience and before the context.
+// recall ends the current attempt's use of the body. No Read begins after it, and what
+// the base has not closed is closed. It reports whether the Reads in progress ended within
+// the patience and before the context.
 func (l *lender) recall(ctx context.Context, patience time.Duration) bool {
 	l.mu.Lock()
 	l.turn++
@@ -130,7 +130,7 @@ func (l *lender) recall(ctx context.Context, patience time.Duration) bool {
 	return l.wait(ctx, patience)
 }
 
-// wait reports whether nothing is under way.
+// wait reports whether no Read or Close is in progress.
 func (l *lender) wait(ctx context.Context, patience time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -175,7 +175,7 @@ func (b *lent) again() (io.ReadCloser, error) {
 	return b.from.wrap(body, b.turn), nil
 }
 
-// mine reports whether it is b's turn, which then lasts until done.
+// mine reports whether b may be used, and if so counts a use that lasts until done.
 func (b *lent) mine() bool {
 	l := b.from
 	l.mu.Lock()
@@ -207,8 +207,8 @@ func (b *lent) enter() bool {
 	return true
 }
 
-// leave ends a Read. The last one after a recall closes the body, which a base
-// might do only later, when another attempt has it.
+// leave ends a Read. The last Read after a recall closes the body: the base might close it
+// only when another attempt has it.
 func (b *lent) leave() {
 	l := b.from
 	l.mu.Lock()
@@ -222,8 +222,7 @@ func (b *lent) leave() {
 	l.done(1)
 }
 
-// Close passes on the first Close, also during a Read, which it may have to
-// end.
+// Close closes the body once, also during a Read, which it may have to end.
 func (b *lent) Close() error {
 	l := b.from
 	l.mu.Lock()

@@ -23,15 +23,15 @@ type Observer struct {
 type AttemptEvent struct {
 	Service  string
 	Method   string        // "" for Do
-	Attempt  int           // 1 on the first
-	Hedge    bool          // it was sent while another was under way
-	Waited   time.Duration // before this attempt; on the first 0, or the last wait if it was throttled
+	Attempt  int           // 1 for the first
+	Hedge    bool          // it was sent while another was in flight
+	Waited   time.Duration // before this attempt; for the first 0, or the last wait if it was throttled
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error
 
-	// What the attempt before came to, which this one replaces; both are zero
-	// on the first, unless the guard or a breaker refused it before.
+	// The result of the attempt before, which this one replaces. Both are zero for
+	// the first, unless the guard or a breaker refused it before.
 	AfterStatus int
 	AfterErr    error
 }

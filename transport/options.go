@@ -156,11 +156,11 @@ func WithRepeatable(may func(*http.Request) bool) Option {
 }
 
 // WithBackoff sets how long to wait before a retry, in the terms of go-retryablehttp.
-// It is called with BaseDelay, MaxDelay, the number of retries before this one, and
-// the response, which is nil after an error and whose body it must not touch. That
-// number is at most MaxAttempts-2, also for a call that is throttled more often. The
-// result is limited to 0 up to MaxDelay. A server that asks for a longer wait gets it,
-// within MaxRetryAfter. The default, and nil, is exponential backoff with full jitter.
+// It is called with BaseDelay, MaxDelay, the number of retries before this one, which is
+// at most MaxAttempts-2, and the response, which is nil after an error and whose body it
+// must not touch. The result is limited to 0 up to MaxDelay. A server that asks for a
+// longer wait gets it, within MaxRetryAfter. The default, and nil, is exponential backoff
+// with full jitter.
 func WithBackoff(backoff retryablehttp.Backoff) DoOption {
 	return doOption(func(c *config) { c.backoff = backoff })
 }
@@ -187,16 +187,15 @@ func WithBreaker(mw Middleware) Option {
 	return option(func(c *config) { c.breaker = mw })
 }
 
-// WithoutGuard leaves out the guard, which is on by default. It is between the
-// retry loop and the breaker. It limits how many attempts are in flight to a
-// service that is over capacity. Proof of that are calls in a row that time out
-// while nothing sent later succeeds, or refusals that say when or whether to come
-// back. Slow responses are none, nor are errors. It lifts the limit as responses
-// come within the limit of an attempt again.
+// WithoutGuard removes the guard. By default there is one between the retry loop and
+// the breaker. It limits how many attempts to a service are in flight while the service
+// is over capacity. What shows that is calls in a row that time out while nothing sent
+// later succeeds, or refusals that say when or whether to come back. Slow responses do
+// not, and errors do not. It lifts the limit when responses arrive in time again.
 //
-// A call that finds no room waits for it, as long as the attempts that it has left
-// and the backoffs between them could take, or [Policy].MaxThrottle. It is then
-// sent, or ends with a [*GuardError] or with the last real response.
+// A call that finds no room waits for it, for as long as its remaining attempts and the
+// backoffs between them could take, or [Policy].MaxThrottle. Then it is sent, or ends
+// with the last response or with a [*GuardError].
 func WithoutGuard() Option {
 	return option(func(c *config) { c.guard = false })
 }

@@ -46,12 +46,11 @@ type Policy struct {
 	// MaxRetryAfter is the longest wait that a server may ask for. If it asks for more,
 	// the call ends rather than retry too early. The default is 30s.
 	MaxRetryAfter time.Duration
-	// MaxThrottle is the longest time that a call waits in all while the guard
-	// limits how many attempts are in flight. After that it ends with a
-	// [*GuardError], or with the last real response. The default 0 means what the
-	// attempts that the call has left could take: AttemptTimeout for each, or the
-	// latency that stands for it, and the longest backoffs between them; see
-	// [WithGuard]. Callers who would rather fail than be late set less.
+	// MaxThrottle is how long a call may wait in total while the guard limits how many
+	// attempts are in flight. Then it ends with the last response, or with a
+	// [*GuardError]. The default 0 means as long as its remaining attempts could take:
+	// AttemptTimeout for each, or the observed latency that replaces it, and the longest
+	// backoffs between them. Set less if a fast failure is better than a late response.
 	MaxThrottle time.Duration
 	// MaxReplayBytes is how much of a request body without GetBody is kept
 	// while it streams. A call whose body is longer is not replayed. The

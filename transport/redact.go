@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// leftOut stands for a URL, or for what was part of one.
+// leftOut replaces a URL or a part of one.
 const leftOut = "(URL)"
 
-// What of an error is looked at, and how short a part of a URL may be to be
-// looked for: shorter ones are words of any text.
+// How much of an error is searched, and how long a part of a URL must be to be removed:
+// shorter ones occur in any text.
 const (
 	maxErrorText  = 16 << 10
 	maxErrorDepth = 32
@@ -47,9 +47,8 @@ func urlOf(ctx context.Context) *url.URL {
 	return nil
 }
 
-// withoutURL is the text of an error without URLs, which may hold a password or
-// a token: that of the request, those of every *url.Error in it, and what looks
-// like one.
+// withoutURL is the text of an error without URLs, which may hold a password or a token:
+// without that of the request, those of every *url.Error in it, and what looks like one.
 func withoutURL(err error, of *url.URL) string {
 	text := err.Error()
 	if len(text) > maxErrorText {
@@ -64,7 +63,7 @@ func withoutURL(err error, of *url.URL) string {
 			secret = append(secret, partsOf(u)...)
 		}
 	}
-	// The longest first, or a part would leave the rest of the whole behind.
+	// The longest first, so that no rest of a longer one remains.
 	slices.SortFunc(secret, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, s := range slices.Compact(secret) {
 		text = without(text, s)
@@ -103,8 +102,7 @@ func urlsIn(err error, urls []string, depth int) []string {
 	return urls
 }
 
-// partsOf returns the forms in which a URL, or what is secret in it, may show in
-// a text.
+// partsOf returns the forms in which a URL, or a secret part of it, may appear in a text.
 func partsOf(u *url.URL) []string {
 	if u == nil {
 		return nil
@@ -143,9 +141,8 @@ func partsOf(u *url.URL) []string {
 	return parts
 }
 
-// scrubbed leaves out every word of a text that has the shape of a URL, whoever
-// it belongs to: from its scheme on, or up to an @ after a password, or from the
-// query on.
+// scrubbed removes from each word what looks like a URL: from its scheme on, up to an @
+// after a password, or from the query on.
 func scrubbed(text string) string {
 	if !strings.ContainsAny(text, "/@?") {
 		return text

@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// loop is the retry loop. What it needs to know of a call is in a round.
+// loop is the retry loop. A round has the state of one pass through it.
 type loop struct {
 	next      http.RoundTripper // guard, breaker, attempt
 	opener    opener            // the breaker, if it can be asked
@@ -24,7 +24,7 @@ type loop struct {
 	dryRun    bool
 	makers    []uintptr // readerMakers, where the base is net/http's
 	layered   bool      // there are attempt layers
-	strange   bool      // there are other parts below that are not ours
+	strange   bool      // there are layers or a base below that are not ours
 	transport *Transport
 }
 
@@ -34,7 +34,7 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errNoRequest
 	}
 	c, ok := req.Context().Value(callKey{}).(*call)
-	if !ok { // a call layer made a context of its own
+	if !ok { // a call layer replaced the context
 		c = new(call)
 		l.transport.newCall(c, req)
 	}
@@ -66,7 +66,7 @@ func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 		}
 		switch {
 		case r.interrupted:
-			// The caller's context took the rest of the body with it.
+			// The rest of the body has ended with the caller's context.
 			if resp != nil {
 				closeBody(resp)
 			}
@@ -77,43 +77,42 @@ func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 	}
 }
 
-// A round is one pass through the loop. Without call layers it holds the call
-// too, so that both are one allocation.
+// A round is one pass of a call through the loop. Call layers may start several.
 type round struct {
 	call   *call
 	loop   *loop
 	req    *http.Request // as it came, never changed
 	charge charge
 	lender *lender // of a body with GetBody
-	stream *stream // of one without
-	told   *told   // nil: nothing
+	stream *stream // of a body without
+	told   *told   // nil if it says nothing
 
-	lastWait    time.Duration // before the attempt at hand
+	lastWait    time.Duration // before the current attempt
 	scale       guard.Scale   // what it gives its attempts; zero until the guard asks
 	throttled   time.Duration // of waited, for the guard
-	afterStatus int           // what the attempt at hand replaces
+	afterStatus int           // what the current attempt replaces
 	afterErr    error
-	waited      time.Duration  // in all
-	kept        *http.Response // the last real response, held in memory
-	id          uint64         // of the call, once a second attempt is sent
+	waited      time.Duration  // in total
+	kept        *http.Response // the last response from the server, kept in memory
+	id          uint64         // of the call; 0 until a second attempt is sent
 	attempt     *http.Request  // the newest attempt
 	newest      *attemptCtx    // its context
-	body        io.Closer      // of the attempt at hand, for a base that panics
+	body        io.Closer      // of the current attempt, to close if the base panics
 
-	wouldRefuse StopReason   // in a real run, and so on
+	wouldRefuse StopReason   // without a dry run, and so on
 	sent        atomic.Int32 // attempts that reached the attempt layer
 
-	entered                              bool // the body of the request is no longer RoundTrip's to close
+	entered                              bool // RoundTrip need not close the request body
 	interrupted                          bool // the context ended during a wait
-	once                                 bool // the error is of the first attempt, and not of the chain
+	once                                 bool // the error is that of the first attempt, not of the chain
 	ended                                bool // the context was done when the newest attempt ended
 	wouldRetry, wouldHedge, wouldTimeOut bool
-	over                                 bool // finish or fail was reached
-	asked                                bool // the func of WithRepeatable
-	repeatable                           bool // what it said
+	over                                 bool // finish, fail or refuse has run
+	asked                                bool // WithRepeatable was asked
+	repeatable                           bool // its answer
 
-	// The first attempt and, without call layers, the call: most rounds need no
-	// more than these, and so no more than this one allocation.
+	// The first attempt and, without call layers, the call. They are here so that
+	// most rounds need one allocation.
 	first    attemptCtx
 	firstReq http.Request
 	own      call
@@ -139,7 +138,7 @@ func (r *round) begin() (io.ReadCloser, error) {
 	return r.stream.body(), nil
 }
 
-// end runs on every path, a panic of the base or of a hook among them.
+// end runs on every path, also if the base or a hook panics.
 func (r *round) end() {
 	r.charge.refund()
 	if r.over {
@@ -167,9 +166,9 @@ func (r *round) replayable() bool {
 	return !hasBody(r.req) || r.req.GetBody != nil
 }
 
-// send hands an attempt to the layers below. The request is a copy that shares
-// all but context and body with the caller's, and the Header where there is
-// nobody to write to it: layers do, although it is not theirs, and an earlier
+// send passes an attempt to the layers below. The request is a shallow copy of the
+// caller's with another context and body. It shares the Header only if no layer can
+// write to it: layers do write, although the contract forbids it, while an earlier
 // attempt may still be reading.
 func (r *round) send(body io.ReadCloser) (*http.Response, error) {
 	ctx, req := &r.first, &r.firstReq
@@ -197,14 +196,14 @@ func (r *round) send(body io.ReadCloser) (*http.Response, error) {
 	return resp, err
 }
 
-// judge gathers the facts about the outcome of a try and has them decided.
+// judge collects the facts about a try and decides.
 func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, StopReason) {
 	l, p, ctx := r.loop, r.call.policy, r.req.Context()
 	if err == nil && l.check == nil && resp.StatusCode < 400 {
 		return 0, StopSucceeded
 	}
 	// A breaker's refusals count as attempts, or there might be no end to them.
-	waits := max(try, int(r.sent.Load())) // that the backoff counts
+	waits := max(try, int(r.sent.Load())) // as the backoff counts
 	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
@@ -226,13 +225,13 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended, f.inbound = endedBy(ctx), inboundStop(ctx)
-	if f.inbound == "" && f.refused == "" && r.repeatedAbove() { // where nothing was sent, nothing multiplies
+	if f.inbound == "" && f.refused == "" && r.repeatedAbove() { // an attempt that was not sent multiplies nothing
 		f.inbound = StopDisabled
 	}
 	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""
 	f.replayable = r.replayable()
 	if l.backoff != nil {
-		waits = min(waits, max(p.MaxAttempts-1, 1)) // it may be a table
+		waits = min(waits, max(p.MaxAttempts-1, 1)) // the func may index a table of MaxAttempts-1 waits
 	}
 	if f.open() {
 		f.safe = r.safe()
@@ -244,8 +243,8 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 	return f.wait, decide(f)
 }
 
-// finish ends the round with what the last attempt came to. A refusal is no
-// answer of the server, so the last real response comes before it.
+// finish ends the round with the result of the last attempt. If that was refused, the
+// caller gets the last response from the server, if there is one.
 func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
 	if err != nil {
 		if _, refused := refusedBy(err); !refused || r.kept == nil {
@@ -263,7 +262,7 @@ func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.R
 	return resp, nil
 }
 
-// refuse ends a round that cannot begin.
+// refuse ends a round before its first attempt.
 func (r *round) refuse(err error) error {
 	r.over = true
 	if r.body != nil {
@@ -287,18 +286,14 @@ func (r *round) fail(err error, stop StopReason) error {
 	return &Error{Attempts: int(r.sent.Load()), Stop: stop, Err: err, Waited: r.waited}
 }
 
-// What happens between two attempts: paying, waiting, and giving up the answer
-// in hand.
-
-// prepare readies another attempt and returns its body. A response that no
-// attempt replaces is left as it came, and so is the body that it answers: the
-// base may still be sending it. GetBody is asked last, when the base has had the
-// whole wait to finish with the body before; should it fail, the response is
-// the one that was set aside.
+// prepare waits for another attempt and returns its body. A response that no attempt
+// replaces stays as it is, and so does the request body, which the base may still be
+// sending. GetBody is called last, to give the base the whole wait to finish with the
+// body before. If it fails, the caller gets the response that was set aside.
 func (r *round) prepare(resp *http.Response, err error, wait time.Duration) (body io.ReadCloser, stop StopReason) {
 	stop = r.await(r.req.Context(), wait, func() StopReason {
 		if r.stream != nil {
-			// What was replayable before the wait may have streamed on since.
+			// The body may have grown beyond what is kept during the wait.
 			next, ok := r.stream.next()
 			if !ok {
 				return StopBody
@@ -318,9 +313,8 @@ func (r *round) prepare(resp *http.Response, err error, wait time.Duration) (bod
 	return body, stop
 }
 
-// lent returns the body of another attempt, once the one before has let go of
-// its own. A body that the base goes on reading past the longest backoff cannot
-// be had.
+// lent returns the body of another attempt, after the attempt before has released its
+// own. It fails if the base still reads that after the longest backoff.
 func (r *round) lent() (io.ReadCloser, StopReason) {
 	ctx := r.req.Context()
 	if r.lender.recall(ctx, r.call.policy.MaxDelay) {
@@ -334,14 +328,13 @@ func (r *round) lent() (io.ReadCloser, StopReason) {
 	return nil, StopBody
 }
 
-// await pays for another attempt and waits. It calls paid, which may still
-// find a reason to stop, once the attempt is certain but for that and the
-// caller's context.
+// await pays for another attempt and waits. It calls paid when nothing but paid itself
+// and the caller's context can prevent the attempt.
 func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopReason) StopReason {
 	granted := r.pay()
-	// A refusal is asked again after the wait, in which credit may come: a
-	// fleet's budget fetches some when it refuses. Until then the response at
-	// hand is the likely answer and stays open, so not for long.
+	// A budget that refuses is asked again after the wait: that of a fleet fetches
+	// tokens when it refuses. The response stays open until then, because the caller
+	// will probably get it. So this wait is short.
 	if !granted && wait > r.call.policy.MaxDelay {
 		return StopBudget
 	}
@@ -368,7 +361,7 @@ func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopR
 
 func (r *round) pay() bool { return r.charge.pay(int(r.sent.Load()) + 1) }
 
-// replace gives up the answer in hand for another attempt.
+// replace sets the response in hand aside for another attempt.
 func (r *round) replace(resp *http.Response, err error) {
 	r.afterStatus, r.afterErr = 0, err
 	switch {

@@ -16,8 +16,8 @@ import (
 // maxServices is how many services a chain knows at a time.
 const maxServices = 1024
 
-// known is what a chain keeps of one service. A call looks it up once and keeps it,
-// so that it goes on working for the call if the set drops it.
+// known is what a chain keeps of one service. A call looks it up once and keeps it, so it
+// works for that call even if the set drops it.
 type known struct {
 	policy atomic.Pointer[chosen]
 	budget *budget.Local // nil with WithBudget
@@ -25,8 +25,8 @@ type known struct {
 	hedged *hedged       // nil without WithHedging, and where services share a known
 }
 
-// services holds what is known of each service. Those for which there is no room
-// share a budget and nothing else: sharing a guard, they would pay for each other.
+// services holds what is known of each service. Services for which there is no room share
+// a budget, but no guard: a slow one would limit the others.
 type services struct {
 	set      *service.Set[known]
 	rest     known
@@ -68,8 +68,8 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 	return s, nil
 }
 
-// idle reports whether a known that is made anew would be as good. The Stats are
-// those of a budget of which nothing was spent.
+// idle reports whether nothing is lost if a new known replaces this one. unspent are the
+// Stats of a new budget.
 func (k *known) idle(now time.Duration, unspent budget.Stats) bool {
 	if k.budget != nil {
 		if b := k.budget.Stats(); b.Balance < unspent.Balance || b.Ceiling > unspent.Ceiling {
@@ -134,8 +134,8 @@ func (t *Transport) serviceOf(req *http.Request) string {
 	return service.OfHost(host)
 }
 
-// spelt is the name of a service that somebody has written down, as requests
-// have it: hosts have one spelling, and names of the user's own are exact.
+// spelt returns a name of a service as requests have it. Hosts have one spelling, and the
+// user's own names are exact.
 func spelt(name string, own func(*http.Request) string) string {
 	if own != nil {
 		return name
@@ -143,7 +143,7 @@ func spelt(name string, own func(*http.Request) string) string {
 	return service.OfHost(name)
 }
 
-// policies is never changed once it is published.
+// policies is not changed after it is published.
 type policies struct {
 	fallback *Policy
 	byName   map[string]*Policy
@@ -156,7 +156,7 @@ func (p *policies) of(service string) *Policy {
 	return p.fallback
 }
 
-// chosen is the policy of one service among all of them, until those change.
+// chosen is the policy of one service. It is valid while among is current.
 type chosen struct {
 	among  *policies
 	policy *Policy

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// streamError has the shape of net/http's HTTP/2 stream error, which lets
-// itself be copied by errors.As into a struct of the same fields.
+// streamError has the fields of net/http's HTTP/2 stream error, which errors.As can copy
+// into such a struct.
 type streamError struct {
 	StreamID uint32
 	Code     uint32
@@ -16,8 +16,8 @@ type streamError struct {
 
 func (e streamError) Error() string { return "stream error" }
 
-// refusedStream is the error code by which an HTTP/2 server says that it did
-// no processing (RFC 9113 section 8.7).
+// refusedStream is the error code by which an HTTP/2 server says that it processed
+// nothing (RFC 9113 section 8.7).
 const refusedStream = 0x7
 
 // isUnsent reports whether the request certainly never reached the handler,
@@ -37,9 +37,8 @@ func isUnsent(err error) bool {
 	return saysUnsent(err) || strings.Contains(err.Error(), "net/http: TLS handshake timeout")
 }
 
-// saysUnsent looks through the errors that err wraps for one of HTTP/2 that
-// net/http has in no other form than its text. Only a whole text counts, since
-// a part of one may be what a server said.
+// saysUnsent searches the tree of an error for those of HTTP/2 that net/http has only as
+// text. Only a whole text counts, because a part may be what a server sent.
 func saysUnsent(err error) bool {
 	if err == nil {
 		return false
@@ -60,10 +59,9 @@ func saysUnsent(err error) bool {
 	return false
 }
 
-// isUnsentText knows the texts of net/http, which are those of x/net/http2 too.
-// Of a server's GOAWAY it says so only to streams above the last that the server
-// processed (RFC 9113 section 6.8). "http2: server sent GOAWAY and closed the
-// connection" is not among them: it is for the others.
+// isUnsentText recognises the texts of net/http and x/net/http2. After a GOAWAY they are
+// used only for streams above the last that the server processed (RFC 9113 section 6.8).
+// "http2: server sent GOAWAY and closed the connection" is used for the others.
 func isUnsentText(text string) bool {
 	switch text {
 	case "http2: Transport received Server's graceful shutdown GOAWAY",
