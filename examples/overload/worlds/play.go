@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -292,9 +291,9 @@ func (a *answer) final() (status int, never bool) {
 // Shedding is the shedding under test: as it comes, and fair by caller. The
 // scheduler of the machine that plays the world has no part in it.
 func (w *World) Shedding() (func(http.Handler) http.Handler, error) {
-	s := middleware.Shedding{SchedulerLatency: -1, MinConcurrency: w.MinConcurrency}
-	if fair := reflect.ValueOf(&s).Elem().FieldByName("FairBy"); fair.IsValid() {
-		fair.Set(reflect.ValueOf(func(r *http.Request) string { return r.Header.Get(CallerHeader) }))
+	s := middleware.Shedding{
+		SchedulerLatency: -1, MinConcurrency: w.MinConcurrency,
+		FairBy: func(r *http.Request) string { return r.Header.Get(CallerHeader) },
 	}
 	return middleware.New(middleware.WithShedding(s), middleware.WithDeadlines(middleware.Deadlines{}))
 }
