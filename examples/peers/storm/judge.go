@@ -96,8 +96,8 @@ func (st *standing) judge() (all []verdict) {
 		if !in {
 			continue
 		}
-		if len(w.fleet) > 0 { // our part of it, against a fleet without retries
-			least(noHarm, who, r.Parts[0], none.Success-tolerance)
+		if len(w.fleet) > 0 { // our part of it, against the same part without retries
+			least(noHarm, who, r.Parts[0], none.Parts[0]-tolerance)
 			continue
 		}
 		least(noHarm, who, r.Success, none.Success-tolerance)
