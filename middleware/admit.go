@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -31,6 +32,9 @@ func newLimiter(c *config) *limiter.Controller {
 		cfg.SchedulerLatency, cfg.Scheduler = s.SchedulerLatency, new(schedulerWait).sample
 	}
 	cfg.Fair = s.FairBy != nil
+	if c.shedding != nil && !s.IgnoreMemory {
+		cfg.Memory = newMemoryUse(os.DirFS("/")).sample
+	}
 	return limiter.New(cfg)
 }
 
@@ -50,6 +54,7 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 		var now time.Duration
 		if slot.Weight > 0 {
 			now = x.now()
+			l.Watch(now)
 		}
 		x.hold(now, slot)
 	case h.dryRun || !l.Queues():
@@ -80,6 +85,7 @@ func (h *handler) cameBack(x *exchange, r *http.Request) bool {
 // queueUp waits for a slot.
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	now := x.now()
+	h.limiter.Watch(now)
 	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: h.attemptOf(x, r) > 1}
 	req.Patience, req.HasPatience = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out

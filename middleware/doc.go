@@ -36,7 +36,9 @@
 // ServeMux or the name from WithRoute, so a change of the mix of cheap and
 // expensive requests is not taken for load, and neither is a dependency of some
 // routes that hangs. A second signal is how long goroutines wait for a processor:
-// requests that only compute queue there, before their handler starts.
+// requests that only compute queue there, before their handler starts. A third is
+// memory: while more than 85 % of GOMEMLIMIT, or of the memory of the container, is
+// live, the limit is lowered.
 //
 // A request that finds no room waits in a queue. It waits for as long as its
 // client waits for the attempt and the call, less the time for the work. For a

@@ -40,6 +40,13 @@ type Shedding struct {
 	// called only for requests that find no room. The default nil shares nothing.
 	FairBy func(*http.Request) string
 
+	// IgnoreMemory turns the signal of memory off. Without it, the limit is lowered
+	// while more than 85 % of the memory is in use that the process may have, by
+	// GOMEMLIMIT or the control group of its container. What the garbage collector
+	// would free does not count, and neither does memory that a lower limit has not
+	// freed. Without such a limit the signal is off.
+	IgnoreMemory bool
+
 	// GiveUp reports that retries are of no use for a reason that cannot be seen here,
 	// such as an empty retry budget of the fleet. A refused client is then told not to
 	// come back. It is called for each refused client, so it must be fast. The default

@@ -13,6 +13,7 @@ const (
 	ShedPriority    ShedReason = "priority"    // requests of a higher priority took the room
 	ShedRate        ShedReason = "rate"        // its client sends more than its quota
 	ShedDrain       ShedReason = "drain"       // the server is shutting down
+	ShedMemory      ShedReason = "memory"      // as queue, while the room is less because there is little memory
 	ShedGone        ShedReason = "gone"        // its client left while it waited
 )
 
@@ -20,6 +21,6 @@ const (
 // series should be there from the start.
 func ShedReasons() []ShedReason {
 	return []ShedReason{
-		ShedExpired, ShedConcurrency, ShedQueue, ShedRetry, ShedPriority, ShedRate, ShedDrain, ShedGone,
+		ShedExpired, ShedConcurrency, ShedQueue, ShedRetry, ShedPriority, ShedRate, ShedDrain, ShedMemory, ShedGone,
 	}
 }

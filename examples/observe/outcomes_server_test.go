@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -266,6 +267,14 @@ func TestWhatRequestsComeTo(t *testing.T) {
 			s := newSite(t, answer(200), middleware.WithDrain(&drain))
 			defer s.send("/")()
 			return s.row(middleware.ShedDrain)
+		},
+		"refused: little memory": func(t *testing.T) []string {
+			before := debug.SetMemoryLimit(1 << 20) // of which more is in use
+			defer debug.SetMemoryLimit(before)
+			s := newSite(t, answer(200), middleware.WithShedding(middleware.Shedding{MinConcurrency: 1, MaxWait: 50 * time.Millisecond}))
+			s.hold()
+			defer s.send("/")()
+			return s.row(middleware.ShedMemory)
 		},
 		"refused: client left the queue": func(t *testing.T) []string {
 			s := queued(t)

@@ -81,6 +81,7 @@
 //	refused: low priority           shed          priority     error           warn
 //	refused: over the quota         shed          rate         unset           warn
 //	refused: shutting down          shed          drain        error           warn
+//	refused: little memory          shed          memory       error           warn
 //	refused: client left the queue  shed          gone         unset           warn
 //	a dry run would refuse it       success       concurrency  unset           info
 //

@@ -33,6 +33,9 @@ type Config struct {
 	// last called, and false if that is not known. It is called with a lock
 	// held, at most four times a second.
 	Scheduler func() (SchedulerSample, bool)
+	// Memory returns how much memory is in use, and false if there is no limit. It is
+	// called at most a hundred times a second. nil ignores the memory.
+	Memory func() (MemorySample, bool)
 }
 
 // A Controller admits requests to a handler. An admitted request costs two
@@ -47,6 +50,7 @@ type Controller struct {
 	limit   atomic.Int64
 	slots   slots
 	awaits  awaits
+	memory  *memoryLimit // nil: it is not watched
 	waiting atomic.Int64
 	probing atomic.Bool
 	overrun atomic.Uint32 // thousandths of the requests that are refused because of the scheduler
@@ -78,6 +82,9 @@ func New(cfg Config) *Controller {
 	}
 	if cfg.SchedulerLatency > 0 && !c.adaptive.fixed {
 		c.adaptive.sched = newSchedLimit(cfg.SchedulerLatency, cfg.Scheduler)
+	}
+	if cfg.Memory != nil && !c.adaptive.fixed {
+		c.memory = &memoryLimit{sample: cfg.Memory}
 	}
 	c.publish()
 	return c
@@ -157,7 +164,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 		c.refused(1, now)
 		loser, reason := q.loserTo(w)
 		if loser == nil {
-			return nil, 0, ReasonQueue
+			return nil, 0, q.full()
 		}
 		q.resolve(loser, Decision{Reason: reason, At: now})
 	}
@@ -325,7 +332,7 @@ func (c *Controller) publishOverrun() {
 // publish makes what was learnt known to requests that do not take the lock.
 func (c *Controller) publish() {
 	a := &c.adaptive
-	c.limit.Store(int64(a.limit))
+	c.publishLimit()
 	c.queue.short = min(max(shortWait, time.Duration(a.baseline)), c.maxWait)
 	c.queue.interval = min(max(time.Duration(5*a.baseline), leastPatient), c.maxWait)
 	if a.windows <= learning {

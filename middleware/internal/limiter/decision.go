@@ -29,5 +29,6 @@ const (
 	ReasonQueue    Reason = "queue"    // the queue was full, or its wait was too long
 	ReasonRetry    Reason = "retry"    // it is a retry, and the queue stands
 	ReasonPriority Reason = "priority" // requests of a higher priority took the room
+	ReasonMemory   Reason = "memory"   // there was no room, because there is little memory
 	ReasonGone     Reason = "gone"     // its client left while it waited
 )

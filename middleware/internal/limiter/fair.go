@@ -251,7 +251,7 @@ func (q *waitQueue) loserTo(w *Waiter) (*Waiter, Reason) {
 	if q.fair == nil {
 		return q.loser(w.priority)
 	}
-	lowest, reason := &q.all, ReasonQueue
+	lowest, reason := &q.all, q.full()
 	if q.priorities != nil {
 		lowest = q.priorities.lowest()
 	}

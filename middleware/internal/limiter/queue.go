@@ -29,6 +29,7 @@ type waitQueue struct {
 	short      time.Duration // longest wait in a standing queue
 	standing   bool          // until no request was refused for an interval
 	refused    time.Duration // when one last was
+	memory     bool          // the limit is low because there is little memory
 }
 
 // A Request is what the queue has to know of a request.
@@ -137,6 +138,14 @@ func (q *waitQueue) reason(w *Waiter, now time.Duration) Reason {
 		return ReasonExpired
 	case q.priorities != nil && q.priorities.outranked(w):
 		return ReasonPriority
+	}
+	return q.full()
+}
+
+// full is why requests are refused that no other reason is known for.
+func (q *waitQueue) full() Reason {
+	if q.memory {
+		return ReasonMemory
 	}
 	return ReasonQueue
 }

@@ -1,0 +1,75 @@
+package limiter
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// What the limit becomes, where it would be 100 without, sample by sample.
+func TestMemoryLimit(t *testing.T) {
+	type step struct {
+		used     float64 // share of the memory
+		inFlight float64
+		want     float64 // limit
+	}
+	repeat := func(n int, s step) (steps []step) {
+		for range n {
+			steps = append(steps, s)
+		}
+		return steps
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"enough", []step{{.2, 50, 100}, {.75, 90, 100}, {.84, 90, 100}}},
+		{"too much: four fifths of what is in flight", []step{{.85, 50, 40}}},
+		{"again: of the limit", []step{{.9, 50, 40}, {.9, 45, 32}, {.9, 20, 16}}},
+		{"never below the floor", []step{{.99, 5, 4}, {.99, 4, 3.2}, {.99, 3, 2.4}, {.99, 2, 2}, {.99, 2, 2}}},
+		{"with nothing in flight", []step{{.99, 0, 2}}},
+		{"it stays in between", []step{{.9, 50, 40}, {.8, 40, 40}, {.76, 40, 40}}},
+		{"and goes up with enough", []step{{.9, 50, 40}, {.7, 40, 50}, {.7, 50, 62.5}, {.7, 60, 78.125}}},
+		{"until it is none", append([]step{{.9, 80, 64}, {.7, 64, 80}, {.7, 80, 100}}, repeat(5, step{.7, 80, 100})...)},
+		{"it does not help", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}), repeat(50, step{.99, 50, 100})...)},
+		{"it helps", append(repeat(memoryVain, step{.99, 1, 2}), repeat(50, step{.9, 1, 2})...)},
+		{"after a calm it may help again", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}, step{.7, 1, 100}), step{.9, 50, 40})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, now := new(memoryLimit), time.Second
+			for i, s := range tt.steps {
+				now += 10 * time.Millisecond
+				m.judge(now, MemorySample{Used: uint64(math.Round(s.used * 1000)), Limit: 1000, Collections: uint64(i + 1)}, 100, s.inFlight, 2)
+				if got := m.capped(100); math.Abs(got-s.want) > 1e-9 {
+					t.Fatalf("sample %d, %+v: limit %v", i, s, got)
+				}
+			}
+		})
+	}
+}
+
+// Between two collections of garbage nothing is known. If there are none, since little
+// memory is asked for, the limit goes up.
+func TestMemoryLimitBetweenCollections(t *testing.T) {
+	m, full := new(memoryLimit), MemorySample{Used: 95, Limit: 100, Collections: 1}
+	for _, s := range []struct {
+		at   time.Duration
+		want float64
+	}{
+		{1000 * time.Millisecond, 40}, {1010 * time.Millisecond, 40}, {1999 * time.Millisecond, 40},
+		{2000 * time.Millisecond, 50}, {2999 * time.Millisecond, 50}, {3 * time.Second, 62.5},
+	} {
+		m.judge(s.at, full, 100, 50, 2)
+		if got := m.capped(100); got != s.want {
+			t.Errorf("at %v: limit %v, want %v", s.at, got, s.want)
+		}
+	}
+}
+
+// Without a signal of memory there is nothing to lower the limit.
+func TestNoMemoryLimit(t *testing.T) {
+	var m *memoryLimit
+	if got := m.capped(100); got != 100 {
+		t.Errorf("limit %v, want 100", got)
+	}
+}
