@@ -31,9 +31,9 @@ func TestFairShedding(t *testing.T) {
 		demands []demand
 		goodput float64 // of 200 a second
 	}{
-		{"a flood beside a quiet caller", []demand{{"flood", 1, 3000, work, 0}, {"quiet", 1, 20, work, .97}}, 170},
+		{"a flood beside a quiet caller", []demand{{"flood", 1, 1500, work, 0}, {"quiet", 1, 20, work, .97}}, 170},
 		{"twice the capacity", []demand{{"flood", 1, 400, work, 0}, {"quiet", 1, 20, work, .97}}, 170},
-		{"two floods of unequal size", []demand{{"large", 1, 2000, work, 0}, {"small", 1, 500, work, 0}, {"quiet", 1, 20, work, .97}}, 170},
+		{"two floods of unequal size", []demand{{"large", 1, 1000, work, 0}, {"small", 1, 500, work, 0}, {"quiet", 1, 20, work, .97}}, 170},
 		{"one heavy and many quiet", []demand{{"flood", 1, 1000, work, 0}, {"quiet", 50, 2, work, .97}}, 170},
 		{"many heavy and many quiet", []demand{{"flood", 10, 100, work, 0}, {"quiet", 10, 2, work, .97}}, 170},
 		{"a caller whose requests take long", []demand{{"slow", 1, 100, 400 * time.Millisecond, 0}, {"quiet", 1, 20, work, .6}}, 0},
@@ -55,7 +55,7 @@ func TestFairShedding(t *testing.T) {
 				var mu sync.Mutex
 				answered, asked := make(map[string]int), make(map[string]int)
 				begin, random := time.Now(), rand.New(rand.NewPCG(1, 2))
-				const warm, lasts = 2 * time.Second, 12 * time.Second
+				const warm, lasts = 2 * time.Second, 8 * time.Second
 				for _, d := range tt.demands {
 					for i := range d.callers {
 						account := d.name
