@@ -30,14 +30,15 @@ func (s State) String() string {
 	return "closed"
 }
 
-// A phase is a state and, above its two lowest bits, the number of changes that
-// led to it. It tells a call that began in the present state from one that
-// began before.
-type phase uint64
+// A phase is the time between two changes of state. A call that began in the
+// present phase is told from one that began before by the address of its phase.
+type phase struct {
+	state State
+	until time.Duration // by clock, the end of an open time
+}
 
-func (p phase) state() State { return State(p & 3) }
-
-func (p phase) next(s State) phase { return (p>>2+1)<<2 | phase(s) }
+// openLeft returns how much of the open time is left.
+func (p *phase) openLeft(now time.Duration) time.Duration { return max(p.until-now, 0) }
 
 // A verdict is what a call shows of its service.
 type verdict int8
@@ -55,10 +56,8 @@ const (
 type circuit struct {
 	service string
 	cfg     *config
-	clock   func() time.Duration // monotonic, since the set was made
-
-	phases    atomic.Uint64 // the phase, as gobreaker has it
-	openUntil atomic.Int64  // by clock
+	clock   func() time.Duration  // monotonic, since the set was made
+	phase   atomic.Pointer[phase] // as gobreaker has it
 
 	mu      sync.Mutex // guards what follows; not held around hooks
 	cb      *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -72,9 +71,10 @@ type circuit struct {
 
 func newCircuit(service string, cfg *config, clock func() time.Duration) *circuit {
 	c := &circuit{service: service, cfg: cfg, clock: clock, used: clock(), window: newWindow(cfg.window)}
+	c.phase.Store(&phase{state: StateClosed})
 	c.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   uint32(cfg.probes),
-		Timeout:       1, // the circuit knows when an open time is over
+		Timeout:       time.Nanosecond, // the circuit knows when an open time is over
 		ReadyToTrip:   func(gobreaker.Counts) bool { return true },
 		OnStateChange: c.changed,
 	})
@@ -90,11 +90,10 @@ func (c *circuit) changed(_ string, from, to gobreaker.State) {
 			c.opened = now
 		}
 		change.OpenFor = c.cfg.openTime(now - c.opened)
-		c.openUntil.Store(int64(now + change.OpenFor))
 	}
+	c.phase.Store(&phase{state: change.To, until: now + change.OpenFor})
 	c.probes = nil
 	c.window.clear()
-	c.phases.Store(uint64(c.phase().next(change.To)))
 	c.changes = append(c.changes, change)
 }
 
@@ -108,21 +107,14 @@ func stateOf(s gobreaker.State) State {
 	return StateClosed
 }
 
-func (c *circuit) phase() phase { return phase(c.phases.Load()) }
-
 // current returns the state as a caller would find it: half-open once the open
 // time is over, although no probe was sent yet.
 func (c *circuit) current() State {
-	state := c.phase().state()
-	if state == StateOpen && c.openLeft(c.clock()) == 0 {
+	p := c.phase.Load()
+	if p.state == StateOpen && p.openLeft(c.clock()) == 0 {
 		return StateHalfOpen
 	}
-	return state
-}
-
-// openLeft returns how much of the open time is left.
-func (c *circuit) openLeft(now time.Duration) time.Duration {
-	return max(time.Duration(c.openUntil.Load())-now, 0)
+	return p.state
 }
 
 // idle reports whether the circuit holds nothing that would be missed: a window
@@ -130,15 +122,15 @@ func (c *circuit) openLeft(now time.Duration) time.Duration {
 func (c *circuit) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clock()-max(c.used, time.Duration(c.openUntil.Load())) > c.cfg.window
+	return c.clock()-max(c.used, c.phase.Load().until) > c.cfg.window
 }
 
 // refusing returns for how long a call would be refused now, else 0. It changes
 // nothing.
 func (c *circuit) refusing() time.Duration {
-	switch c.phase().state() {
+	switch p := c.phase.Load(); p.state {
 	case StateOpen:
-		return c.openLeft(c.clock())
+		return p.openLeft(c.clock())
 	case StateHalfOpen:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -158,8 +150,8 @@ func (c *circuit) full(now time.Duration) time.Duration {
 // admit lets a call pass, which must be settled, or says for how long calls are
 // refused.
 func (c *circuit) admit() (ticket, *OpenError) {
-	t := ticket{circuit: c, phase: c.phase()}
-	if t.phase.state() != StateClosed {
+	t := ticket{circuit: c, phase: c.phase.Load()}
+	if t.phase.state != StateClosed {
 		return c.ask()
 	}
 	if c.cfg.slowAfter > 0 {
@@ -175,15 +167,15 @@ func (c *circuit) ask() (ticket, *OpenError) {
 	defer c.mu.Unlock()
 	now := c.clock()
 	c.used = now
-	t := ticket{circuit: c, phase: c.phase(), admitted: now}
-	if t.phase.state() == StateOpen {
-		if left := c.openLeft(now); left > 0 {
+	t := ticket{circuit: c, phase: c.phase.Load(), admitted: now}
+	if t.phase.state == StateOpen {
+		if left := t.phase.openLeft(now); left > 0 {
 			return t, &OpenError{Service: c.service, RetryIn: left}
 		}
 		c.cb.State() // becomes half-open
-		t.phase = c.phase()
+		t.phase = c.phase.Load()
 	}
-	if t.phase.state() == StateHalfOpen {
+	if t.phase.state == StateHalfOpen {
 		if left := c.full(now); left > 0 {
 			return t, &OpenError{Service: c.service, RetryIn: left}
 		}
@@ -204,7 +196,7 @@ type probe struct{ overdue time.Duration }
 // A ticket is the admission of one call, which is settled once.
 type ticket struct {
 	circuit  *circuit
-	phase    phase         // in which the call began
+	phase    *phase        // in which the call began
 	admitted time.Duration // known to probes, and where calls can be slow
 	probe    *probe        // or nil
 	slow     bool
@@ -226,7 +218,7 @@ func (t *ticket) settle(v verdict) {
 func (c *circuit) learn(t *ticket, v verdict) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.phase != c.phase() {
+	if t.phase != c.phase.Load() {
 		return false
 	}
 	c.used = c.clock()

@@ -87,13 +87,13 @@ func surfaceOf(t *testing.T, fset *token.FileSet, files []*ast.File) surface {
 	}
 	var s surface
 	s.document("package "+p.Name, p.Doc)
-	s.funcs(p.Funcs)
+	s.funcs(p.Funcs, false)
 	s.names = append(s.names, s.constants(p.Consts)...)
 	s.names = append(s.names, s.constants(p.Vars)...)
 	for _, typ := range p.Types {
 		s.names = append(s.names, typ.Name)
 		s.document(typ.Name, typ.Doc)
-		s.funcs(typ.Funcs)
+		s.funcs(typ.Funcs, strings.HasSuffix(typ.Name, "Option"))
 		s.names = append(s.names, s.constants(typ.Vars)...)
 		s.values = append(s.values, s.constants(typ.Consts)...)
 		for _, m := range typ.Methods {
@@ -114,11 +114,12 @@ func (s *surface) document(name, text string) {
 	}
 }
 
-func (s *surface) funcs(funcs []*doc.Func) {
+// funcs adds the funcs of the package, or those that return a type.
+func (s *surface) funcs(funcs []*doc.Func, options bool) {
 	for _, f := range funcs {
 		s.names = append(s.names, f.Name)
 		s.document(f.Name, f.Doc)
-		if strings.HasPrefix(f.Name, "With") && len(f.Examples) == 0 {
+		if options && strings.HasPrefix(f.Name, "With") && len(f.Examples) == 0 {
 			s.bare = append(s.bare, f.Name)
 		}
 	}
@@ -160,9 +161,13 @@ type hidden int
 func (hidden) Hidden() {}
 func (State) String() string { return "" }
 func (State) Bare() {}
+// An Option is one.
+type Option int
 // WithA sets a.
-func WithA() {}
-func WithB() {}
+func WithA() Option { return 0 }
+func WithB() Option { return 0 }
+// WithContext is no option.
+func WithContext() {}
 `,
 		"a_test.go": "package a_test\nfunc ExampleWithA() {\n\t// Output:\n}\n",
 	} {
@@ -177,7 +182,7 @@ func WithB() {}
 		what      string
 		got, want []string
 	}{
-		{"names", got.names, []string{"WithA", "WithB", "Limit", "State"}},
+		{"names", got.names, []string{"WithContext", "Limit", "Option", "WithA", "WithB", "State"}},
 		{"values", got.values, []string{"Closed", "Open"}},
 		{"undocumented", got.undocumented, []string{"package a", "WithB", "Open", "State.Bare"}},
 		{"options without an Example", got.bare, []string{"WithB"}},

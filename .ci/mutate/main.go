@@ -35,6 +35,7 @@ import (
 type settings struct {
 	files  string
 	run    string
+	skip   string
 	sample int
 	seed   uint64
 	least  float64
@@ -46,6 +47,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.files, "files", "", "change only these files, by base name, with commas between them")
 	flag.StringVar(&s.run, "run", "", "run only the tests that match, as go test -run does")
+	flag.StringVar(&s.skip, "skip", "", "run no tests that match, as go test -skip does")
 	flag.IntVar(&s.sample, "sample", 0, "try so many changes in each package, chosen by -seed; 0 tries all")
 	flag.Uint64Var(&s.seed, "seed", 1, "which changes -sample chooses")
 	flag.Float64Var(&s.least, "min", 0, "fail if a smaller share of the changes is noticed, from 0 to 1")
@@ -87,7 +89,7 @@ func mutatePackage(s settings, dir string) (float64, error) {
 	}
 	defer os.RemoveAll(work)
 
-	t := tester{dir: dir, run: s.run, work: work, limit: 10 * time.Minute}
+	t := tester{dir: dir, run: s.run, skip: s.skip, work: work, limit: 10 * time.Minute}
 	start := time.Now()
 	if verdict, out := t.test(0, nil); verdict != survived {
 		return 0, fmt.Errorf("the tests fail without any change:\n%s", out)
@@ -146,6 +148,7 @@ func (v verdict) String() string { return [...]string{"SURVIVED", "noticed", "no
 type tester struct {
 	dir   string
 	run   string
+	skip  string
 	work  string // for the changed files
 	limit time.Duration
 }
@@ -155,6 +158,9 @@ func (t *tester) test(n int, m *mutant) (verdict, string) {
 	args := []string{"test", "-count=1", "-failfast", "-vet=off"}
 	if t.run != "" {
 		args = append(args, "-run", t.run)
+	}
+	if t.skip != "" {
+		args = append(args, "-skip", t.skip)
 	}
 	if m != nil {
 		overlay, err := m.overlay(filepath.Join(t.work, fmt.Sprint(n)))
