@@ -23,14 +23,14 @@ type allowed struct {
 	pure    bool // imports none of impure
 }
 
-// impure is what a package that only decides does not import: its caller passes
-// in chance and what happened.
+// impure is what a pure package does not import: its caller passes in random
+// numbers and events.
 var impure = []string{"context", "math/rand", "math/rand/v2", "net", "net/http", "os", "runtime", "runtime/metrics"}
 
-// The ground floor imports nothing but service names. transport, breaker and
-// middleware stand on it and never import each other: they meet at http.RoundTripper, http.Handler
-// and context.Context. Leaves import the floors below them, never a leaf, and
-// are the only ones with heavy dependencies.
+// The lowest packages import service names only. transport, breaker and middleware
+// import those and never each other: they meet at http.RoundTripper, http.Handler
+// and context.Context. Leaves import the packages below them, never a leaf, and are
+// the only ones with heavy dependencies.
 var rules = map[string]allowed{
 	"headers":         {},
 	"headers/service": {},
@@ -192,7 +192,7 @@ func goList(t *testing.T) map[string]listed {
 	}
 }
 
-// The rules are worth something only if they can fail.
+// A test that cannot fail proves nothing.
 func TestImportRulesCanFail(t *testing.T) {
 	mod := func(path string) *struct{ Path string } { return &struct{ Path string }{path} }
 	packages := map[string]listed{
@@ -256,8 +256,8 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
-// topLevel returns what is under version control there, or all there is in a
-// copy without a repository.
+// topLevel returns the entries under version control, or all entries of a copy
+// without a repository.
 func topLevel(t *testing.T) []string {
 	t.Helper()
 	var names []string

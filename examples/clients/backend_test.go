@@ -109,10 +109,10 @@ func answer(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-// reset breaks the connection instead of an answer.
+// reset breaks the connection.
 func reset(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// pause lets more time go by than an attempt has for its response header.
+// pause waits longer than AttemptTimeout.
 func pause(r *http.Request) {
 	select {
 	case <-time.After(attemptTimeout + attemptTimeout/5):
@@ -120,7 +120,7 @@ func pause(r *http.Request) {
 	}
 }
 
-// slowly sends each part at once and waits in between.
+// slowly sends each part at once and waits before the next.
 func slowly(w http.ResponseWriter, r *http.Request, parts ...string) {
 	for i, part := range parts {
 		if i > 0 {
@@ -131,7 +131,7 @@ func slowly(w http.ResponseWriter, r *http.Request, parts ...string) {
 	}
 }
 
-// A record keeps why the calls of a chain ended.
+// A record keeps the stop reasons of the calls of a chain.
 type record struct {
 	mu    sync.Mutex
 	calls []string

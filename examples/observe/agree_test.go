@@ -25,8 +25,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// direct hands requests to a handler. One that aborts is a broken connection,
-// one that panics otherwise is a base that does.
+// direct passes requests to a handler. A handler that aborts is a broken
+// connection; one that panics otherwise is a base that panics.
 type direct struct {
 	handler http.Handler
 	sent    atomic.Int64
@@ -54,8 +54,7 @@ func (d *direct) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	return resp, nil
 }
 
-// moody does one of the things that handlers do. How often it is a bad one
-// depends on the service.
+// moody succeeds, fails, stalls, aborts or panics, as often as its service says.
 func moody(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(rand.N(20 * time.Millisecond))
 	bad := 0.1
@@ -154,9 +153,9 @@ func sum(t *testing.T, g prometheus.Gatherer, name string, pass func(labels map[
 	return n
 }
 
-// Whatever becomes of calls, metrics, spans, logs and the server count the same
-// attempts: under retries, hedges, cancellation, panics, broken connections and
-// refusals of breaker, budget and guard.
+// Metrics, spans, logs and the server count the same attempts: with retries,
+// hedges, cancellation, panics, broken connections and refusals of breaker, budget
+// and guard.
 func TestEverybodyCountsTheSame(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -268,7 +267,7 @@ func TestEverybodyCountsTheSame(t *testing.T) {
 			t.Errorf("%d spans are still open, and %d attempts are in no call", spans.open, spans.orphans)
 		}
 
-		// The run had something of everything.
+		// Each of these happened at least once.
 		seen := map[string]int{"panics": int(panics.Load()), "retries": retries}
 		for _, reason := range []string{"hedge", "server_error", "error", "timeout"} {
 			seen["retries after "+reason] = sum(t, registry, "evenkeel_client_retries_total",

@@ -17,7 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// withTrace adds to each line the trace that it belongs to.
+// withTrace adds the trace ID to each line.
 type withTrace struct{ slog.Handler }
 
 func (h withTrace) Handle(ctx context.Context, r slog.Record) error {
@@ -26,8 +26,8 @@ func (h withTrace) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// A call that was held back is found from its metric and from its line in the
-// log, although its span began inside the chain.
+// The metric and the log line of a call that the guard refused lead to its trace,
+// although its span began inside the chain.
 func TestMetricAndLogLeadToTheTrace(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	metrics, err := prommetrics.New(registry, prommetrics.WithExemplars(traceOf))

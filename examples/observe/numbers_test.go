@@ -35,7 +35,7 @@ var scraped = sync.OnceValues(func() (string, error) {
 		{phase{name: "outage", failing: 1}, 10, 12}, // few enough at a time that none is shed
 		{phase{name: "overload", latency: 20 * time.Millisecond}, 1, 100},
 	} {
-		// Long enough for a retry, not for what a server that sheds asks to wait.
+		// Long enough for a retry, but not for the Retry-After of a server that sheds.
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		s.backend.now.Store(&w.phase)
@@ -122,7 +122,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	}
 }
 
-// Each label and stop reason that the page explains is one that there is.
+// Each label and stop reason that the page explains exists.
 func TestEveryStopReasonIsExplained(t *testing.T) {
 	page := read(t, "README.md")
 	for _, m := range regexp.MustCompile(`evenkeel_client_calls_total\{service="users",stop="(\w+)"\}`).FindAllStringSubmatch(scrape(t), -1) {
@@ -161,7 +161,7 @@ func expressions(t *testing.T) []string {
 	return exprs
 }
 
-// What dashboard and rules ask for is what a scrape of the example has.
+// A scrape of the example has every metric that dashboard and rules query.
 func TestEveryMetricAskedForIsThere(t *testing.T) {
 	asked := regexp.MustCompile(`\bevenkeel_[a-z_]+`)
 	recorded := regexp.MustCompile(`\b\w+:evenkeel_[a-z_]+:\w+`)
@@ -169,7 +169,7 @@ func TestEveryMetricAskedForIsThere(t *testing.T) {
 	text := read(t, "rules.yml") + read(t, "README.md") + strings.Join(expressions(t), "\n")
 	names := asked.FindAllString(recorded.ReplaceAllString(text, ""), -1)
 	slices.Sort(names)
-	// What the fleet comes to is not known so soon after the start.
+	// The figures of the fleet are not known so soon after the start.
 	early := regexp.MustCompile(`^evenkeel_fleet_budget_(instances|(requests|retries|refused)_per_second)$`)
 	for _, name := range slices.Compact(names) {
 		if early.MatchString(name) {
@@ -182,7 +182,7 @@ func TestEveryMetricAskedForIsThere(t *testing.T) {
 	}
 }
 
-// What rules use that others record is recorded.
+// Every recorded metric that a rule uses is recorded.
 func TestEveryRecordedNameIsThere(t *testing.T) {
 	text := read(t, "rules.yml")
 	for _, name := range regexp.MustCompile(`\b\w+:evenkeel_[a-z_]+:\w+`).FindAllString(text, -1) {

@@ -33,7 +33,7 @@ type visit struct {
 	within  func(context.Context) (context.Context, context.CancelFunc)
 	before  func(*http.Client, string)   // what happens first, unseen
 	read    func(*http.Response, func()) // default: to the end; the func cancels the call
-	serve   http.HandlerFunc             // nil: nobody listens
+	serve   http.HandlerFunc             // nil: no server
 	isError func(error) bool             // the error column, if the call has one
 	named   string                       // its name there
 }
@@ -66,10 +66,10 @@ func torn(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// see makes the call and returns what the columns say of it.
+// see makes the call and returns the value of each column.
 func (v visit) see(t *testing.T) []string {
 	w := newWatch(t)
-	url := "http://127.0.0.1:1/?token=" + secret // where nobody listens
+	url := "http://127.0.0.1:1/?token=" + secret // no server listens there
 	if v.serve != nil {
 		srv := httptest.NewUnstartedServer(v.serve)
 		srv.Config.ErrorLog = silent
@@ -165,7 +165,7 @@ func (nothing) Deposit()       {}
 func (nothing) Withdraw() bool { return false }
 
 func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
-	// Half a second is long enough for an answer, whatever else is running.
+	// Half a second is long enough for an answer on a busy machine.
 	deadline := func(cause error) func(context.Context) (context.Context, context.CancelFunc) {
 		return func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithDeadlineCause(ctx, time.Now().Add(500*time.Millisecond), cause)

@@ -19,7 +19,7 @@ var serverHeads = []string{"request", "result", "reason", "span", "log"}
 
 var silent = log.New(io.Discard, "", 0)
 
-// A site is a server over real HTTP and all that looks at it.
+// A site is a server over real HTTP with metrics, spans and log.
 type site struct {
 	*watch
 	*httptest.Server
@@ -64,7 +64,7 @@ func newSite(t *testing.T, serve http.HandlerFunc, opts ...middleware.Option) *s
 	return s
 }
 
-// send sends a request that goes on until its client leaves.
+// send sends a request that goes on until its client disconnects.
 func (s *site) send(path string, header ...string) (leave func()) {
 	ctx, leave := context.WithCancel(s.t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", s.URL+path+"?token="+secret, nil)
@@ -91,7 +91,7 @@ func (s *site) hold() {
 }
 
 // row waits for a request that is refused for this reason, or for any, and
-// returns what the columns say of it.
+// returns the value of each column.
 func (s *site) row(reason middleware.ShedReason) []string {
 	s.t.Helper()
 	late := time.After(10 * time.Second)
@@ -139,7 +139,7 @@ func (s *site) row(reason middleware.ShedReason) []string {
 	})}
 }
 
-// plain is a request that nothing refuses.
+// plain is a request that is not refused.
 func plain(serve http.HandlerFunc, opts ...middleware.Option) func(*testing.T) []string {
 	return func(t *testing.T) []string {
 		s := newSite(t, serve, opts...)
@@ -148,7 +148,7 @@ func plain(serve http.HandlerFunc, opts ...middleware.Option) func(*testing.T) [
 	}
 }
 
-// left is one whose client leaves as soon as it is in the handler.
+// left is a request whose client disconnects when it is in the handler.
 func left(serve http.HandlerFunc) func(*testing.T) []string {
 	return func(t *testing.T) []string {
 		s := newSite(t, serve)
@@ -159,7 +159,7 @@ func left(serve http.HandlerFunc) func(*testing.T) []string {
 	}
 }
 
-// queued is a server with one place, which is taken, and a queue.
+// queued is a server with one slot, which is taken, and a queue.
 func queued(t *testing.T) *site {
 	var s *site
 	s = newSite(t, answer(200), middleware.WithConcurrency(1),

@@ -48,7 +48,7 @@ func outcomes(t *testing.T, heads ...string) map[string][]string {
 	return rows
 }
 
-// walk has each row of a table come about, and compares what is seen with it.
+// walk makes each row of a table happen, and compares what is seen with the row.
 func walk(t *testing.T, table map[string][]string, scenes map[string]func(t *testing.T) []string) {
 	for row, want := range table {
 		scene := scenes[row]
@@ -70,7 +70,7 @@ func walk(t *testing.T, table map[string][]string, scenes map[string]func(t *tes
 	}
 }
 
-// A watch is all that looks at one end: metrics, spans and log.
+// A watch has the metrics, spans and log of one end.
 type watch struct {
 	t        *testing.T
 	registry *prometheus.Registry
@@ -130,7 +130,7 @@ func (w *watch) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// counters are those that are not 0, by name and by what the label says.
+// counters returns the counters that are not 0, by name and label value.
 func (w *watch) counters(names ...string) map[string]float64 {
 	w.t.Helper()
 	families, err := w.registry.Gather()
@@ -166,7 +166,7 @@ func (w *watch) mark() {
 	}
 }
 
-// counted are the values that a label was counted with.
+// counted returns the values of a label that were counted.
 func (w *watch) counted(metric, label string) string {
 	w.t.Helper()
 	var values []string
@@ -178,14 +178,14 @@ func (w *watch) counted(metric, label string) string {
 	return cell(values)
 }
 
-// seen are the spans that have ended so far.
+// seen returns the spans that have ended so far.
 func (w *watch) seen() []sdktrace.ReadOnlySpan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.spans)
 }
 
-// statuses are those of the spans that pass.
+// statuses returns the statuses of the spans that pass.
 func (w *watch) statuses(pass func(sdktrace.ReadOnlySpan) bool) string {
 	w.t.Helper()
 	w.mu.Lock()
@@ -211,7 +211,7 @@ func (w *watch) statuses(pass func(sdktrace.ReadOnlySpan) bool) string {
 	return cell(values)
 }
 
-// levels are those of the lines that pass.
+// levels returns the levels of the lines that pass.
 func (w *watch) levels(pass func(line) bool) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -224,7 +224,7 @@ func (w *watch) levels(pass func(line) bool) string {
 	return cell(values)
 }
 
-// logged are the values of a field.
+// logged returns the values of a field.
 func (w *watch) logged(message, field string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -237,7 +237,7 @@ func (w *watch) logged(message, field string) string {
 	return cell(values)
 }
 
-// agree reports an error unless all say the same.
+// agree reports an error unless all values are the same.
 func (w *watch) agree(what string, said ...string) {
 	w.t.Helper()
 	if len(slices.Compact(said)) != 1 {
@@ -254,7 +254,7 @@ func field(s sdktrace.ReadOnlySpan, key string) string {
 	return ""
 }
 
-// cell is how a table says that there were these values.
+// cell formats values as a table has them.
 func cell(values []string) string {
 	if len(values) == 0 {
 		return "-"
@@ -266,7 +266,7 @@ func cell(values []string) string {
 // secret is part of every URL.
 const secret = "hunter2"
 
-// Every word there is has a row that it comes about in.
+// Every result and reason has a row in which it happens.
 func TestEveryWordHasARow(t *testing.T) {
 	client, server := outcomes(t, clientHeads...), outcomes(t, serverHeads...)
 	for _, tt := range []struct {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// promtool runs it, where it is installed. EVENKEEL_PROMTOOL=required makes its
-// absence a failure.
+// promtool runs promtool, if it is installed. With EVENKEEL_PROMTOOL=required its
+// absence is a failure.
 func promtool(t *testing.T, stdin string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
@@ -56,7 +56,7 @@ func TestDashboardQueries(t *testing.T) {
 	promtool(t, "", "check", "rules", path)
 }
 
-// The one command, with a real Prometheus that scrapes it.
+// The command of the page, with a real Prometheus.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("prometheus"); err != nil {
@@ -84,7 +84,7 @@ func TestRun(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("no Prometheus")
 	}
-	// It is there when the rules have been evaluated over a scrape.
+	// It exists when the rules have been evaluated over a scrape.
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for !has(prom, `sum(evenkeel_client_calls_total{job="observe"}) > 0`) || !has(prom, `count({__name__=~".+:evenkeel_.+"}) >= 1`) {

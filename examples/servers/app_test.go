@@ -29,8 +29,8 @@ func newApp() *app {
 	return &app{next: make(chan struct{}), entered: make(chan struct{}), release: make(chan struct{}), events: make(chan middleware.Event, 100)}
 }
 
-// options let one request in at a time, which is enough if streams and
-// WebSockets give their place back.
+// options admit one request at a time, which is enough if streams and WebSockets
+// release their slot.
 func (a *app) options() []middleware.Option {
 	return []middleware.Option{
 		middleware.WithConcurrency(1),
@@ -83,7 +83,7 @@ func (a *app) block(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail panics as a handler with a bug does.
+// fail panics like a handler with a bug.
 func (a *app) fail(http.ResponseWriter, *http.Request) { panic("a bug") }
 
 // The routes of the app, as most routers write them.
@@ -107,7 +107,7 @@ func start(t *testing.T, h http.Handler) string {
 	return srv.URL
 }
 
-// event returns what the middleware says of the next request that ended.
+// event returns the event of the next request that ended.
 func (a *app) event(t *testing.T) middleware.Event {
 	t.Helper()
 	select {
@@ -120,8 +120,8 @@ func (a *app) event(t *testing.T) middleware.Event {
 	return middleware.Event{}
 }
 
-// free waits until a stream has given its place back. The client may have its
-// first bytes a moment before that.
+// free waits until a stream has released its slot. The client may have its first
+// bytes a moment earlier.
 func (a *app) free(t *testing.T) {
 	t.Helper()
 	if !eventually(func() bool { return a.load().InFlight == 0 }) {
@@ -159,8 +159,8 @@ func get(t *testing.T, url string) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// drive sends an app all that it has to take. The name of the route of a user
-// is given as it is for those who are served, and for those who are refused.
+// drive sends every kind of request to an app. served and refused are the names of
+// the user route that it expects for requests of each kind.
 func (a *app) drive(t *testing.T, h http.Handler, served, refused string) {
 	t.Helper()
 	url := start(t, h)
@@ -199,7 +199,7 @@ func (a *app) driveRefusal(t *testing.T, url, pattern string) {
 		t.Errorf("got %s %v %q, want 503, when to come back, and a line of text", resp.Status, resp.Header, body)
 	}
 	e := a.event(t)
-	a.event(t) // of the one that was let in
+	a.event(t) // of the admitted request
 	if e.Pattern != pattern || e.Shed != middleware.ShedConcurrency {
 		t.Errorf("event of %q, shed %q, want %q and concurrency", e.Pattern, e.Shed, pattern)
 	}

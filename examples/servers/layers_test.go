@@ -141,8 +141,8 @@ func TestOtelhttp(t *testing.T) {
 	}
 }
 
-// A layer that copies the request hides the pattern from the middleware, if
-// nobody asks the mux.
+// A layer that copies the request hides the pattern from the middleware without
+// WithRoute.
 func TestOtelhttpHidesThePattern(t *testing.T) {
 	a := newApp()
 	wrap, err := middleware.New(a.options()...)

@@ -78,7 +78,7 @@ func startHTTP2(t *testing.T, h http.Handler) (string, *http.Client) {
 	return srv.URL, &http.Client{Transport: base}
 }
 
-// full sends a request while the one place of a server is taken.
+// full sends a request while the only slot of a server is taken.
 func (a *app) full(t *testing.T, url string, client *http.Client, send func()) {
 	t.Helper()
 	done := make(chan error)
@@ -139,7 +139,7 @@ func TestConnect(t *testing.T) {
 			if e := a.event(t); e.Pattern != "Find" || e.Shed != middleware.ShedConcurrency {
 				t.Errorf("event of %q, shed %q, want Find and concurrency", e.Pattern, e.Shed)
 			}
-			a.event(t) // of the one that was let in
+			a.event(t) // of the admitted request
 
 			stream, err := list.CallServerStream(t.Context(), connect.NewRequest(wrapperspb.String("tea")))
 			if err != nil {

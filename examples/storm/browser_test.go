@@ -16,7 +16,7 @@ const (
 	last   = `storm.samples.at(-1)`
 )
 
-// The page does in a real browser what it is for.
+// The page works in a real browser.
 func TestPageInChromium(t *testing.T) {
 	b := startBrowser(t)
 	url, stop := startPage(t, "-clients", "4", "-capacity", "80", "-stall", "1m")
@@ -39,7 +39,7 @@ func TestPageInChromium(t *testing.T) {
 		b := b.in(t)
 		b.click("[data-policy=client-breaker]")
 		b.await(last + `.policy === "client-breaker" && ` + last + `.answers > 0`)
-		// In this order: while a breaker is open there is nothing for the guard.
+		// In this order: while a breaker is open no attempt reaches the guard.
 		for _, fault := range []string{"stall", "slow", "break"} {
 			health := map[string]string{"stall": "stalled", "slow": "slow", "break": "broken"}[fault]
 			button := fmt.Sprintf("[data-fault=%s]", fault)

@@ -15,7 +15,7 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
-// A live storm goes on while everything is changed, and shows it.
+// A live storm runs on while faults and policies change, and shows each change.
 func TestLiveStormGoesOn(t *testing.T) {
 	t.Parallel()
 	url, _ := startPage(t, "-clients", "4", "-capacity", "60", "-timeout", "150ms", "-deadline", "500ms", "-stall", "1s")
@@ -31,7 +31,7 @@ func TestLiveStormGoesOn(t *testing.T) {
 			t.Errorf("%s: %s", target, resp.Status)
 		}
 	}
-	// until reads samples until one is as it should be.
+	// until reads samples until one fulfils the condition.
 	since := 0
 	until := func(what string, good func(Sample) bool) {
 		t.Helper()
@@ -80,7 +80,7 @@ func TestFaultsOfTheBackend(t *testing.T) {
 	now := time.Now()
 	for _, tt := range []struct {
 		fault string
-		want  health // but for changed
+		want  health // without changed
 	}{
 		{"", health{}}, {"stall", health{stall: 1}}, {"slow", health{slow: slowness}}, {"break", health{broken: true}},
 	} {
@@ -221,7 +221,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// The budget whose balance is shown is the one that a chain has by default.
+// The page shows the balance of the default budget.
 func TestShownBudgetIsTheDefault(t *testing.T) {
 	attempts := func(chain func(http.RoundTripper) http.RoundTripper) (sent int) {
 		synctest.Test(t, func(t *testing.T) {

@@ -49,7 +49,7 @@ func startPage(t *testing.T, args ...string) (url string, stop func()) {
 	}
 }
 
-// still is a live storm in which nobody calls.
+// still is a live storm without calls.
 func still(t *testing.T, args ...string) *live {
 	t.Helper()
 	cfg, err := parse(append([]string{"-http", ":0", "-clients", "2"}, args...), io.Discard)
@@ -134,7 +134,7 @@ func TestSamplesAreJSON(t *testing.T) {
 		}
 	}
 
-	// Who has all that there is gets the next.
+	// A request for samples after the last one waits for the next.
 	next := make(chan *httptest.ResponseRecorder)
 	go func() { next <- ask(page, "GET", "/samples?since=2") }()
 	for waiting := false; !waiting; {
@@ -244,7 +244,7 @@ func TestOtherSitesHaveNoButtons(t *testing.T) {
 			}
 		})
 	}
-	// Who serves a network names the machine as he likes.
+	// A page that serves a network accepts every host name.
 	if w := ask(still(t).page(false), "GET", "/", "Host", "storm.test"); w.Code != 200 {
 		t.Errorf("not on the loopback: got %d, want 200", w.Code)
 	}

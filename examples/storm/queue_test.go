@@ -8,8 +8,8 @@ import (
 func TestQueueServesInOrderWithItsWorkers(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	q := newQueue(config{capacity: 250, calm: time.Hour, stall: time.Hour, seed: 1}, start)
-	// All at once: the workers begin at once, each next request when the first
-	// of them is free.
+	// All arrive at once: the workers start at once, and each further request
+	// starts when the first of them is free.
 	var last time.Time
 	const requests = 10_000
 	for i := range requests {
@@ -49,7 +49,7 @@ func TestQueueStalls(t *testing.T) {
 			t.Errorf("a request that enters after %v is done after %v, want %v", tt.enters, got, tt.done)
 		}
 	}
-	// Who came in the stall is still before who came after it.
+	// A request from the stall is still served before one that arrives after it.
 	q := newQueue(config{capacity: 5, calm: 0, stall: time.Second, seed: 1}, start)
 	for range workerCount {
 		if done := q.enter(start); done.Before(start.Add(time.Second)) {

@@ -26,7 +26,7 @@ type browser struct {
 	client  *http.Client
 }
 
-// startBrowser skips the test where there is no Chromium, unless
+// startBrowser skips the test if Chromium is not installed, unless
 // EVENKEEL_CHROMIUM=required.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
@@ -62,7 +62,7 @@ func startBrowser(t *testing.T) *browser {
 	return b
 }
 
-// onPath returns the path of the first program that there is.
+// onPath returns the path of the first program that is installed.
 func onPath(names ...string) string {
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
@@ -170,7 +170,7 @@ func (b *browser) find(selector string) string {
 	return ""
 }
 
-// click clicks as a person does: what is out of sight or covered is an error.
+// click clicks like a user: an element that is hidden or covered is an error.
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	b.command("POST", b.find(selector)+"/click", nil, nil)
@@ -218,7 +218,7 @@ func (b *browser) screenshot() []byte {
 // A logEntry is a line of the console, or an event of the network.
 type logEntry struct{ Level, Message string }
 
-// log returns what came since it was last asked for.
+// log returns the entries since its last call.
 func (b *browser) log(kind string) (entries []logEntry) {
 	b.t.Helper()
 	b.command("POST", b.session+"/se/log", map[string]string{"type": kind}, &entries)
