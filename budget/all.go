@@ -1,9 +1,9 @@
 package budget
 
-// All returns a budget that grants a retry only if all of the budgets do, such
-// as that of a service and that of a tenant. If one refuses, the tokens that
-// those before it gave are refunded, where they are a [Refunder]. Nil budgets are skipped; without any other, every
-// retry is granted.
+// All returns a budget that grants a retry only if all of the budgets do, such as
+// that of a service and that of a tenant. If one of them refuses, the tokens of
+// those before it are refunded, if they are a [Refunder]. Nil budgets are skipped.
+// Without any other, every retry is granted.
 func All(budgets ...Budget) Budget {
 	var bs all
 	for _, b := range budgets {
@@ -52,7 +52,7 @@ func withdrawFor(b Budget, attempt int) bool {
 	return b.Withdraw()
 }
 
-// Affords is false where a budget does not tell.
+// Affords is false if one of the budgets is no Afforder.
 func (bs all) Affords(attempt int) bool {
 	for _, b := range bs {
 		if g, ok := b.(Afforder); !ok || !g.Affords(attempt) {

@@ -69,31 +69,31 @@ const (
 // A Policy says how much credit a budget earns and how much it may keep. Ratio
 // and MinPerSecond must not both be 0.
 //
-// What may be kept follows the traffic. So a cold budget holds only a few
-// retries: a Local with a MinPerSecond starts with 3 of them, or with what
-// MinPerSecond earns in Hold and Pool if that is more; one without starts with
-// none, and so does a process that shares a budget.
+// The stock follows the traffic, so a new budget holds only a few retries. A Local
+// with a MinPerSecond starts with what that earns in Hold and Pool, at least 3. A
+// Local without one starts with none, and so does a process that shares a budget.
 type Policy struct {
-	// Ratio is how many retries each request pays for, 0 to 100.
+	// Ratio is how many retries each request pays for, 0 to 100. The default is
+	// 0: requests pay for none.
 	Ratio float64
-	// MinPerSecond is how many retries are allowed per second in any case;
-	// in a shared budget, those of the fleet.
+	// MinPerSecond is how many retries per second are allowed in any case, 0 to
+	// 1e9. In a shared budget it is that of the fleet. The default is 0.
 	MinPerSecond float64
-	// Hold is how much credit a process keeps, in seconds of budget. The
-	// default is 500ms.
+	// Hold is how much credit a process keeps, as the time in which it earns it, up
+	// to an hour. The default is 500ms.
 	Hold time.Duration
-	// Pool is how much more the fleet keeps in common. A Local budget, having
-	// no fleet, keeps it itself. The default is 1s.
+	// Pool is how much more the fleet keeps in common, as the time in which it earns
+	// it, up to an hour. A Local budget keeps it itself. The default is 1s.
 	Pool time.Duration
-	// Evidence makes credit follow what attempts come to. A first attempt pays
-	// its Ratio only once it has succeeded. A retry that succeeds soon gets its
-	// token back, and another one if it followed an error or a timeout; the
-	// third and later attempts of a call need a fuller account. So what Ratio
-	// bounds is the retries that did not help, beyond as many as did. Where
-	// errors are random every call can be retried, and where nothing helps the
-	// credit is soon gone: Ratio can be smaller. It needs someone to call
-	// Settle, once for a retry, as the retry loop does. The package
-	// documentation has the exact bound.
+	// Evidence makes credit depend on outcomes. A first attempt pays its Ratio only
+	// if it succeeds. A retry that succeeds soon gets its token back, and another
+	// one if it followed an error or a timeout. The third and later attempts of a
+	// call are refused while the balance is low. So Ratio limits the retries that do
+	// not help, beyond as many as do. Where errors are random, every call can be
+	// retried; where nothing helps, the credit is soon used up. The Ratio can be
+	// smaller than without. The caller must report outcomes to a [Settler], as
+	// package transport does. The package documentation has the exact limit. The
+	// default is off.
 	Evidence bool
 }
 
@@ -106,7 +106,7 @@ func Default() Policy {
 	return Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second}
 }
 
-// Validate names every wrong field with its value.
+// Validate returns an error that names every wrong field with its value.
 func (p Policy) Validate() error {
 	var errs []error
 	bad := func(field string, value any, want string) {
@@ -134,7 +134,7 @@ func (p Policy) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Filled returns the policy with the defaults in place of zero fields.
+// Filled returns the policy with defaults in place of a zero Hold and Pool.
 func (p Policy) Filled() Policy {
 	if p.Hold == 0 {
 		p.Hold = defaultHold

@@ -8,8 +8,8 @@ import (
 	"github.com/datapunk/evenkeel/budget/internal/account"
 )
 
-// A Local is a budget of one process. It needs no closing: a timer runs only
-// while the budget is in use, so that one which is not can be collected.
+// A Local is a budget of one process. It needs no closing: a timer runs only while
+// the budget is in use, so an unused budget can be garbage collected.
 type Local struct {
 	account *account.Account
 	policy  Policy
@@ -30,14 +30,14 @@ type Local struct {
 // tick is how often a budget in use is brought up to date.
 const tick = 250 * time.Millisecond
 
-// NewLocal returns a budget of its own. The error names every field of the
-// policy that is wrong.
+// NewLocal returns a new budget. The error names every field of the policy that is
+// wrong.
 //
-// It is cold at first. With a MinPerSecond it has a stock of
-// max(3, MinPerSecond · (Hold + Pool)) retries, and may keep no more; without
-// one it has none, and may keep one. From the first 250ms with traffic on it may
-// keep (Ratio · requests per second + MinPerSecond) · (Hold + Pool), if that is
-// more. So make it when the process starts, not when calls begin to fail.
+// With a MinPerSecond the budget starts with max(3, MinPerSecond · (Hold + Pool))
+// tokens and may keep no more than that. Without one it starts with none and may
+// keep one. After the first 250ms with traffic it may keep (Ratio · requests per
+// second + MinPerSecond) · (Hold + Pool), if that is more. So make the budget when
+// the process starts, not when calls begin to fail.
 func NewLocal(p Policy) (*Local, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func NewLocal(p Policy) (*Local, error) {
 	return l, nil
 }
 
-// worth is what perSecond tokens come to over the time that may be kept.
+// worth is what perSecond tokens earn in Hold and Pool.
 func (l *Local) worth(perSecond float64) int64 {
 	return int64(perSecond * (l.policy.Hold + l.policy.Pool).Seconds() * account.Token)
 }
@@ -67,37 +67,39 @@ func (l *Local) Deposit() { l.account.Deposit() }
 // Withdraw takes one token if there is one.
 func (l *Local) Withdraw() bool { return l.account.Withdraw() }
 
-// Refund returns a token for a retry that was not sent after all.
+// Refund returns the token of a retry that was not sent after all.
 func (l *Local) Refund() { l.account.Refund() }
 
-// Settle says what came of a retry; it matters with [Policy].Evidence.
+// Settle reports the outcome of an attempt. It has no effect without
+// [Policy].Evidence.
 func (l *Local) Settle(o Outcome) { l.account.Settle(o) }
 
-// WithdrawFor is Withdraw for the given attempt of a call, counted from 1; the
-// two differ with [Policy].Evidence.
+// WithdrawFor is Withdraw for the given attempt of a call; the first is 1. Without
+// [Policy].Evidence the attempt makes no difference.
 func (l *Local) WithdrawFor(attempt int) bool { return l.account.WithdrawFor(attempt) }
 
-// Affords reports whether WithdrawFor would grant the attempt now; it takes
+// Affords reports whether WithdrawFor would grant the attempt now. It changes
 // nothing.
 func (l *Local) Affords(attempt int) bool { return l.account.Affords(attempt) }
 
-// Stats is a look at a budget, in tokens but for the counts.
+// Stats is a snapshot of a budget. Amounts are in tokens.
 type Stats struct {
-	Balance  float64 // what could be spent now
-	Ceiling  float64 // up to which deposits count
-	Spent    float64 // on retries, since the start, without what was refunded
+	Balance  float64 // can be spent now
+	Ceiling  float64 // the balance above which deposits are dropped
+	Spent    float64 // on retries since the start, minus Refunded
 	Refunded float64 // for retries that were not sent after all
-	Repaid   float64 // for retries that helped
-	Dropped  float64 // of deposits above the ceiling
+	Repaid   float64 // for retries that succeeded, with Evidence
+	Dropped  float64 // deposits above the ceiling
 	Denied   int64   // withdrawals refused
-	Requests int64   // first attempts, with Evidence those that succeeded; 0 if Ratio is 0, which leaves no trace of them
+	Requests int64   // first attempts, with Evidence those that succeeded; always 0 if Ratio is 0
 }
 
-// Stats reads the budget; with traffic the figures agree only nearly.
+// Stats returns a snapshot of the budget. The fields are read one after the other,
+// so under traffic they agree only roughly.
 func (l *Local) Stats() Stats { return Stats(l.account.Books().Stats()) }
 
-// wake starts the timer when a budget that lay still is used again. It lay
-// still with its stock complete, so that time earned nothing.
+// wake starts the timer when a budget is used again. Its stock was complete, so the
+// time without use earned nothing.
 func (l *Local) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,8 +112,8 @@ func (l *Local) wake() {
 	l.timer.Reset(l.pause())
 }
 
-// pause is how long until the next update: a tick, or less if the floor
-// completes a token before.
+// pause is the time until the next update: a tick, or less if the floor completes a
+// token earlier.
 func (l *Local) pause() time.Duration {
 	missing := account.Token - l.account.Books().Balance
 	if l.policy.MinPerSecond <= 0 || missing <= 0 {
@@ -121,8 +123,8 @@ func (l *Local) pause() time.Duration {
 	return min(max(d, tick/25), tick)
 }
 
-// update is what the timer calls: it adds the floor for the time that passed,
-// and lets the ceiling follow the traffic.
+// update is called by the timer. It adds the floor for the time that passed, and
+// makes the ceiling follow the traffic.
 func (l *Local) update() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,9 +148,9 @@ func (l *Local) update() {
 	l.timer.Reset(l.pause())
 }
 
-// follow keeps the request rate: up at once, so that the ceiling is there when
-// a burst fails, and down with a time constant of a second. It looks at whole
-// ticks, since a few requests in a moment are no rate.
+// follow keeps the request rate. It rises at once, so that the ceiling is high
+// enough when a burst fails, and falls with a time constant of a second. It is
+// measured over whole ticks, because a few requests in a moment are not a rate.
 func (l *Local) follow(requests int64, now time.Time) {
 	l.since += requests
 	elapsed := now.Sub(l.rated)
@@ -165,7 +167,7 @@ func (l *Local) follow(requests int64, now time.Time) {
 	l.rated, l.since, l.rate = now, 0, rate
 }
 
-// addFloor adds what the floor earned, as far as there is room for it.
+// addFloor adds what the floor earned, up to the stock.
 func (l *Local) addFloor(elapsed time.Duration) {
 	if l.policy.MinPerSecond == 0 {
 		return

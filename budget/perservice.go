@@ -9,8 +9,8 @@ import (
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// PerService returns a func that gives each service a [Local] budget of its
-// own: the Budget method of [NewServices].
+// PerService returns a func that gives each service a [Local] budget of its own. It
+// is the Budget method of [NewServices].
 func PerService(p Policy, maxServices int) (func(service string) Budget, error) {
 	s, err := NewServices(p, maxServices)
 	if err != nil {
@@ -29,15 +29,15 @@ type Services struct {
 	shared *Local // by those; nil until there are any
 }
 
-// NewServices returns an empty set of budgets. It keeps at most maxServices of
-// them. A new service makes room by dropping budgets that have not been used
-// for a while, never one in use, so a flood of names cannot wipe out a spent
-// budget. A budget that was dropped goes on working for callers that still hold it.
+// NewServices returns an empty set of budgets for at most maxServices services, at
+// least 1. When it is full, a new service makes room by dropping unused budgets. A
+// budget in use is never dropped, so a flood of names cannot replace a spent budget
+// by a fresh one. A dropped budget goes on working for callers that still hold it.
 //
-// Services for which there is no room share one budget. It is shared with those
-// that fail at every call, which would soon leave the others nothing of what
-// one service may spend. So its MinPerSecond is that of maxServices services:
-// all budgets together grant at most twice what the limit allows.
+// Services for which there is no room share one budget. One of them that fails at
+// every call would soon use up what a single service may spend. So the MinPerSecond
+// of the shared budget is that of maxServices services: all budgets together grant
+// at most twice what maxServices of them would.
 func NewServices(p Policy, maxServices int) (*Services, error) {
 	var errs []error
 	if err := p.Validate(); err != nil {
@@ -74,7 +74,7 @@ func (s *Services) Budget(service string) Budget {
 	return s.shared
 }
 
-// All returns the services that have budgets, with a look at each. Those that
+// All returns the services that have budgets, with a snapshot of each. Those that
 // share one come last, under the name service.Others.
 func (s *Services) All() iter.Seq2[string, Stats] {
 	return func(yield func(string, Stats) bool) {
@@ -92,6 +92,6 @@ func (s *Services) All() iter.Seq2[string, Stats] {
 	}
 }
 
-// idle reports whether a budget is as if it were new: no timer runs and
-// nothing of its stock is missing.
+// idle reports whether a budget is as good as new: no timer runs and its stock is
+// complete.
 func (l *Local) idle() bool { return l.account.Asleep() }

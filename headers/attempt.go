@@ -10,15 +10,16 @@ import (
 const maxID = 128
 
 // An Attempt is the value of Retry-Attempt, an Item of RFC 9651 such as
-// 2;max=3;id="k3v9". It has a name of its own since Envoy overwrites
-// X-Envoy-Attempt-Count at every hop.
+// 2;max=3;id="k3v9". X-Envoy-Attempt-Count would not do, because Envoy overwrites
+// it at every hop.
 type Attempt struct {
 	N   int    // 1 on the first attempt; at most 1,048,576
 	Max int    // how many attempts the client will make; 0 if unknown
 	ID  string // the same on all attempts of a call; "" if unknown
 }
 
-// String formats the attempt. An ID that no header can carry is left out.
+// String formats the attempt. It leaves out an ID that is longer than 128 bytes or
+// not printable ASCII.
 func (a Attempt) String() string {
 	if a.Max == 0 && a.ID == "" && a.N < 100 {
 		return strconv.Itoa(a.N)
@@ -36,8 +37,8 @@ func (a Attempt) String() string {
 	return string(b)
 }
 
-// parseAttempt reads the value of Retry-Attempt. A number below 1 is no
-// attempt; parameters that are not known, or not of their type, are ignored.
+// parseAttempt reads the value of Retry-Attempt. A number below 1 is malformed.
+// Unknown parameters, and those of the wrong type, are ignored.
 func parseAttempt(value string) (a Attempt, ok bool) {
 	s, ok := scan(value)
 	if !ok {
@@ -58,7 +59,7 @@ func parseAttempt(value string) (a Attempt, ok bool) {
 			break
 		}
 		// The last of several with the same key counts (RFC 9651 section 4.2.3.2),
-		// also if it is not of its type.
+		// even if it has the wrong type.
 		switch key {
 		case "max":
 			a.Max = 0
@@ -79,12 +80,11 @@ func parseAttempt(value string) (a Attempt, ok bool) {
 	return a, true
 }
 
-// AttemptOf returns which attempt a request is by its header, and false if
-// that says nothing. It is the highest that any of the dialects gives, so that
-// a client can only lower its own rank: Retry-Attempt, Amz-Sdk-Request,
-// X-Stainless-Retry-Count, Grpc-Previous-Rpc-Attempts, X-Goog-Api-Client and
-// X-Envoy-Attempt-Count. Max and ID come from Retry-Attempt, or else from the
-// AWS headers.
+// AttemptOf returns which attempt a request is, and false if its header does not
+// say. It reads Retry-Attempt, Amz-Sdk-Request, X-Stainless-Retry-Count,
+// Grpc-Previous-Rpc-Attempts, X-Goog-Api-Client and X-Envoy-Attempt-Count. The
+// highest number counts, so that a client can only lower its own priority. Max and
+// ID come from Retry-Attempt, or else from the AWS headers.
 func AttemptOf(h http.Header) (a Attempt, ok bool) {
 	if len(h) == 0 {
 		return Attempt{}, false
@@ -107,15 +107,15 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 }
 
 // SenderRetries reports whether the header of a request says that its sender
-// repeats it by itself, so that to repeat it on the way as well would multiply:
+// retries. Retrying it on the way too would multiply the attempts. It is true if
 //
-//   - it is a retry already, by [AttemptOf];
-//   - it is the first of several attempts: Retry-Attempt or Amz-Sdk-Request with
-//     a max above 1, or Amz-Sdk-Request without one, which means no limit;
-//   - it comes with Opc-Client-Retries: true.
+//   - the request is a retry, by [AttemptOf];
+//   - it is the first of several attempts: Retry-Attempt or Amz-Sdk-Request has a
+//     max above 1, or Amz-Sdk-Request has no max, which means no limit;
+//   - it has Opc-Client-Retries: true.
 //
-// The first attempt of a dialect that does not tell how many there may be, such
-// as X-Stainless-Retry-Count: 0 or X-Envoy-Attempt-Count: 1, says nothing.
+// It is false for the first attempt in a dialect that does not give the maximum,
+// such as X-Stainless-Retry-Count: 0 or X-Envoy-Attempt-Count: 1.
 func SenderRetries(h http.Header) bool {
 	if a, _ := AttemptOf(h); a.N > 1 || a.Max > 1 {
 		return true
@@ -128,8 +128,8 @@ func SenderRetries(h http.Header) bool {
 	return n > 0 && limit == 0
 }
 
-// count reads a number of attempts, of which some dialects leave out the one
-// at hand.
+// count reads a number of attempts. Some dialects count only the earlier ones: then
+// missing is 1.
 func count(h http.Header, name string, missing int) int {
 	v, ok := only(h, name)
 	if !ok {

@@ -1,9 +1,8 @@
-// Package headers is the vocabulary that an evenkeel client and an evenkeel
-// server share on the wire: when to come back, whether to come back at all,
-// which attempt a request is, how long its answer is of use, and under which
-// key a write is the same write. It reads what Envoy, gRPC, Connect, the AWS,
-// Azure, Google and Stainless SDKs and Stripe say of the same things, so that
-// both ends understand peers that do not know evenkeel.
+// Package headers parses and formats the headers that an evenkeel client and an
+// evenkeel server exchange: when to come back, whether to come back at all, which
+// attempt a request is, how long its response is of use, and which writes are the
+// same write. It also reads what Envoy, gRPC, Connect, Stripe and the AWS, Azure,
+// Google and Stainless SDKs send for the same purposes.
 //
 // # What a client sends
 //
@@ -12,29 +11,31 @@
 //	Request-Attempt-Timeout-Ms: 400    how long this attempt waits for its response header
 //	Idempotency-Key: "8e03978e"        the same on all attempts of a call
 //
-// The two times are different facts. After the first nobody is there any more, so
-// that the work for it may end. The second only says that another attempt may
-// come, or that the client turns to somebody else: it bounds a wait for room, and
-// never a response that has begun. See [TimeoutOf] and [AttemptTimeoutOf].
+// The two timeouts differ. When the first has passed, nobody waits for the response
+// and the server may stop working on it. When the second has passed, the client may
+// send another attempt. A server should not queue a request for longer than that,
+// but it must not cut a response that has begun. See [TimeoutOf] and
+// [AttemptTimeoutOf].
 //
 // # What a server answers when it sheds
 //
 //	Retry-After: 2                     whole seconds, rounded up (RFC 9110 section 10.2.3)
 //	Retry-After-Ms: 1250               the same, exactly
-//	X-Should-Retry: true               not even begun: a POST may be sent again
+//	X-Should-Retry: true               the request was not begun: a POST may be sent again
 //
-// [Hinted] tells such an answer, in any dialect, from one that says nothing.
+// [Hinted] reports whether a response has such a hint, in any dialect.
 //
 // # Reading
 //
-// The parsers never fail loudly. What is malformed is as good as absent, and a
-// number that is too large saturates. Of a time given twice, in lines or in a
-// list, the cautious one counts: the longer wait, the shorter deadline. Anything
-// else that is given twice and differs is ignored. At most 8 KiB of a header are
-// read, and nothing is allocated for it. A header can therefore only ever lower
-// the rank of its sender or shorten its time, never raise or lengthen it.
+// A malformed value counts as absent. A number that is too large saturates. If a
+// time is given more than once, in several lines or in a list, the cautious one
+// counts: the longest wait, the shortest timeout. Any other value that is given
+// more than once is ignored if the values differ. So a header can lower the
+// priority of its sender or shorten its time, and never the opposite.
 //
-// Structured fields are read as RFC 9651 has them. RateLimit is read in the forms
-// of the drafts from 7 on, and those before it by RateLimit-Remaining and
-// RateLimit-Reset.
+// At most 8 KiB of a header are read, and reading allocates nothing.
+//
+// Structured fields are read as RFC 9651 says. RateLimit is read as in draft 7 of
+// its specification and later, and RateLimit-Remaining and RateLimit-Reset as in
+// earlier drafts.
 package headers

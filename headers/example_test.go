@@ -1,6 +1,7 @@
 package headers_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -59,4 +60,18 @@ func ExampleServiceLimit() {
 	// Output:
 	// ["burst";r=50;t=30]
 	// 50 left for 30s
+}
+
+// A handler serves a retry. The call that it makes is told so, and the response is
+// told that the call failed for good.
+func ExampleWithHop() {
+	hop := &headers.Hop{Attempt: 2}
+	ctx := headers.WithHop(context.Background(), hop)
+	outgoing := headers.HopOf(ctx)
+	fmt.Println("the client retries:", outgoing.Retried())
+	outgoing.SayNo()
+	fmt.Println("a retry will not help:", hop.SaidNo())
+	// Output:
+	// the client retries: true
+	// a retry will not help: true
 }

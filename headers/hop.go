@@ -5,15 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// HopKey is the key of the context value by which the server side and the
-// client side of one process know of each other. The value is a *Hop.
+// HopKey is the context key of the inbound request. The value is a *[Hop]. Use
+// [HopOf] and [WithHop] unless a context type of your own answers for the key.
 type HopKey struct{}
 
-// A Hop is a request that is being served, as far as it concerns the calls
-// that are made for it. Retries at several hops of a chain multiply, so it
-// carries down that somebody above retries already, and up that it is no use.
-// Package middleware sets it, package transport heeds it. All methods work on
-// a nil Hop, which knows nothing.
+// A Hop is an inbound request that is being served. Retries at several hops of a
+// chain multiply. So a Hop tells outgoing calls that the client already retries,
+// and tells the response when retrying will not help. Package middleware sets it,
+// and package transport reads it. All methods work on a nil Hop.
 type Hop struct {
 	// Attempt is which attempt of its client the request is; 0 if unknown.
 	Attempt int
@@ -32,13 +31,12 @@ func WithHop(ctx context.Context, h *Hop) context.Context {
 	return context.WithValue(ctx, HopKey{}, h)
 }
 
-// Retried reports whether the request is not the first attempt of its client,
-// which then is the one to retry.
+// Retried reports whether the request is a retry. Then its client is the one to
+// retry again.
 func (h *Hop) Retried() bool { return h != nil && h.Attempt > 1 }
 
-// SayNo notes that a call made for this request failed in a way that no retry
-// helps against: the server below said so, or the retries that could be paid for
-// were used up.
+// SayNo notes that a retry of this request will not help: an outgoing call failed,
+// and its server said not to retry or its retry budget was empty.
 func (h *Hop) SayNo() {
 	if h != nil {
 		h.no.Store(true)

@@ -5,9 +5,9 @@ import "net/http"
 // maxKey bounds an idempotency key, as Stripe does.
 const maxKey = 255
 
-// FormatIdempotencyKey formats a key as the String of RFC 9651 that the draft
-// asks for, in quotes. It returns "" for a key that is empty, longer than 255
-// bytes or not printable ASCII.
+// FormatIdempotencyKey formats a key as a String of RFC 9651, in quotes, as the
+// draft requires. It returns "" for a key that is empty, longer than 255 bytes or
+// not printable ASCII.
 func FormatIdempotencyKey(key string) string {
 	if key == "" || len(key) > maxKey || !printable(key) {
 		return ""
@@ -15,8 +15,8 @@ func FormatIdempotencyKey(key string) string {
 	return string(appendString(make([]byte, 0, len(key)+2), key))
 }
 
-// ParseIdempotencyKey reads a key in quotes, or bare as Stripe and others
-// send it: 1 to 255 printable ASCII characters.
+// ParseIdempotencyKey reads a key of 1 to 255 printable ASCII characters. It may be
+// in quotes, or without as Stripe and others send it.
 func ParseIdempotencyKey(value string) (key string, ok bool) {
 	value = trim(value)
 	if len(value) > 0 && value[0] == '"' {
@@ -40,8 +40,8 @@ func ParseIdempotencyKey(value string) (key string, ok bool) {
 	return key, true
 }
 
-// IdempotencyKeyOf returns the key of a request: of Idempotency-Key or, if
-// that gives none, of X-Idempotency-Key.
+// IdempotencyKeyOf returns the key of a request, from Idempotency-Key or else from
+// X-Idempotency-Key.
 func IdempotencyKeyOf(h http.Header) (key string, ok bool) {
 	for _, name := range [...]string{IdempotencyKey, XIdempotencyKey} {
 		if v, has := only(h, name); has {

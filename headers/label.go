@@ -14,11 +14,10 @@ const longestMethod = len(http.MethodOptions)
 // OtherMethod is what telemetry calls a method that HTTP does not define.
 const OtherMethod = "_OTHER"
 
-// Label returns a text that comes from outside, such as the name of a service,
-// as metrics, traces and logs can carry it: valid UTF-8 of at most 1,024 bytes.
-// One that is not would cost more than itself: an exporter drops it together
-// with all that it is sent with. It allocates only if there is something to
-// mend.
+// Label makes a text that comes from outside, such as the name of a service, fit
+// for metrics, traces and logs: valid UTF-8 of at most 1,024 bytes. Exporters reject
+// whole batches because of one value that is not. It allocates only if it changes
+// the text.
 func Label(text string) string {
 	if len(text) <= maxLabel && utf8.ValidString(text) {
 		return text
@@ -36,10 +35,10 @@ func Label(text string) string {
 	return strings.Clone(text[:end])
 }
 
-// MethodLabel returns how telemetry names a method, which a client may make up:
-// one of RFC 9110 and PATCH by itself, in upper case, and any other as
-// [OtherMethod]. No method stays none. It is the value of http.request.method in the semantic
-// conventions of OpenTelemetry.
+// MethodLabel returns the value of http.request.method in the semantic conventions
+// of OpenTelemetry. It is the method in upper case if that is PATCH or defined by
+// RFC 9110, and [OtherMethod] for any other, because clients can make methods up.
+// An empty method stays empty.
 func MethodLabel(method string) string {
 	switch method {
 	case "", http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,

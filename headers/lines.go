@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxValue is how much of a header is read. Nothing honest is as long, and
-	// reading costs time before a request can be refused.
+	// maxValue is how many bytes of a header are read. No honest value is as long,
+	// and reading takes time before a request can be refused.
 	maxValue = 8 << 10
 	// lineCost is what a line counts for besides its length, as in the size of a
 	// header list (RFC 9113 section 10.5.1), so that empty ones end too.
@@ -30,9 +30,9 @@ func lines(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// only returns the value of a header that is given once, or always the same:
-// of values that differ there is no telling which is meant. It is cut as [lines]
-// does.
+// only returns the value of a header if it is given once, or several times with the
+// same value. If values differ, nobody can tell which is meant. It is cut as in
+// [lines].
 func only(h http.Header, name string) (value string, ok bool) {
 	for v := range lines(h, name) {
 		if ok && v != value {

@@ -2,8 +2,8 @@ package headers
 
 import "time"
 
-// MaxDelay is what longer times saturate at, whether a header asks for more
-// than that or its number has more digits than an int64: one year.
+// MaxDelay is the longest duration that a header can give: one year. Longer ones
+// saturate, even if their number does not fit in an int64.
 const MaxDelay = 365 * 24 * time.Hour
 
 // maxCount is what the number of an attempt saturates at.

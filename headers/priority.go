@@ -4,17 +4,16 @@ import "net/http"
 
 // The priorities are those of failsafe-go: five classes of a hundred levels.
 const (
-	MaxPriority    = 499 // the last to be refused
+	MaxPriority    = 499 // refused last
 	MediumPriority = 250 // of a request that does not say
 
 	failsafePriority = "X-Failsafe-Priority"
 	failsafeLevel    = "X-Failsafe-Level"
 )
 
-// PriorityOf returns how important a request is to its client, from 0 to
-// MaxPriority, by X-Failsafe-Level or else the class in X-Failsafe-Priority,
-// from 0 to 4, of which it is the middle. It reports false if the header does
-// not say, or says anything else.
+// PriorityOf returns the priority of a request, from 0 to MaxPriority. It reads
+// X-Failsafe-Level, or else X-Failsafe-Priority, a class from 0 to 4, and returns
+// the middle of the class. It returns false if the header is absent or malformed.
 func PriorityOf(h http.Header) (int, bool) {
 	if v, ok := only(h, failsafeLevel); ok {
 		n, ok := digits(v, MaxPriority+1)

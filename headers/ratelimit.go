@@ -28,11 +28,10 @@ type QuotaPolicy struct {
 	PartitionKey []byte        // nil if not said
 }
 
-// ParseRateLimit appends the items of a RateLimit header to dst. A value that
-// is malformed in any part is ignored whole, as the draft demands. It reads the
-// drafts from 7 on: a dictionary of limit, remaining and reset in 7, names that
-// are tokens in 8, and the parameters a and w, which are to be what r and t are
-// in 11.
+// ParseRateLimit appends the items of a RateLimit header to dst. A value with a
+// malformed part is ignored as a whole, as the draft requires. It reads draft 7 and
+// later: 7 has a dictionary of limit, remaining and reset, 8 has tokens as names,
+// and 11 calls the parameters r and t of earlier drafts a and w.
 func ParseRateLimit(dst []ServiceLimit, value string) ([]ServiceLimit, bool) {
 	n := len(dst)
 	ok := eachLimit(value, func(l ServiceLimit, pk bareItem) bool {
@@ -122,9 +121,9 @@ func oneLimit(s scanner) (l ServiceLimit, ok bool) {
 	}
 }
 
-// ParseRateLimitPolicy appends the items of a RateLimit-Policy header to dst.
-// A value that is malformed in any part is ignored whole. In drafts up to 7 a
-// policy has a quota instead of a name.
+// ParseRateLimitPolicy appends the items of a RateLimit-Policy header to dst. A
+// value with a malformed part is ignored as a whole. In drafts up to 7 a policy has
+// a quota instead of a name.
 func ParseRateLimitPolicy(dst []QuotaPolicy, value string) ([]QuotaPolicy, bool) {
 	n := len(dst)
 	s, ok := scan(value)

@@ -8,17 +8,15 @@ import (
 	"time"
 )
 
-// RetryAfterOf returns how long the server asks the client to wait. It reads, and the
-// first that is there and well formed wins: Retry-After-Ms,
-// X-Ms-Retry-After-Ms, X-Amz-Retry-After, Grpc-Retry-Pushback-Ms, Retry-After,
-// and then the reset of a rate limit of which nothing is left: RateLimit,
-// RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Reset. Of one that is
-// given more than once, in lines or in a list, the longest wait counts: a proxy
-// may have added its own to that of the server.
+// RetryAfterOf returns how long the server asks the client to wait. It returns the
+// first of these that is present and well formed: Retry-After-Ms,
+// X-Ms-Retry-After-Ms, X-Amz-Retry-After, Grpc-Retry-Pushback-Ms and Retry-After,
+// then the reset of a rate limit with nothing left, in RateLimit, RateLimit-Reset,
+// X-RateLimit-Reset-After and X-RateLimit-Reset. If one of them is given more than
+// once, the longest wait counts, because a proxy may have added its own.
 //
-// Points in time count from the Date of the response where it has one, so that
-// a wrong clock here does no harm, else from now. The result is in
-// [0, MaxDelay].
+// Points in time are compared with the Date of the response, so that a wrong clock
+// here does no harm, or else with now. The result is in [0, MaxDelay].
 func RetryAfterOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
@@ -110,10 +108,10 @@ func sent(h http.Header, now time.Time) time.Time {
 	return now
 }
 
-// ParseRetryAfter reads one value of a Retry-After header: seconds, also with
-// a fraction, or a date in one of the three forms of RFC 9110 section 5.6.7,
-// or in the form with "UTC" that some libraries write. A date that has passed
-// is a wait of 0. The result is in [0, MaxDelay].
+// ParseRetryAfter reads one value of a Retry-After header. That is a number of
+// seconds, which may have a fraction, or a date in one of the three forms of RFC
+// 9110 section 5.6.7, where "UTC" may stand for "GMT". A date that has passed is a
+// wait of 0. The result is in [0, MaxDelay].
 func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	value = trim(value)
 	if d, ok := span(value, time.Second); ok {
@@ -126,9 +124,9 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	return clamp(t.Sub(now)), true
 }
 
-// SetRetryAfter asks the client to wait for d: exactly in Retry-After-Ms, and
-// rounded up to whole seconds, at least 1, in Retry-After, whose grammar knows
-// no fraction. Times below 0 count as 0, those over MaxDelay as MaxDelay.
+// SetRetryAfter asks the client to wait for d. Retry-After-Ms has it in
+// milliseconds, rounded up, and Retry-After in whole seconds, rounded up, at least
+// 1. Durations below 0 count as 0, and those above MaxDelay as MaxDelay.
 func SetRetryAfter(h http.Header, d time.Duration) {
 	ms := (clamp(d) + time.Millisecond - 1) / time.Millisecond
 	h[RetryAfterMs] = []string{strconv.FormatInt(int64(ms), 10)}

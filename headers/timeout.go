@@ -11,13 +11,13 @@ import (
 // deadline rather than for a wrong clock.
 const maxSkew = time.Hour
 
-// FormatTimeout formats the time that is left as the value of
-// Request-Timeout-Ms or Request-Attempt-Timeout-Ms: whole milliseconds, rounded up
-// so that a client comes to the end of its time before its server does, and has an
-// error that says so. It is "0" when none is left.
+// FormatTimeout formats the time that is left as the value of Request-Timeout-Ms or
+// Request-Attempt-Timeout-Ms, in milliseconds. It rounds up, so that the client times
+// out before its server does and reports its own timeout. It returns "0" when
+// nothing is left.
 func FormatTimeout(d time.Duration) string { return strconv.FormatInt(milliseconds(d), 10) }
 
-// AppendTimeout appends what [FormatTimeout] formats.
+// AppendTimeout appends to b what [FormatTimeout] returns.
 func AppendTimeout(b []byte, d time.Duration) []byte {
 	return strconv.AppendInt(b, milliseconds(d), 10)
 }
@@ -35,13 +35,12 @@ func whole(s string, unit time.Duration) (time.Duration, bool) {
 	return time.Duration(n) * unit, ok
 }
 
-// TimeoutOf returns how long the caller waits for the whole answer, its body
-// included, and false if the header does not say. It is the shortest that any of
-// the dialects gives, in any of their lines: Request-Timeout-Ms, Grpc-Timeout and
-// Connect-Timeout-Ms. None of them is a point in time, so now does not matter;
-// compare [AttemptTimeoutOf]. Prefer: wait (RFC 7240) is no timeout: it asks for
-// an answer within some time, and for none less. The result is in [0, MaxDelay];
-// 0 is a request that has expired.
+// TimeoutOf returns how long the caller waits for the whole response, including its
+// body, and false if the header does not say. It is the shortest of
+// Request-Timeout-Ms, Grpc-Timeout and Connect-Timeout-Ms. None of them is a point
+// in time, so now does not matter; compare [AttemptTimeoutOf]. Prefer: wait (RFC
+// 7240) is not a timeout, because the client still wants a response that comes
+// later. The result is in [0, MaxDelay]; 0 means that the request has expired.
 func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false
@@ -58,11 +57,11 @@ func TimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 // AttemptTimeoutOf returns how long the client waits for the response header of
 // this attempt, and false if the header does not say. It is the shortest of
 // Request-Attempt-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms, X-Stainless-Timeout
-// and the ttl of Amz-Sdk-Request, whose senders bound each attempt and may send
-// another after it. The ttl is a point in time: one that lies in the past or more
-// than an hour ahead of now says more about the clocks than about the client and
-// is ignored. The result is in [0, MaxDelay]. It says nothing of the time that the
-// response body may take: see [TimeoutOf].
+// and the ttl of Amz-Sdk-Request. Clients that send them may send another attempt
+// when the time has passed. The ttl is a point in time; it is ignored if it is in
+// the past or more than an hour after now, because then a clock is wrong. The result
+// is in [0, MaxDelay]. It does not limit the time for the response body: see
+// [TimeoutOf].
 func AttemptTimeoutOf(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if len(h) == 0 {
 		return 0, false

@@ -13,18 +13,17 @@ type Verdict int8
 const (
 	// NoVerdict leaves it to the client.
 	NoVerdict Verdict = iota
-	// Retry says that the request may be sent again whatever its method is,
-	// since it was not begun.
+	// Retry says that the request may be sent again, whatever its method, because
+	// the server did not begin it.
 	Retry
 	// DoNotRetry says that it must not be sent again.
 	DoNotRetry
 )
 
-// VerdictOf reads X-Should-Retry, Stripe-Should-Retry and
-// Grpc-Retry-Pushback-Ms, of which a value that is negative or not a number
-// means never (gRPC A6). DoNotRetry wins over Retry. X-Envoy-Ratelimited is
-// not a verdict here: it comes with a 429 that says when to come back, and is
-// there to stop proxies only.
+// VerdictOf reads X-Should-Retry, Stripe-Should-Retry and Grpc-Retry-Pushback-Ms.
+// A pushback that is negative or not a number means DoNotRetry (gRPC A6). DoNotRetry
+// wins over Retry. X-Envoy-Ratelimited is not a verdict: it only stops proxies, and
+// comes with a 429 that says when to come back.
 func VerdictOf(h http.Header) Verdict {
 	x, stripe := verdict(h, XShouldRetry), verdict(h, stripeShouldRetry)
 	if x == DoNotRetry || stripe == DoNotRetry {
@@ -38,9 +37,9 @@ func VerdictOf(h http.Header) Verdict {
 	return max(x, stripe)
 }
 
-// Hinted reports whether a response says when or whether to send the request
-// again, in any of the dialects: it has a verdict, or a wait that [RetryAfterOf] reads.
-// A server that sheds load says so; a proxy that has lost its backend does not.
+// Hinted reports whether a response says when or whether to send the request again:
+// it has a verdict, or a wait that [RetryAfterOf] reads. A server that sheds load
+// sends such a hint; a proxy that has lost its backend does not.
 func Hinted(h http.Header, now time.Time) bool {
 	if VerdictOf(h) != NoVerdict {
 		return true
@@ -62,9 +61,9 @@ func verdict(h http.Header, name string) Verdict {
 	return NoVerdict
 }
 
-// pushback reads the gRPC pushbacks that allow a retry, signed 32-bit numbers of
-// milliseconds that are not negative, and returns the longest. One that does not
-// allow it is final.
+// pushback returns the longest of the gRPC pushbacks: signed 32-bit numbers of
+// milliseconds. If one of them is negative or malformed it returns false, because
+// that forbids a retry.
 func pushback(h http.Header) (time.Duration, bool) {
 	var most longest
 	for v := range lines(h, grpcPushbackMs) {
@@ -79,10 +78,10 @@ func pushback(h http.Header) (time.Duration, bool) {
 	return most.d, most.ok
 }
 
-// SetVerdict writes the verdict of a server: X-Should-Retry and, with
-// DoNotRetry, X-Envoy-Ratelimited, the one header that current Envoys obey,
-// and the pushback of gRPC if the Content-Type is a gRPC one. NoVerdict
-// writes nothing.
+// SetVerdict writes the verdict of a server in X-Should-Retry. With DoNotRetry it
+// also writes X-Envoy-Ratelimited, the one header that current Envoys obey, and
+// Grpc-Retry-Pushback-Ms if the Content-Type is one of gRPC. With NoVerdict it writes
+// nothing.
 func SetVerdict(h http.Header, v Verdict) {
 	if v != Retry && v != DoNotRetry {
 		return

@@ -18,10 +18,9 @@ var ErrClosed = fleet.ErrClosed
 // Make one per process with [New] and close it at the end.
 type Fleet struct{ fleet *fleet.Fleet }
 
-// New joins the fleet that client's Redis keeps together. It does not wait for
-// Redis, and does not need it: until it is reached, and whenever it is not,
-// each budget runs on the ratio of its own requests. The client remains the
-// caller's to close, after the Fleet. The error names each wrong option.
+// New joins the fleet that shares client's Redis. It does not wait for Redis: until
+// Redis answers, and whenever it does not, each budget runs on the ratio of its own
+// requests. Close the client after the Fleet. The error names each wrong option.
 func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 	c := defaults()
 	for _, o := range opts {
@@ -46,10 +45,10 @@ func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 	return &Fleet{fleet.New(store{c.prefix, client}, shards, limits, c.observers)}, nil
 }
 
-// Budget returns the budget of that name, which all processes share that ask
-// for it under the same prefix; they should do so with the same policy. Keep
-// what it returns: to look it up costs more than to use it. A name has 1 to
-// 256 bytes. A second call with another policy is an error.
+// Budget returns the budget of that name. All processes with the same prefix share
+// it; they should use the same policy. Keep the result: the lookup costs more than
+// its use. A name has 1 to 256 bytes and is not service.Others. A second call with
+// another policy is an error.
 func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 	b, err := f.fleet.Budget(name, p)
 	if err != nil {
@@ -58,16 +57,15 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 	return (*Shared)(b), nil
 }
 
-// PerService returns a func that gives each service, or tenant, a budget of
-// its own that the fleet shares. A service for which [Fleet.Budget] made one
-// gets that, whatever its policy is.
+// PerService returns a func that gives each service, or tenant, a budget of its own
+// that the fleet shares. If [Fleet.Budget] made a budget of that name, the service
+// gets that, whatever its policy.
 //
-// It keeps at most maxServices of them. Those that were not used for ten
-// seconds have handed their credit back and make room for others. A service for
-// which there is no room, or whose name has no length that [Fleet.Budget]
-// takes, shares one budget with all such in the fleet, under the name
-// service.Others. So a flood of names costs neither memory nor another's
-// credit.
+// It keeps at most maxServices budgets, at least 1. A budget that was not used for
+// ten seconds hands its credit back and makes room for others. Services for which
+// there is no room, or whose name [Fleet.Budget] does not accept, share one budget in
+// the whole fleet, under the name service.Others. So a flood of names uses neither
+// memory nor the credit of others.
 //
 // The error names every field of the policy that is wrong, and a maxServices
 // below 1.
@@ -79,19 +77,20 @@ func (f *Fleet) PerService(p budget.Policy, maxServices int) (func(service strin
 	return func(service string) budget.Budget { return (*Shared)(of(service)) }, nil
 }
 
-// Stats reads the budget of that name. It is zero if there is none.
+// Stats returns a snapshot of the budget of that name, or zero if this process has
+// none.
 func (f *Fleet) Stats(name string) Stats { return f.fleet.Stats(name) }
 
-// All returns the budgets of this process with their names, in their order.
+// All returns the names of the budgets of this process, sorted, with a snapshot of
+// each.
 func (f *Fleet) All() iter.Seq2[string, Stats] { return f.fleet.All() }
 
-// Pause stops all retries that the budget of that name pays for, in the whole
-// fleet, until [Fleet.Resume]. Each process follows within one exchange: one
-// whose calls fail within about a second, one that is quiet within the max of
-// [WithInterval]. The name need not be one of a budget of this process. If it
-// returns an error, nothing may have changed; it is safe to call again. The
-// newest of several calls wins. A Redis that loses its memory is told again by
-// the processes that know.
+// Pause stops all retries that the budget of that name pays for, in the whole fleet,
+// until [Fleet.Resume]. Each process follows with its next exchange: within about a
+// second if its calls fail, and within the max of [WithInterval] if not. This process
+// need not have a budget of that name. After an error it is unknown whether the fleet
+// paused; it is safe to call again. The newest of several calls wins. If Redis loses
+// its memory, the processes tell it again.
 func (f *Fleet) Pause(ctx context.Context, name string) error {
 	if err := f.fleet.Turn(ctx, name, true); err != nil {
 		return fmt.Errorf("redisbudget: Pause(%.32q): %w", name, err)
@@ -107,10 +106,10 @@ func (f *Fleet) Resume(ctx context.Context, name string) error {
 	return nil
 }
 
-// Close leaves the fleet: it hands the credit of this process back, as far as
-// ctx allows, and ends what the Fleet started. It does not close the client.
-// Its budgets remain usable and run on their own ratio. An error says that
-// credit was lost, which is all that happens if Close is not called.
+// Close leaves the fleet. It hands the credit of this process back, until ctx is
+// done, and ends the goroutines of the Fleet. It does not close the client. The
+// budgets remain usable and run on their own ratio. An error means that credit was
+// lost. Without Close all credit of this process is lost, and nothing else.
 func (f *Fleet) Close(ctx context.Context) error {
 	if err := f.fleet.Close(ctx); err != nil {
 		return fmt.Errorf("redisbudget: Close: %w", err)

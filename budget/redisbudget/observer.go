@@ -6,49 +6,51 @@ import (
 	"github.com/datapunk/evenkeel/budget/internal/fleet"
 )
 
-// An Observer is a set of hooks. Nil fields are skipped. They are called one
-// at a time, outside locks, by the goroutine of the [Fleet]: one that blocks
-// delays exchanges, but no request.
+// An Observer is a set of hooks. Nil fields are skipped. They are called one at a
+// time, outside locks, on the goroutine of the [Fleet]. A hook that blocks delays
+// exchanges, but no request.
 type Observer struct {
-	// OnExchange is called exactly once for each call to Redis.
+	// OnExchange is called exactly once for each exchange with Redis.
 	OnExchange func(ExchangeEvent)
-	// OnConnection is called when a part of the budgets is left to their own
-	// ratio, and when it shares again; not for each failed exchange.
+	// OnConnection is called when the budgets of a shard stop sharing because
+	// Redis does not answer, and when they share again. It is not called for each
+	// failed exchange.
 	OnConnection func(ConnectionEvent)
-	// OnSwitch is called when a budget is seen paused or resumed.
+	// OnSwitch is called when this process learns that a budget was paused or
+	// resumed.
 	OnSwitch func(SwitchEvent)
-	// OnForeign is called when a key is found to hold something that is not
-	// a budget, and again only after it held one. The value is left alone.
+	// OnForeign is called when the key of a budget holds another value, and again
+	// only after it held a budget. The value is not changed.
 	OnForeign func(ForeignEvent)
 }
 
-// An ExchangeEvent is one call to Redis.
+// An ExchangeEvent is one exchange with Redis.
 type ExchangeEvent struct {
 	Shard    int
-	Budgets  int // that the call carried; a probe carries none
+	Budgets  int // carried by the exchange; 0 for a probe of a lost Redis
 	Duration time.Duration
 	Err      error
-	// NoScript says that the server had to be sent the script.
+	// NoScript is set if the script had to be sent to the server first.
 	NoScript bool
 
 	Given, Granted, Lost float64 // tokens
 }
 
-// A ConnectionEvent is a change between sharing and not.
+// A ConnectionEvent says that Redis was lost or found again.
 type ConnectionEvent struct {
 	Connected bool // all shards share
-	Lost      int  // shards that do not
+	Lost      int  // shards that do not share
 	Shards    int
-	Err       error // why, if a shard was lost
+	Err       error // of the exchange that failed; nil if a shard was found again
 }
 
-// A SwitchEvent is a turn of the kill switch.
+// A SwitchEvent says that a budget was paused or resumed.
 type SwitchEvent struct {
 	Name   string
 	Paused bool
 }
 
-// A ForeignEvent is a key that holds something else.
+// A ForeignEvent says that the key of a budget holds another value.
 type ForeignEvent struct{ Name, Key string }
 
 // observers are the fleet.Observer that tells them what it is told.

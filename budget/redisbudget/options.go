@@ -75,38 +75,39 @@ func (c *config) shardsFor(client redis.UniversalClient) int {
 	return 1
 }
 
-// WithPrefix sets what all keys start with, so that fleets can share a Redis.
-// All processes of a fleet need the same. The default is "evenkeel:budget".
+// WithPrefix sets the start of all keys, so that fleets can share a Redis. All
+// processes of a fleet need the same prefix: 1 to 64 letters, digits and ._-:/@. The
+// default is "evenkeel:budget". Any other prefix is an error of [New].
 func WithPrefix(prefix string) Option { return func(c *config) { c.prefix = prefix } }
 
-// WithShards sets over how many slots of a Redis Cluster the budgets are
-// spread. One call carries budgets of one shard, so that more shards cost more
-// calls: about as many as there are masters is enough. All processes of a
-// fleet need the same number. The default is 4 for a cluster or a ring, and 1
-// for a single server or Sentinel.
+// WithShards sets over how many slots of a Redis Cluster the budgets are spread, 1
+// to 1024. One exchange carries budgets of one shard, so more shards cost more
+// exchanges; about as many as there are masters is enough. All processes of a fleet
+// need the same number. The default is 4 for a cluster or a ring, and 1 for a single
+// server or Sentinel. A number out of range is an error of [New].
 func WithShards(n int) Option {
 	return func(c *config) { c.shards, c.given.shards = n, true }
 }
 
-// WithInterval sets how often a process may talk to Redis, from 10ms to a
-// minute. A small fleet does so every min while calls fail, but in the mean at
-// most three times in five of it; a quiet budget every max. The default is
-// 200ms and 5s.
+// WithInterval sets the time between exchanges of a process with Redis, from 10ms to
+// a minute. It is min in a small fleet whose calls fail, but on average at least 1.7
+// times min, and max for a quiet budget. The default is 200ms and 5s. Values out of
+// range, or a min above max, are an error of [New].
 func WithInterval(min, max time.Duration) Option {
 	return func(c *config) { c.min, c.max = min, max }
 }
 
-// WithMaxSyncRate sets how many calls per second Redis should get from the
-// whole fleet for a budget that is in use. The interval of each process grows
-// with the size of the fleet to keep to it, up to the max of [WithInterval].
-// The default is 10000, a seventh of what a core of Redis can do.
+// WithMaxSyncRate sets how many exchanges per second Redis should get from the whole
+// fleet for a budget in use, 1 to 10,000,000. To keep to it, the interval of each
+// process grows with the size of the fleet, up to the max of [WithInterval]. The
+// default is 10000, a seventh of what a core of Redis can do. A rate out of range is
+// an error of [New].
 func WithMaxSyncRate(perSecond float64) Option {
 	return func(c *config) { c.rate = perSecond }
 }
 
-// WithObserver adds hooks for what happens behind the budgets, such as those of
-// [Log]. Given more than once, each observer is called, in the order of the
-// options. The default is none.
+// WithObserver adds an observer, such as [Log]. If it is given more than once, all
+// observers are called, in the order of the options. The default is none.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

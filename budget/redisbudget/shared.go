@@ -5,40 +5,42 @@ import (
 	"github.com/datapunk/evenkeel/budget/internal/fleet"
 )
 
-// Stats is a look at a budget, from this process.
+// Stats is a snapshot of a shared budget, taken in this process.
 type Stats = budget.FleetStats
 
 // A Shared is this process's part of a budget that a fleet shares. It is a
-// [budget.Budget] whose calls touch two or three words of memory: what is
-// exchanged with the fleet is exchanged behind their back.
+// [budget.Budget], and a budget.Refunder, Pricer, Afforder and Settler. Its methods
+// never wait for Redis: they only read and write memory.
 type Shared fleet.Budget
 
 // Deposit says that a first attempt was sent.
 func (b *Shared) Deposit() { b.part().Deposit() }
 
-// Withdraw takes one token if there is one here. If it refuses, it asks the
-// fleet for some, which takes a round trip to Redis: asked again after the
-// wait before a retry, it often has one.
+// Withdraw takes one token if this process has one. If not, it refuses and has the
+// [Fleet] fetch credit, which takes a round trip to Redis. Asked again after the wait
+// before a retry, it often has a token.
 func (b *Shared) Withdraw() bool { return b.part().Withdraw() }
 
-// Refund returns a token for a retry that was not sent after all.
+// Refund returns the token of a retry that was not sent after all.
 func (b *Shared) Refund() { b.part().Refund() }
 
-// WithdrawFor is Withdraw for the given attempt of a call, counted from 1; the
-// two differ with the policy's Evidence.
+// WithdrawFor is Withdraw for the given attempt of a call; the first is 1. Without
+// the policy's Evidence the attempt makes no difference.
 func (b *Shared) WithdrawFor(attempt int) bool { return b.part().WithdrawFor(attempt) }
 
-// Affords reports whether WithdrawFor would grant the attempt now; it takes
-// nothing, and asks the fleet for nothing.
+// Affords reports whether WithdrawFor would grant the attempt now. It changes
+// nothing and does not ask the fleet.
 func (b *Shared) Affords(attempt int) bool { return b.part().Affords(attempt) }
 
-// Settle says what came of a retry; it matters with the policy's Evidence.
+// Settle reports the outcome of an attempt. It has no effect without the policy's
+// Evidence.
 func (b *Shared) Settle(o budget.Outcome) { b.part().Settle(o) }
 
-// Name returns the name that the fleet knows the budget by.
+// Name returns the name of the budget in the fleet.
 func (b *Shared) Name() string { return b.part().Name() }
 
-// Stats reads the budget; with traffic the figures agree only nearly.
+// Stats returns a snapshot of the budget. Under traffic its figures agree only
+// roughly.
 func (b *Shared) Stats() Stats { return b.part().Stats() }
 
 func (b *Shared) part() *fleet.Budget { return (*fleet.Budget)(b) }

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/datapunk/evenkeel/headers/service"
@@ -24,4 +25,18 @@ func ExampleSet() {
 	// Output:
 	// no room for search
 	// users: 2
+}
+
+// A layer below package transport, or a breaker, finds the name of the service.
+func ExampleWith() {
+	ctx := service.With(context.Background(), "users")
+	fmt.Println(service.Of(ctx))
+	// Output:
+	// users
+}
+
+func ExampleOfHost() {
+	fmt.Println(service.OfHost("API.example.com:443"), service.OfHost("localhost:8080"))
+	// Output:
+	// api.example.com localhost:8080
 }

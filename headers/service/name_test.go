@@ -15,6 +15,8 @@ func TestOfHost(t *testing.T) {
 		"API.Test":             "api.test",
 		"api.test:80":          "api.test",
 		"API.test:443":         "api.test",
+		"a:80":                 "a",
+		"b:443":                "b",
 		"api.test:8080":        "api.test:8080",
 		"api.test:1443":        "api.test:1443",
 		"api.test:":            "api.test:",

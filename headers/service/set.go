@@ -1,12 +1,11 @@
-// Package service keeps what is known of each service that a program calls, in
-// a bounded [Set].
+// Package service names the services that a program calls, and keeps a value for
+// each of them in a bounded [Set].
 //
-// A service is a name: the host of a request, or what the program calls it. Both
-// may come from data, as in a crawler or a sender of webhooks, so there is no
-// end of names. A Set has one: past its limit nothing is kept, and its users
-// judge nothing by what they do not know.
+// A service has a name: the host of a request, or what the program calls it. Names
+// can come from data, as in a crawler or a sender of webhooks, so their number has
+// no limit. A Set has one. Services past the limit have no value of their own.
 //
-// Importing it links nothing outside the standard library.
+// The package imports only the standard library.
 package service
 
 import (
@@ -18,23 +17,23 @@ import (
 	"time"
 )
 
-// longestName is the length in bytes above which a [Set] keeps nothing for a
-// name. Names come from data in places, and would else bound its memory.
+// longestName is the length in bytes above which a [Set] keeps nothing for a name.
+// Otherwise long names could use any amount of memory.
 const longestName = 1024
 
-// lookEvery is how often a full Set looks for what is idle. It bounds what a
-// flood of new names costs.
+// lookEvery is how often a full Set looks for idle values. It bounds what a flood of
+// new names costs.
 const lookEvery = time.Second
 
 // A Set keeps a T for each service, up to a limit. It is safe for concurrent
 // use and starts no goroutine. Make one with [NewSet].
 //
-// When it is full, a new name makes room by dropping all that is idle, at most
-// once a second. What is in use is never dropped, so a flood of names cannot
-// wipe out what was learnt. Names for which there is no room have no T.
+// When it is full, a new name makes room by dropping all idle values, at most once a
+// second. Values in use are never dropped, so a flood of names cannot remove them.
+// Names for which there is no room have no T.
 //
-// A Set keeps copies of names. The name of a service is often a part of a URL,
-// and would keep all of it in memory.
+// A Set keeps copies of names. A name is often a part of a URL, and would keep the
+// whole URL in memory.
 type Set[T any] struct {
 	limit int
 	make  func(name string) *T
@@ -48,23 +47,21 @@ type Set[T any] struct {
 	looked time.Time // when makeRoom last went through all of them
 }
 
-// entry is found without a lookup while it is the usual one. The lookup would
-// cost more than all else that is done with it, and most programs call few
-// services.
+// entry is found without a lookup while it is the usual one. Most programs call few
+// services, and the lookup costs more than what is done with the value.
 type entry[T any] struct {
 	name string
 	kept *T
 }
 
-// NewSet returns an empty set for up to limit services. The func create makes
-// what is kept for a service. The func idle reports whether that can be dropped
-// because nothing would be missed. Both are called with the set locked and must
-// not use it.
+// NewSet returns an empty set for up to limit services. The func create returns the
+// value of a new service. The func idle reports whether a value can be dropped
+// without loss. Both are called with the set locked and must not use it.
 func NewSet[T any](limit int, create func(name string) *T, idle func(*T) bool) *Set[T] {
 	return &Set[T]{limit: limit, make: create, idle: idle}
 }
 
-// Get returns what is kept for a service, and creates it if need be. It returns
+// Get returns the value of a service, and creates it if there is none. It returns
 // nil if there is no room, or if the name is longer than 1,024 bytes.
 func (s *Set[T]) Get(name string) *T {
 	if e := s.usual.Load(); e != nil && e.name == name {
@@ -86,8 +83,7 @@ func (s *Set[T]) find(name string) *T {
 	return s.add(name)
 }
 
-// Peek returns what is kept for a service, or nil if there is nothing. It
-// changes nothing.
+// Peek returns the value of a service, or nil if there is none. It changes nothing.
 func (s *Set[T]) Peek(name string) *T {
 	if e := s.usual.Load(); e != nil && e.name == name {
 		return e.kept
@@ -98,7 +94,7 @@ func (s *Set[T]) Peek(name string) *T {
 	return nil
 }
 
-// All returns the services and what is kept for each, in no order.
+// All returns the services and their values, in no particular order.
 func (s *Set[T]) All() iter.Seq2[string, *T] {
 	return func(yield func(string, *T) bool) {
 		s.known.Range(func(_, v any) bool {
@@ -134,14 +130,13 @@ func (s *Set[T]) prefer(name string) {
 	}
 }
 
-// makeRoom drops what is idle and reports whether there was any.
+// makeRoom drops the idle values and reports whether there were any.
 func (s *Set[T]) makeRoom() bool {
 	now := time.Now()
 	if now.Sub(s.looked) < lookEvery {
 		return false
 	}
 	s.looked = now
-	s.usual.Store(nil)
 	before := s.count
 	s.known.Range(func(name, v any) bool {
 		if s.idle(v.(*entry[T]).kept) {

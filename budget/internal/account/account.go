@@ -14,14 +14,13 @@ const Token = 1_000_000
 // retries of one call under a policy of three attempts, and one more.
 const FirstCall = 3
 
-// An Account is the hot path of every budget here: a balance that deposits
-// raise up to a ceiling and withdrawals lower. It holds what a synchroniser
-// needs to move the ceiling, to give surplus away and to bring credit in; by
-// itself it does none of that, reads no clock and starts nothing. Amounts are
-// in micro-tokens, a millionth of a retry. Make one with [New].
+// An Account is the hot path of every budget: a balance that deposits raise up to a
+// ceiling and that withdrawals lower. Its owner moves the ceiling, takes surplus
+// away and brings credit in. The account itself reads no clock and starts nothing.
+// Amounts are in micro-tokens, millionths of a retry. Make one with [New].
 //
-// The fields lie on three cache lines: the one that every call writes, the one
-// that every call reads, and the one that few calls write.
+// The fields are on three cache lines: what every call writes, what every call
+// reads, and what few calls write.
 type Account struct {
 	balance atomic.Int64
 	_       [56]byte
@@ -60,9 +59,8 @@ func New(ratio float64, evidence bool, wake func()) *Account {
 	return a
 }
 
-// Deposit adds the mint of one request. Above the ceiling it is dropped: credit
-// that was not needed when it was earned is not owed later. With Evidence it is
-// Settle that deposits, once there is a success.
+// Deposit adds the mint of one request, or drops it if the balance has reached the
+// ceiling. With evidence, Settle deposits instead, after a success.
 func (a *Account) Deposit() {
 	if a.mode.Load() != 0 {
 		a.rouse()
@@ -144,15 +142,14 @@ func (a *Account) Shut(on bool) {
 	}
 }
 
-// Bring adds credit from elsewhere, such as the floor. It does not look at the
-// ceiling: who brings credit knows how much there may be.
+// Bring adds credit from elsewhere, such as the floor. The ceiling does not apply.
 func (a *Account) Bring(n int64) {
 	a.balance.Add(n)
 	a.brought.Add(n)
 }
 
-// TakeAbove removes what the balance has above keep and returns it. What is
-// returned is the caller's to give away: it cannot be spent here any more.
+// TakeAbove removes what the balance has above keep and returns it, for the caller
+// to give away.
 func (a *Account) TakeAbove(keep int64) int64 {
 	for {
 		b := a.balance.Load()
@@ -166,12 +163,12 @@ func (a *Account) TakeAbove(keep int64) int64 {
 	}
 }
 
-// Drop removes what the balance has above keep, as Deposit would have.
+// Drop removes what the balance has above keep and counts it as dropped.
 func (a *Account) Drop(keep int64) {
 	n := a.TakeAbove(keep)
 	a.brought.Add(n)
 	a.dropped.Add(n)
 }
 
-// SetCeiling sets up to which balance deposits count, at least one token.
+// SetCeiling sets the balance from which deposits are dropped, at least one token.
 func (a *Account) SetCeiling(n int64) { a.ceiling.Store(max(n, Token)) }

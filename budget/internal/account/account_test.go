@@ -57,13 +57,22 @@ func TestAccountBooksBalance(t *testing.T) {
 	}
 }
 
-func TestAccountStopsAtItsCeiling(t *testing.T) {
-	a := account.New(0.4, false, nil)
-	for range 10 {
-		a.Deposit()
+// However many take surplus at once, each micro-token is taken once.
+func TestSurplusIsTakenOnce(t *testing.T) {
+	a := account.New(1, false, nil)
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	const goroutines, each = 8, 20_000
+	for range goroutines {
+		wg.Go(func() {
+			for range each {
+				a.Bring(1)
+				taken.Add(a.TakeAbove(0))
+			}
+		})
 	}
-	b := a.Books()
-	if b.Balance != 1_200_000 || b.Dropped != 7*400_000 || b.Requests() != 10 {
-		t.Errorf("%+v, want a balance of 1.2 tokens, the deposit that crossed one token being the last", b)
+	wg.Wait()
+	if b := a.Books(); taken.Load()+b.Balance != goroutines*each || b.Brought != b.Balance {
+		t.Errorf("%d taken and %d left of %d, %d on balance brought", taken.Load(), b.Balance, goroutines*each, b.Brought)
 	}
 }

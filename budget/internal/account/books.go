@@ -1,8 +1,7 @@
 package account
 
-// Books is what an account did since it was made, in micro-tokens but for
-// Denied, which counts withdrawals. Spent is without what was refunded, so that
-// it may fall; Spent and Refunded together never do.
+// Books is what an account did since it was made, in micro-tokens. Denied counts
+// withdrawals. Spent does not include Refunded, so it can fall.
 type Books struct {
 	Balance, Ceiling, Dropped, Spent, Refunded, Brought int64
 	Repaid                                              int64 // for retries that helped; part of Brought

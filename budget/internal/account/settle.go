@@ -12,17 +12,15 @@ const (
 	Unaided
 )
 
-// interest is what a retry that helped earns beyond its own token: where
-// retries help, the next one will too. A whole token is what the account needs
-// to hold its own where every second retry helps, as with one of two replicas
-// gone.
+// interest is what a retry that helped earns beyond its own token. A whole token
+// keeps the balance level where every second retry helps, as with one of two
+// replicas gone.
 const interest = Token
 
-// Settle says what came of an attempt: at most once of a retry that was granted,
-// and of none that was refunded. An account with Evidence takes back the token
-// of a retry that succeeded, with interest if it was no refusal that it
-// followed. As with a deposit, the last to find the balance below the ceiling
-// may raise it above, here by less than two tokens; the rest is not kept.
+// Settle takes the outcome of an attempt. With evidence, a retry that succeeded gets
+// its token back, with interest if it helped. As with a deposit, a repayment that
+// finds the balance below the ceiling may raise it above, by less than two tokens.
+// At the ceiling a repayment is dropped.
 func (a *Account) Settle(o Outcome) {
 	if !a.evidence || o == Wasted {
 		return
@@ -35,14 +33,14 @@ func (a *Account) Settle(o Outcome) {
 	if o == Helped {
 		n += interest
 	}
-	// One at a time, since many retries that end at once would else each see
-	// the same room, and save two tokens for each.
+	// One at a time: many retries that end at once would otherwise see the same
+	// room, and keep two tokens each.
 	for {
 		b := a.balance.Load()
 		if b >= a.ceiling.Load() {
 			return
 		}
-		// First, or who reads the books between would take it for deposits.
+		// Before the balance, or a reader of the books would take it for deposits.
 		a.brought.Add(n)
 		if a.balance.CompareAndSwap(b, b+n) {
 			a.repaid.Add(n)
@@ -53,8 +51,8 @@ func (a *Account) Settle(o Outcome) {
 }
 
 // WithdrawFor is Withdraw for the given attempt of a call, counted from 1. With
-// Evidence the third and later need a fuller account, so that the last of the
-// credit goes to calls that were not retried yet.
+// evidence the third and later attempts are refused while the balance is low, so
+// that the last credit goes to calls that were not retried yet.
 func (a *Account) WithdrawFor(attempt int) bool {
 	if a.balance.Load() < a.needed(attempt) {
 		if a.mode.Load() != 0 {

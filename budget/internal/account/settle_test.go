@@ -13,7 +13,7 @@ import (
 // them in whatever order, those that helped have paid for themselves and at most
 // one more each, and the rest is paid by first attempts that succeeded.
 func TestEvidenceBoundsWhatDoesNotHelp(t *testing.T) {
-	const token, ratio, stock = 1_000_000, 0.05, 7
+	const ratio, stock = 0.05, 7
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		a := account.New(ratio, true, nil)
@@ -105,8 +105,8 @@ func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
 		if n := madeUp.Load(); n > 0 {
 			t.Errorf("with refunds %v: the books showed %d requests of which there was none", refunds, n)
 		}
-		if b := a.Books(); b.Balance != b.Repaid-b.Spent {
-			t.Errorf("balance %d with %d repaid and %d spent", b.Balance, b.Repaid, b.Spent)
+		if b := a.Books(); b.Balance != b.Repaid-b.Spent || b.Brought != b.Repaid {
+			t.Errorf("balance %d and %d brought, with %d repaid and %d spent", b.Balance, b.Brought, b.Repaid, b.Spent)
 		}
 	}
 }
