@@ -37,16 +37,15 @@ func (a Attempt) String() string {
 	return string(b)
 }
 
-// parseAttempt reads the value of Retry-Attempt. A number below 1 is malformed.
+// parseAttempt reads the value of Retry-Attempt, without the space around it. A number below 1 is malformed.
 // Unknown parameters, and those of the wrong type, are ignored.
 func parseAttempt(value string) (a Attempt, ok bool) {
 	s, ok := scan(value)
 	if !ok {
 		return Attempt{}, false
 	}
-	s.spaces()
 	item, ok := s.item()
-	if !ok || item.kind != kindInteger || item.number < 1 {
+	if !ok || item.count() < 1 {
 		return Attempt{}, false
 	}
 	a.N = int(min(item.number, maxCount))
@@ -62,10 +61,7 @@ func parseAttempt(value string) (a Attempt, ok bool) {
 		// even if it has the wrong type.
 		switch key {
 		case "max":
-			a.Max = 0
-			if v.kind == kindInteger && v.number >= 1 {
-				a.Max = int(min(v.number, maxCount))
-			}
+			a.Max = int(min(max(v.count(), 0), maxCount))
 		case "id":
 			a.ID = ""
 			if v.kind == kindString && len(v.text) <= maxID {
@@ -73,7 +69,6 @@ func parseAttempt(value string) (a Attempt, ok bool) {
 			}
 		}
 	}
-	s.spaces()
 	if !s.done() {
 		return Attempt{}, false
 	}
@@ -89,20 +84,17 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 	if len(h) == 0 {
 		return Attempt{}, false
 	}
-	if v, has := only(h, RetryAttempt); has {
-		a, _ = parseAttempt(v)
-	}
-	if v, has := only(h, amzSdkRequest); has {
-		n, limit := amzAttempt(v)
-		if a.Max == 0 && n > 0 {
-			a.Max = limit
-			if id, has := only(h, amzSdkInvocationID); has && a.ID == "" && len(id) <= maxID && printable(id) {
-				a.ID = id
-			}
+	v, _ := only(h, RetryAttempt)
+	a, _ = parseAttempt(v)
+	v, _ = only(h, amzSdkRequest)
+	n, limit := amzAttempt(v)
+	if a.Max == 0 && n > 0 {
+		a.Max = limit
+		if id, _ := only(h, amzSdkInvocationID); a.ID == "" && len(id) <= maxID && printable(id) {
+			a.ID = id
 		}
-		a.N = max(a.N, n)
 	}
-	a.N = max(a.N, count(h, stainlessRetryCount, 1), count(h, grpcPrevious, 1), count(h, envoyAttemptCount, 0), googAttempt(h))
+	a.N = max(a.N, n, count(h, stainlessRetryCount, 1), count(h, grpcPrevious, 1), count(h, envoyAttemptCount, 0), googAttempt(h))
 	return a, a.N > 0
 }
 

@@ -37,6 +37,30 @@ func TestAttempt(t *testing.T) {
 		{[]string{"X-Envoy-Attempt-Count: 5"}, headers.Attempt{N: 5}},
 		{[]string{"X-Envoy-Attempt-Count: 1", "Retry-Attempt: 3;max=4"}, headers.Attempt{N: 3, Max: 4}},
 		{[]string{"X-Envoy-Attempt-Count: many"}, headers.Attempt{}},
+		{[]string{`Retry-Attempt: 1`}, headers.Attempt{N: 1}},
+		{[]string{`Retry-Attempt: 2;max=0`}, headers.Attempt{N: 2}},
+		{[]string{`Retry-Attempt: 2;max=1`}, headers.Attempt{N: 2, Max: 1}},
+		{[]string{`Retry-Attempt: 2;max=-3`}, headers.Attempt{N: 2}},
+		{[]string{`Retry-Attempt: 2;max`}, headers.Attempt{N: 2}},
+		{[]string{`Retry-Attempt: 2;max=9999999`}, headers.Attempt{N: 2, Max: 1 << 20}},
+		{[]string{`Retry-Attempt: 2 3`}, headers.Attempt{}},
+		{[]string{`Retry-Attempt: "2"`}, headers.Attempt{}},
+		{[]string{`Retry-Attempt: 2;id="` + strings.Repeat("x", 128) + `"`}, headers.Attempt{N: 2, ID: strings.Repeat("x", 128)}},
+		{[]string{`Retry-Attempt: 1;id="a"`, "Amz-Sdk-Request: attempt=2; max=3", "Amz-Sdk-Invocation-Id: b"}, headers.Attempt{N: 2, Max: 3, ID: "a"}},
+		{[]string{`Retry-Attempt: 1;max=5`, "Amz-Sdk-Request: attempt=2; max=3", "Amz-Sdk-Invocation-Id: b"}, headers.Attempt{N: 2, Max: 5}},
+		{[]string{"Amz-Sdk-Request: max=3", "Amz-Sdk-Invocation-Id: b"}, headers.Attempt{}},
+		{[]string{"Amz-Sdk-Request: attempt=two; max=3"}, headers.Attempt{}},
+		{[]string{"Amz-Sdk-Request: attempt=9999999; max=9999999"}, headers.Attempt{N: 1 << 20, Max: 1 << 20}},
+		{[]string{"Amz-Sdk-Request: attempt=1; max=2", "Amz-Sdk-Invocation-Id: " + strings.Repeat("x", 128)}, headers.Attempt{N: 1, Max: 2, ID: strings.Repeat("x", 128)}},
+		{[]string{"Amz-Sdk-Request: attempt=1; max=2", "Amz-Sdk-Invocation-Id: " + strings.Repeat("x", 129)}, headers.Attempt{N: 1, Max: 2}},
+		{[]string{"Amz-Sdk-Request: attempt=1; max=2", "Amz-Sdk-Invocation-Id: é"}, headers.Attempt{N: 1, Max: 2}},
+		{[]string{"X-Stainless-Retry-Count: -1"}, headers.Attempt{}},
+		{[]string{"X-Stainless-Retry-Count: 1048574"}, headers.Attempt{N: 1<<20 - 1}},
+		{[]string{"X-Stainless-Retry-Count: 9999999"}, headers.Attempt{N: 1 << 20}},
+		{[]string{"X-Stainless-Retry-Count: 1", "Retry-Attempt: 3"}, headers.Attempt{N: 3}},
+		{[]string{"X-Goog-Api-Client: gccl-attempt-count/9999999"}, headers.Attempt{N: 1 << 20}},
+		{[]string{"X-Goog-Api-Client: gccl-attempt-count/"}, headers.Attempt{}},
+		{[]string{"X-Goog-Api-Client: gccl-attempt-count/2", "X-Goog-Api-Client: gccl-attempt-count/3"}, headers.Attempt{}},
 	} {
 		got, ok := headers.AttemptOf(of(tt.lines...))
 		if got != tt.want || ok != (tt.want.N > 0) {
@@ -44,6 +68,8 @@ func TestAttempt(t *testing.T) {
 		}
 	}
 	for a, want := range map[headers.Attempt]string{
+		{N: 99}: "99", {N: 100}: "100", {N: 2, Max: 1}: "2;max=1", {N: 2, Max: -1}: "2", {N: 2, ID: "a"}: `2;id="a"`, {N: 2, ID: `\`}: `2;id="\\"`,
+		{N: 2, ID: strings.Repeat("x", 128)}: `2;id="` + strings.Repeat("x", 128) + `"`, {N: 2, ID: strings.Repeat("x", 129)}: "2",
 		{N: 1}: "1", {N: 2, Max: 3}: "2;max=3", {N: 2, ID: "é"}: "2", {N: 3, Max: 3, ID: `a"b`}: `3;max=3;id="a\"b"`,
 	} {
 		if got := a.String(); got != want {
@@ -62,6 +88,9 @@ func TestSenderRetries(t *testing.T) {
 		{"Retry-Attempt", `3;max=3;id="k3v9"`, true},
 		{"Retry-Attempt", "1;max=3", true},
 		{"Retry-Attempt", "1;max=1", false},
+		{"Retry-Attempt", "1;max=2", true},
+		{"Amz-Sdk-Request", "attempt=0", false},
+		{"Amz-Sdk-Request", "attempt=1; max=0", true},
 		{"Retry-Attempt", "1", false},
 		{"Retry-Attempt", "0", false},
 		{"Retry-Attempt", "two", false},

@@ -80,9 +80,22 @@ func TestYearOfTwoDigits(t *testing.T) {
 			t.Errorf("nearest(%02d, %d) = %d, want %d", tt.digits, tt.now, got, tt.want)
 		}
 	}
+	for _, text := range []string{
+		"Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:00 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
+		"Sun, 31 Apr 1994 08:49:37 GMT", "Sun, 06 Now 1994 08:49:37 GMT", "Su, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMTX",
+		"Wednesdays, 06 Nov 1994 08:49:37 GMT", "Sun, 06-Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08.49:37 GMT", "Sun, 06 Nov 1994 08:49.37 GMT",
+	} {
+		if got, ok := date(text, today); ok {
+			t.Errorf("date(%q) = %v, want none", text, got)
+		}
+	}
 	for text, want := range map[string]time.Time{
-		"Fri, 31 Dec 1999 23:59:60 GMT": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-		"Sun, 06 Nov 1994 08:49:37 UTC": time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC),
+		"Wed, 30 Nov 1994 23:59:59 GMT":     time.Date(1994, 11, 30, 23, 59, 59, 0, time.UTC),
+		"Sat, 31 Dec 1994 00:00:00 GMT":     time.Date(1994, 12, 31, 0, 0, 0, 0, time.UTC),
+		"Sat, 01 Jan 1994 0:01:01 GMT":      time.Date(1994, 1, 1, 0, 1, 1, 0, time.UTC),
+		"Wednesday, 01-Jun-94 08:49:37 GMT": time.Date(1994, 6, 1, 8, 49, 37, 0, time.UTC),
+		"Fri, 31 Dec 1999 23:59:60 GMT":     time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
+		"Sun, 06 Nov 1994 08:49:37 UTC":     time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC),
 	} {
 		if got, ok := date(text, today); !ok || !got.Equal(want) {
 			t.Errorf("date(%q) = %v, %v; want %v", text, got, ok, want)

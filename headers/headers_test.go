@@ -37,7 +37,16 @@ func TestIdempotencyKey(t *testing.T) {
 		{[]string{`Idempotency-Key: ""`}, ""},
 		{[]string{`Idempotency-Key: "open`}, ""},
 		{[]string{"Idempotency-Key: caf\u00e9"}, ""},
+		{[]string{"Idempotency-Key: " + strings.Repeat("k", 255)}, strings.Repeat("k", 255)},
 		{[]string{"Idempotency-Key: " + strings.Repeat("k", 256)}, ""},
+		{[]string{`Idempotency-Key: "` + strings.Repeat("k", 255) + `"`}, strings.Repeat("k", 255)},
+		{[]string{`Idempotency-Key: "` + strings.Repeat("k", 256) + `"`}, ""},
+		{[]string{`Idempotency-Key: "a"b`}, ""},
+		{[]string{`Idempotency-Key: "a" ;b`}, ""},
+		{[]string{`Idempotency-Key: ~`}, "~"},
+		{[]string{"Idempotency-Key: a\x7fb"}, ""},
+		{[]string{"Idempotency-Key: a b"}, "a b"},
+		{[]string{"Idempotency-Key: ", "X-Idempotency-Key: x"}, "x"},
 		{[]string{"Idempotency-Key: a", "Idempotency-Key: b"}, ""},
 		{[]string{"X-Idempotency-Key: x"}, "x"},
 		{[]string{"Idempotency-Key: a", "X-Idempotency-Key: x"}, "a"},
@@ -77,6 +86,17 @@ func TestParsersDoNotAllocate(t *testing.T) {
 	}
 }
 
+func TestFormatIdempotencyKey(t *testing.T) {
+	for key, want := range map[string]string{
+		"": "", "a": `"a"`, `a"b`: `"a\"b"`, " ~": `" ~"`, "a\x7f": "", "a\x1f": "",
+		strings.Repeat("k", 255): `"` + strings.Repeat("k", 255) + `"`, strings.Repeat("k", 256): "",
+	} {
+		if got := headers.FormatIdempotencyKey(key); got != want {
+			t.Errorf("%.20q is written %.20q, want %.20q", key, got, want)
+		}
+	}
+}
+
 func TestPriorityOf(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string
@@ -85,7 +105,10 @@ func TestPriorityOf(t *testing.T) {
 	}{
 		{nil, 0, false},
 		{[]string{"X-Failsafe-Priority: 0"}, 50, true},
+		{[]string{"X-Failsafe-Priority: 1"}, 150, true},
 		{[]string{"X-Failsafe-Priority: 4"}, 450, true},
+		{[]string{"X-Failsafe-Priority: high"}, 0, false},
+		{[]string{"X-Failsafe-Level: 0"}, 0, true},
 		{[]string{"X-Failsafe-Priority: 5"}, 0, false},
 		{[]string{"X-Failsafe-Level: 499"}, 499, true},
 		{[]string{"X-Failsafe-Level: 500"}, 0, false},

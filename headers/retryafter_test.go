@@ -1,6 +1,7 @@
 package headers_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,16 @@ func TestRetryAfterOf(t *testing.T) {
 		{[]string{"Retry-After: 1.5"}, 1500 * time.Millisecond},
 		{[]string{"Retry-After:  7 "}, 7 * time.Second},
 		{[]string{"Retry-After: -3"}, never},
+		{[]string{"Retry-After: 1."}, never},
+		{[]string{"Retry-After: .5"}, never},
+		{[]string{"Retry-After: 1.5.5"}, never},
+		{[]string{"Retry-After: 1.x"}, never},
+		{[]string{"Retry-After: 1.1234567891"}, time.Second + 123456789},
+		{[]string{"Retry-After: 31535999.5"}, year - time.Second/2},
+		{[]string{"Retry-After: 31536000.5"}, year},
+		{[]string{"Retry-After: 0.05"}, 50 * time.Millisecond},
+		{[]string{"Retry-After: /"}, never},
+		{[]string{"Retry-After: :"}, never},
 		{[]string{"Retry-After: +3"}, never},
 		{[]string{"Retry-After: 1e3"}, never},
 		{[]string{"Retry-After: 3s"}, never},
@@ -90,6 +101,21 @@ func TestRetryAfterOf(t *testing.T) {
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1000000000"}, 0},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1844674407517704720529"}, headers.MaxDelay}, // past an int64
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 6m0s"}, 6 * time.Minute},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 99999999"}, headers.MaxDelay},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 100000000"}, 0},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 999999999999"}, headers.MaxDelay}, // an epoch in seconds
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1000000000000"}, 0},               // in milliseconds
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1h2m3s"}, time.Hour + 2*time.Minute + 3*time.Second},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 4us"}, 4 * time.Microsecond},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 4µs"}, 4 * time.Microsecond},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 4ns"}, 4},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: s"}, never},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05"}, never},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05.123456789+00:00"}, 5*time.Second + 123456789},
+		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05.1234567890+00:00"}, never},
+		{[]string{"X-RateLimit-Remaining: 1", "X-RateLimit-Reset: 7"}, never},
+		{[]string{"X-RateLimit-Remaining: x", "X-RateLimit-Reset: 7"}, never},
+		{[]string{"X-RateLimit-Remaining: 0.0", "X-RateLimit-Reset: 7"}, 7 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-11-23T12:00:05Z"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: Mon, 23 Nov 2026 12:00:05 UTC"}, 5 * time.Second},
 		{[]string{"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: tomorrow at noon, perhaps"}, never},
@@ -104,6 +130,32 @@ func TestRetryAfterOf(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("RetryAfterOf(%.120q) = %v, want %v", tt.lines, got, tt.want)
+		}
+	}
+}
+
+// Of a header some 8 KiB are read, in which a line counts 32 bytes more than it has.
+func TestLinesEnd(t *testing.T) {
+	for _, tt := range []struct {
+		before int // lines
+		want   time.Duration
+	}{{248, 9 * time.Second}, {249, time.Second}} {
+		h := http.Header{}
+		for range tt.before {
+			h.Add("Retry-After", "1")
+		}
+		h.Add("Retry-After", "9")
+		if got, _ := headers.RetryAfterOf(h, now); got != tt.want {
+			t.Errorf("9 after %d lines of 1: %v, want %v", tt.before, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		length int
+		want   bool
+	}{{8 << 10, true}, {8<<10 + 1, false}} {
+		value := "2;x=" + strings.Repeat("a", tt.length-len("2;x="))
+		if _, ok := headers.AttemptOf(http.Header{"Retry-Attempt": {value}}); ok != tt.want {
+			t.Errorf("a value of %d bytes is read: %v, want %v", tt.length, ok, tt.want)
 		}
 	}
 }

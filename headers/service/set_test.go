@@ -3,6 +3,7 @@ package service_test
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -194,5 +195,23 @@ func BenchmarkGet(b *testing.B) {
 				ask()
 			}
 		})
+	}
+}
+
+// Of many that ask for a new name at once, all get the same.
+func TestSetMakesOneForAll(t *testing.T) {
+	made := 0 // with the set locked
+	s := service.NewSet(1000, func(string) *int { made++; return &made }, func(*int) bool { return false })
+	for i := range 200 {
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() { <-start; s.Get(strconv.Itoa(i)) })
+		}
+		close(start)
+		wg.Wait()
+		if made != i+1 {
+			t.Fatalf("made %d for %d names", made, i+1)
+		}
 	}
 }
