@@ -43,8 +43,9 @@ func (c *config) validate() error {
 // measuring how much room there is; nothing has to be tuned. A request that finds
 // no room waits in a queue for a short time. Requests are refused in this order:
 // those that have expired, retries while the queue is standing, those of low
-// priority by [WithPriority], the rest. A refusal is a 503 that says when to come
-// back, or not to. The default is off.
+// priority by [WithPriority], the rest; within a priority, those of callers who ask
+// for more than their share, by [Shedding].FairBy. A refusal is a 503 that says when
+// to come back, or not to. The default is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }

@@ -15,8 +15,11 @@
 //	               queue stands, or the queue is full and it has not the higher priority
 //	Leave          gives the slot back; Dispatch hands it to the highest priority in the queue,
 //	               of that to the oldest request, or to the newest while the queue stands
+//	Pause, Resume  around a wait of the request for its own client; Lend hands the slot of one
+//	               that lasts to another request
 //	Abandon        the request waited too long, or its client left
 //	Learn          every measured completion adds to a window; at its end the limit is set anew
+//	Watch          looks how much memory is in use; while little is left the limit is lower
 //	Reserve        a refused client is told when to come back, or that it should not
 //
 // # Terms
@@ -32,6 +35,7 @@
 //	calendar    the times at which refused clients are told to come back
 //
 // To change how the limit is found, open limit.go, with probe.go and routes.go; who
-// waits and who is refused: queue.go and priorities.go; when clients come back:
+// waits and who is refused: queue.go, priorities.go and, between callers, fair.go; the
+// waits of requests for their clients: pause.go; memory: memory.go; when clients come back:
 // calendar.go. controller.go holds the lock and what is read without it.
 package limiter

@@ -134,10 +134,8 @@ func (f *fairness) next(priority int) *waitList {
 func (f *fairness) loser(priority int, of uint64) *waitList {
 	lines := f.lines[priority]
 	longest := lines.longest.lines[0]
-	if c, known := f.callers[of]; known {
-		if own := lines.byCaller[c]; own != nil && own.length >= longest.length {
-			return nil
-		}
+	if own := lines.byCaller[f.callers[of]]; own != nil && own.length >= longest.length {
+		return nil
 	}
 	return &longest.waitList
 }

@@ -52,6 +52,50 @@ func TestFairnessKeepsActiveCallers(t *testing.T) {
 	}
 }
 
+// A caller who waits with two priorities keeps its place in each, and one whose requests
+// all left without being served is idle.
+func TestFairnessOfSeveralPriorities(t *testing.T) {
+	f := newFairness()
+	low, high := newWaiter(0, Request{Caller: 1, Priority: 0}), newWaiter(0, Request{Caller: 1, Priority: 1})
+	other := newWaiter(0, Request{Caller: 2, Priority: 0})
+	f.push(low)
+	f.push(high)
+	f.push(other)
+	if f.active != 2 {
+		t.Errorf("%d active, want 2", f.active)
+	}
+	f.enter(1)
+	f.remove(high)
+	if got := f.next(0).oldest; got != other {
+		t.Errorf("the next is one of caller %d, want 2, who has no slot", got.caller)
+	}
+	f.enter(2)
+	f.enter(2)
+	if got := f.next(0).oldest; got != low {
+		t.Errorf("the next is one of caller %d, want 1, who has fewer slots", got.caller)
+	}
+	f.push(high) // while it has a request in the handler, and one that waits
+	f.remove(high)
+	f.remove(low)
+	f.remove(other)
+	if f.active != 2 {
+		t.Errorf("%d active, want both, who are served", f.active)
+	}
+	f.leave(1, 0, 0)
+	f.leave(2, 0, 0)
+	f.leave(2, 0, 0)
+	f.push(low)
+	f.remove(low)
+	if f.active != 0 {
+		t.Errorf("%d active at the end, want none", f.active)
+	}
+	for priority, lines := range f.lines {
+		if n := len(lines.byCaller) + lines.next.Len() + lines.longest.Len(); n != 0 {
+			t.Errorf("priority %d: %d lines are left, want none", priority, n)
+		}
+	}
+}
+
 // What was used fades, by the same factor for all, over any time.
 func TestFairnessFades(t *testing.T) {
 	f := newFairness()

@@ -120,30 +120,38 @@ func TestFairTurns(t *testing.T) {
 	}
 }
 
+// crowd is a number of requests of one caller.
+type crowd struct {
+	caller byte
+	n      int
+}
+
 // A full queue refuses a request of the caller that has the most in it.
 func TestFairRefusals(t *testing.T) {
 	const full = 8192 // as many as may wait before the throughput is known
 	for _, tt := range []struct {
 		name     string
-		queue    map[byte]int // requests of each caller that wait
-		priority int          // of those
+		queue    []crowd // requests that wait, in this order
+		priority int     // of those
 		join     byte
 		at       int // with this priority
 		want     string
 	}{
-		{"of the flood", map[byte]int{'a': full}, 1, 'b', 1, "a"},
-		{"the flood itself", map[byte]int{'a': full - 1, 'b': 1}, 1, 'a', 1, "a"},
-		{"of the larger flood", map[byte]int{'a': full - 2000, 'b': 2000}, 1, 'b', 1, "a"},
-		{"its own, of equals", map[byte]int{'a': full / 2, 'b': full / 2}, 1, 'b', 1, "b"},
-		{"of lower priority first", map[byte]int{'a': full}, 1, 'a', 2, "a"},
-		{"not of higher priority", map[byte]int{'a': full}, 1, 'b', 0, "b"},
+		{"of the flood", []crowd{{'a', full}}, 1, 'b', 1, "a"},
+		{"the flood itself", []crowd{{'a', full - 1}, {'b', 1}}, 1, 'a', 1, "a"},
+		{"of the larger flood", []crowd{{'a', full - 2000}, {'b', 2000}}, 1, 'b', 1, "a"},
+		{"of the larger flood, which came later", []crowd{{'b', 2000}, {'a', full - 2000}}, 1, 'b', 1, "a"},
+		{"of the larger, for a third", []crowd{{'b', 2000}, {'a', full - 2000}}, 1, 'c', 1, "a"},
+		{"its own, of equals", []crowd{{'a', full / 2}, {'b', full / 2}}, 1, 'b', 1, "b"},
+		{"of lower priority first", []crowd{{'a', full}}, 1, 'a', 2, "a"},
+		{"not of higher priority", []crowd{{'a', full}}, 1, 'b', 0, "b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFairRoom(1, 3)
 			f.join('z', 1)
-			for caller, n := range tt.queue {
-				for range n {
-					f.join(caller, tt.priority)
+			for _, c := range tt.queue {
+				for range c.n {
+					f.join(c.caller, tt.priority)
 				}
 			}
 			waiting := len(f.queue)
