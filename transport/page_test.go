@@ -11,8 +11,7 @@ import (
 )
 
 // The README names nothing that is not there: each pair of states has its Example,
-// each StopReason, test and file exists. And the order of decisions in the package
-// comment has every StopReason.
+// each StopReason, test and file exists.
 func TestReadme(t *testing.T) {
 	page, sources := textOf(t, "README.md"), ""
 	files, err := filepath.Glob("*_test.go")
@@ -61,13 +60,6 @@ func TestReadme(t *testing.T) {
 	}
 	if len(pairs) < 10 || len(tests) < 5 || len(links) < 10 || len(stops) < 15 {
 		t.Errorf("found %d pairs, %d tests, %d links and %d reasons in the README", len(pairs), len(tests), len(links), len(stops))
-	}
-	_, order, _ := strings.Cut(textOf(t, "doc.go"), "// # When a request is sent again")
-	order, _, _ = strings.Cut(order, "// # ")
-	for reason := range reasons {
-		if !regexp.MustCompile(`\b` + reason + `\b`).MatchString(order) {
-			t.Errorf("the order of decisions lacks %s", reason)
-		}
 	}
 }
 
