@@ -154,7 +154,7 @@ func (c *circuit) admit() (ticket, *OpenError) {
 	if t.phase.state != StateClosed {
 		return c.ask()
 	}
-	if c.cfg.slowAfter > 0 {
+	if c.cfg.timed() {
 		t.admitted = c.clock()
 	}
 	return t, nil
@@ -167,14 +167,11 @@ func (c *circuit) ask() (ticket, *OpenError) {
 	defer c.mu.Unlock()
 	now := c.clock()
 	c.used = now
-	t := ticket{circuit: c, phase: c.phase.Load(), admitted: now}
-	if t.phase.state == StateOpen {
-		if left := t.phase.openLeft(now); left > 0 {
-			return t, &OpenError{Service: c.service, RetryIn: left}
-		}
-		c.cb.State() // becomes half-open
-		t.phase = c.phase.Load()
+	if left := c.phase.Load().openLeft(now); left > 0 {
+		return ticket{}, &OpenError{Service: c.service, RetryIn: left}
 	}
+	c.cb.State() // an open circuit becomes half-open
+	t := ticket{circuit: c, phase: c.phase.Load(), admitted: now}
 	if t.phase.state == StateHalfOpen {
 		if left := c.full(now); left > 0 {
 			return t, &OpenError{Service: c.service, RetryIn: left}

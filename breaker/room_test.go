@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,12 +17,15 @@ import (
 // call calls a service by its name.
 func call(t testing.TB, rt http.RoundTripper, name string) error {
 	t.Helper()
-	resp, err := rt.RoundTrip(request(t, service.With(t.Context(), name)))
+	resp, err := rt.RoundTrip(request(t, named(t, name)))
 	if err == nil {
 		resp.Body.Close()
 	}
 	return err
 }
+
+// named returns a context for calls to a service.
+func named(t testing.TB, name string) context.Context { return service.With(t.Context(), name) }
 
 func services(set *breaker.Set) (names []string) {
 	for name := range set.All() {

@@ -80,7 +80,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *ticket) judge(req *http.Request, resp *http.Response, err error) {
 	cfg := t.circuit.cfg
 	v := cfg.verdictOf(req, resp, err)
-	if cfg.slowAfter > 0 {
+	if cfg.timed() {
 		t.slow = t.circuit.clock()-t.admitted > cfg.slowAfter
 	}
 	// A probe is judged by its header: the circuit should not stay half-open

@@ -28,19 +28,17 @@ type window struct {
 
 const steps = 10
 
-func newWindow(d time.Duration) window { return window{step: (d + steps - 1) / steps} }
+func newWindow(d time.Duration) window { return window{step: d / steps} }
 
 // add counts calls that finished now and returns all that count.
 func (w *window) add(now time.Duration, n tally) tally {
 	at := int64(now / w.step)
-	if at-w.newer >= steps {
-		*w = window{step: w.step, newer: at}
+	for i := range min(at-w.newer, steps) {
+		old := &w.steps[(w.newer+1+i)%steps]
+		w.sum.sub(*old)
+		*old = tally{}
 	}
-	for w.newer < at {
-		w.newer++
-		w.sum.sub(w.steps[w.newer%steps])
-		w.steps[w.newer%steps] = tally{}
-	}
+	w.newer = at
 	w.steps[at%steps].add(n)
 	w.sum.add(n)
 	return w.sum
@@ -53,8 +51,11 @@ func (w *window) clear() { *w = window{step: w.step, newer: w.newer} }
 func (c *config) trips(n tally) bool {
 	finished := float64(n.finished)
 	return n.finished >= c.minRequests &&
-		(float64(n.failed) >= c.tripRatio*finished || c.slowRatio > 0 && float64(n.slow) >= c.slowRatio*finished)
+		(float64(n.failed) >= c.tripRatio*finished || c.timed() && float64(n.slow) >= c.slowRatio*finished)
 }
+
+// timed reports whether calls can be slow.
+func (c *config) timed() bool { return c.slowRatio != 0 }
 
 // openTime returns how long a circuit refuses calls, so long after it first
 // opened. It grows with the outage, so that the circuit of a service that is

@@ -104,15 +104,17 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// A window of a few nanoseconds has steps, too.
-func TestShortWindow(t *testing.T) {
-	w := newWindow(15)
-	w.add(0, tally{finished: 1, slow: 1})
-	if got, want := w.add(19, tally{finished: 1}), (tally{finished: 2, slow: 1}); got != want {
-		t.Errorf("got %+v, want %+v: steps of 2 ns", got, want)
+func TestWindowForgetsSlowCalls(t *testing.T) {
+	w := newWindow(10)
+	w.add(3, tally{finished: 1, slow: 1})
+	if got, want := w.add(12, tally{finished: 1}), (tally{finished: 2, slow: 1}); got != want {
+		t.Errorf("within the window: got %+v, want %+v", got, want)
+	}
+	if got, want := w.add(13, tally{finished: 1}), (tally{finished: 2}); got != want {
+		t.Errorf("after it: got %+v, want %+v", got, want)
 	}
 	w.clear()
-	if got, want := w.add(19, tally{finished: 1}), (tally{finished: 1}); got != want {
+	if got, want := w.add(13, tally{finished: 1}), (tally{finished: 1}); got != want {
 		t.Errorf("once cleared: got %+v, want %+v", got, want)
 	}
 }
