@@ -55,8 +55,8 @@ func (m *memoryLimit) capped(limit float64) float64 {
 }
 
 // judge sets the limit, not below the floor, by the memory that is in use while so
-// many requests are in the handler and the limit would otherwise be as given.
-func (m *memoryLimit) judge(now time.Duration, s MemorySample, limit, inFlight, floor float64) {
+// many requests are in the handler.
+func (m *memoryLimit) judge(now time.Duration, s MemorySample, inFlight, floor float64) {
 	fresh := s.Collections != m.collections
 	if !fresh && now-m.at < memoryStale {
 		return
@@ -68,23 +68,17 @@ func (m *memoryLimit) judge(now time.Duration, s MemorySample, limit, inFlight, 
 		// Where garbage is not collected, little memory is asked for.
 		m.over = 0
 		m.vain = m.vain && used > memoryCalm
-		if m.limit = math.Max(m.limit*1.25, math.Min(m.limit, 1)); m.limit > 2*limit {
-			m.limit = 0
-		}
+		m.limit *= 1.25
 	case used < memoryFull || m.vain:
 	default:
 		if m.over++; m.over == 1 {
 			m.before = used
 		}
 		if m.over > memoryVain && used > m.before-memoryHelp {
-			m.vain, m.over, m.limit = true, 0, 0
+			m.vain, m.limit = true, 0
 			return
 		}
-		from := math.Max(inFlight, 1)
-		if m.limit > 0 {
-			from = math.Min(from, m.limit)
-		}
-		m.limit = math.Max(floor, from*.8)
+		m.limit = math.Max(floor, m.capped(inFlight)*.8)
 	}
 }
 
@@ -101,8 +95,7 @@ func (c *Controller) Watch(now time.Duration) {
 	if !ok || s.Limit == 0 {
 		return
 	}
-	a := &c.adaptive
-	m.judge(now, s, a.limit, float64(c.slots.taken()), a.min)
+	m.judge(now, s, float64(c.slots.taken()), c.adaptive.min)
 	c.publishLimit()
 	c.dispatch(now)
 }

@@ -31,6 +31,10 @@ func TestMemoryLimit(t *testing.T) {
 		{"it stays in between", []step{{.9, 50, 40}, {.8, 40, 40}, {.76, 40, 40}}},
 		{"and goes up with enough", []step{{.9, 50, 40}, {.7, 40, 50}, {.7, 50, 62.5}, {.7, 60, 78.125}}},
 		{"until it is none", append([]step{{.9, 80, 64}, {.7, 64, 80}, {.7, 80, 100}}, repeat(5, step{.7, 80, 100})...)},
+		{"at the calm mark too", []step{{.9, 50, 40}, {.75, 40, 50}}},
+		{"a calm begins anew", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.75, 1, 2.5}), repeat(memoryVain, step{.9, 1, 2})...)},
+		{"it helped at once", append([]step{{.99, 1, 2}}, repeat(2*memoryVain, step{.93, 1, 2})...)},
+		{"in vain until the calm mark", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}, step{.76, 50, 100}, step{.9, 50, 100}, step{.75, 1, 100}), step{.9, 50, 40})},
 		{"it does not help", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}), repeat(50, step{.99, 50, 100})...)},
 		{"it helps", append(repeat(memoryVain, step{.99, 1, 2}), repeat(50, step{.9, 1, 2})...)},
 		{"after a calm it may help again", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}, step{.7, 1, 100}), step{.9, 50, 40})},
@@ -39,7 +43,7 @@ func TestMemoryLimit(t *testing.T) {
 			m, now := new(memoryLimit), time.Second
 			for i, s := range tt.steps {
 				now += 10 * time.Millisecond
-				m.judge(now, MemorySample{Used: uint64(math.Round(s.used * 1000)), Limit: 1000, Collections: uint64(i + 1)}, 100, s.inFlight, 2)
+				m.judge(now, MemorySample{Used: uint64(math.Round(s.used * 1000)), Limit: 1000, Collections: uint64(i + 1)}, s.inFlight, 2)
 				if got := m.capped(100); math.Abs(got-s.want) > 1e-9 {
 					t.Fatalf("sample %d, %+v: limit %v", i, s, got)
 				}
@@ -59,7 +63,7 @@ func TestMemoryLimitBetweenCollections(t *testing.T) {
 		{1000 * time.Millisecond, 40}, {1010 * time.Millisecond, 40}, {1999 * time.Millisecond, 40},
 		{2000 * time.Millisecond, 50}, {2999 * time.Millisecond, 50}, {3 * time.Second, 62.5},
 	} {
-		m.judge(s.at, full, 100, 50, 2)
+		m.judge(s.at, full, 50, 2)
 		if got := m.capped(100); got != s.want {
 			t.Errorf("at %v: limit %v, want %v", s.at, got, s.want)
 		}
