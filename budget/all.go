@@ -52,6 +52,23 @@ func withdrawFor(b Budget, attempt int) bool {
 	return b.Withdraw()
 }
 
+func (bs all) WithdrawAfterTimeout(attempt int) bool {
+	for i, b := range bs {
+		if !withdrawAfterTimeout(b, attempt) {
+			bs[:i].Refund()
+			return false
+		}
+	}
+	return true
+}
+
+func withdrawAfterTimeout(b Budget, attempt int) bool {
+	if g, ok := b.(TimeoutPricer); ok {
+		return g.WithdrawAfterTimeout(attempt)
+	}
+	return withdrawFor(b, attempt)
+}
+
 // Affords is false if one of the budgets is no Afforder.
 func (bs all) Affords(attempt int) bool {
 	for _, b := range bs {

@@ -37,6 +37,15 @@ type Pricer interface {
 	WithdrawFor(attempt int) bool
 }
 
+// A TimeoutPricer is a budget in which a retry after a timeout costs more than one
+// after an error. Timeouts are what an overload shows, and retries feed it. Where it
+// refuses, the retry loop asks [Pricer] instead and waits until another call has
+// succeeded. Without it, Pricer is asked for every retry.
+type TimeoutPricer interface {
+	// WithdrawAfterTimeout is WithdrawFor after an attempt that timed out.
+	WithdrawAfterTimeout(attempt int) bool
+}
+
 // An Afforder is a budget that can be asked without paying. Without it, a retry
 // is not taken to be affordable before it is paid for.
 type Afforder interface {
@@ -89,21 +98,29 @@ type Policy struct {
 	// if it succeeds. A retry that succeeds soon gets its token back, and another
 	// one if it followed an error or a timeout. The third and later attempts of a
 	// call are refused while the balance is low. So Ratio limits the retries that do
-	// not help, beyond as many as do. Where errors are random, every call can be
-	// retried; where nothing helps, the credit is soon used up. The Ratio can be
-	// smaller than without. The caller must report outcomes to a [Settler], as
+	// not help, beyond as many as do. Where nothing helps, the credit is soon used
+	// up. The Ratio can be smaller than without. The caller must report outcomes to a [Settler], as
 	// package transport does. The package documentation has the exact limit. The
 	// default is off.
 	Evidence bool
+	// Proportional bounds by the own traffic what is granted without Evidence that
+	// it helps, so that many processes do not add up to more retries than calls.
+	// MinPerSecond then earns no more than Ratio for each first attempt, and what it
+	// fills is no longer for retries after timeouts. Those are paid from what is kept
+	// beyond that: Ratio for each first attempt in Hold and Pool that succeeded. It
+	// needs Evidence and both rates. A budget that a fleet shares ignores it, since
+	// it is proportional to the fleet. The default is false; [Default] sets it.
+	Proportional bool
 }
 
 // Default returns the policy of the budgets that transport.New gives each service
-// by default: Ratio 0.05, MinPerSecond 1, Evidence, Hold 2s and Pool 4s. Retries
-// that help are free. Of those that do not, there are at most 5 % of the requests
-// that succeed, plus one per second, plus six seconds' worth in reserve, because
-// errors come in clumps.
+// by default: Ratio 0.05, MinPerSecond 1, Evidence, Proportional, Hold 2s and Pool
+// 4s. Retries that help are free. Of those that do not, there are at most 5 % of
+// the requests that succeed, plus 5 % of all requests up to one per second, plus a
+// reserve, because errors come in clumps: 6 retries, and 0.3 s of the requests.
+// Only the latter is for retries after timeouts.
 func Default() Policy {
-	return Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Hold: 2 * time.Second, Pool: 4 * time.Second}
+	return Policy{Ratio: 0.05, MinPerSecond: 1, Evidence: true, Proportional: true, Hold: 2 * time.Second, Pool: 4 * time.Second}
 }
 
 // Validate returns an error that names every wrong field with its value.
@@ -121,6 +138,9 @@ func (p Policy) Validate() error {
 	}
 	if p.Ratio == 0 && p.MinPerSecond == 0 {
 		errs = append(errs, errors.New("budget: Policy.Ratio 0 and Policy.MinPerSecond 0: want one of them above 0"))
+	}
+	if p.Proportional && (!p.Evidence || p.Ratio == 0 || p.MinPerSecond == 0) {
+		bad("Proportional", p.Proportional, "Evidence, and Ratio and MinPerSecond above 0")
 	}
 	if p.Ratio > 0 && p.Ratio*account.Token < 1 {
 		bad("Ratio", p.Ratio, "at least 0.000001, or 0")

@@ -52,11 +52,31 @@
 // whatever helped before, and however many requests there are. The caller must
 // settle each granted retry at most once.
 //
+// # What it promises with Proportional
+//
+// A thousand processes that each may send one retry per second send a thousand,
+// however seldom they call. With [Policy].Proportional the floor earns no more than
+// r for each request. So of any number of budgets together, with q requests in all,
+//
+//	retries that did not help <= r · first attempts that succeeded + r · q
+//	                             + retries that helped + stock at its start
+//
+// where what they have in stock is max(3, m · (Hold + Pool)) each, and what those
+// with traffic have beyond that. Each keeps that first part from retries after
+// timeouts: WithdrawAfterTimeout grants only what is above it. Since the floor does
+// not fill more than that part, in a window where nothing succeeds
+//
+//	retries after timeouts <= r · requests per second before it · (Hold + Pool)
+//
+// and none by a budget for which that is less than one. With [Default] those are
+// all with less than 3.3 requests per second. A stock that was spent is complete
+// again after ten minutes without a request.
+//
 // # Choosing
 //
 // Ratio is the load that retries may add in an outage. 0.2 means at most 1.2 times
 // the requests, as in Finagle, Linkerd and the Gateway API; the SRE book (chapter
-// 21) recommends 0.1. MinPerSecond is per Local and so multiplies with the number of
+// 21) recommends 0.1. Without Proportional, MinPerSecond multiplies with the number of
 // processes: keep it small. [Default] is the policy of package transport.
 //
 // # What it does not do

@@ -30,6 +30,10 @@ type Local struct {
 // tick is how often a budget in use is brought up to date.
 const tick = 250 * time.Millisecond
 
+// restored is how long a proportional budget lies still until its stock is
+// complete again, as that of a new one.
+const restored = 10 * time.Minute
+
 // NewLocal returns a new budget. The error names every field of the policy that is
 // wrong.
 //
@@ -48,6 +52,9 @@ func NewLocal(p Policy) (*Local, error) {
 		l.stock = max(account.FirstCall*account.Token, l.worth(p.MinPerSecond))
 	}
 	l.account = account.New(p.Ratio, p.Evidence, l.wake)
+	if p.Proportional {
+		l.account.Reserve(l.stock)
+	}
 	l.account.SetCeiling(l.stock)
 	if p.MinPerSecond > 0 {
 		l.account.Bring(l.stock)
@@ -77,6 +84,12 @@ func (l *Local) Settle(o Outcome) { l.account.Settle(o) }
 // WithdrawFor is Withdraw for the given attempt of a call; the first is 1. Without
 // [Policy].Evidence the attempt makes no difference.
 func (l *Local) WithdrawFor(attempt int) bool { return l.account.WithdrawFor(attempt) }
+
+// WithdrawAfterTimeout is WithdrawFor for an attempt after one that timed out; the
+// two differ with [Policy].Proportional.
+func (l *Local) WithdrawAfterTimeout(attempt int) bool {
+	return l.account.WithdrawAfterTimeout(attempt)
+}
 
 // Affords reports whether WithdrawFor would grant the attempt now. It changes
 // nothing.
@@ -116,7 +129,7 @@ func (l *Local) wake() {
 // token earlier.
 func (l *Local) pause() time.Duration {
 	missing := account.Token - l.account.Books().Balance
-	if l.policy.MinPerSecond <= 0 || missing <= 0 {
+	if l.policy.MinPerSecond <= 0 || l.policy.Proportional || missing <= 0 {
 		return tick
 	}
 	d := time.Duration(math.Ceil(float64(missing) / account.Token / l.policy.MinPerSecond * float64(time.Second)))
@@ -128,24 +141,59 @@ func (l *Local) pause() time.Duration {
 func (l *Local) update() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.account.Asleep() { // for as long as restored
+		l.account.Bring(max(l.stock-l.account.Books().Balance, 0))
+		return
+	}
 	now := time.Now()
 	elapsed := now.Sub(l.last)
 	l.last = now
 	books := l.account.Books()
-	requests := max(books.Requests()-l.requests, 0)
-	l.requests += requests
+	requests := l.counted(books)
 	quiet := requests == 0 && books.Denied == l.books.Denied && books.Spent == l.books.Spent
 	l.follow(requests, now)
-	ceiling := max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))
+	ceiling := l.ceiling()
 	l.account.SetCeiling(ceiling)
 	l.account.Drop(ceiling) // saved under heavier traffic than there is now
-	l.addFloor(elapsed)
+	l.addFloor(elapsed, requests)
 	l.books = l.account.Books()
-	if quiet && (l.policy.MinPerSecond == 0 || l.books.Balance >= l.stock) && l.rate == 0 {
-		l.account.Sleep()
+	if !quiet || l.rate > 0 {
+		l.timer.Reset(l.pause())
 		return
 	}
-	l.timer.Reset(l.pause())
+	switch {
+	case l.policy.MinPerSecond == 0 || l.books.Balance >= l.stock:
+		l.account.Sleep()
+	case l.policy.Proportional: // without requests nothing is earned
+		l.account.Sleep()
+		l.timer.Reset(restored)
+	default:
+		l.timer.Reset(l.pause())
+	}
+}
+
+// counted is how many requests there were since the update before. With Evidence
+// the books show only those that succeeded.
+func (l *Local) counted(books account.Books) int64 {
+	all := books.Requests()
+	if l.policy.Proportional {
+		all = l.account.Requests()
+	}
+	n := max(all-l.requests, 0)
+	l.requests += n
+	return n
+}
+
+// ceiling is what may be kept. Of a reserve, what is less than a retry above it is
+// of no use.
+func (l *Local) ceiling() int64 {
+	if l.policy.Proportional {
+		if above := l.worth(l.policy.Ratio * l.rate); above >= account.Token {
+			return l.stock + above
+		}
+		return l.stock
+	}
+	return max(l.stock, l.worth(l.policy.Ratio*l.rate+l.policy.MinPerSecond))
 }
 
 // follow keeps the request rate. It rises at once, so that the ceiling is high
@@ -168,11 +216,15 @@ func (l *Local) follow(requests int64, now time.Time) {
 }
 
 // addFloor adds what the floor earned, up to the stock.
-func (l *Local) addFloor(elapsed time.Duration) {
+func (l *Local) addFloor(elapsed time.Duration, requests int64) {
 	if l.policy.MinPerSecond == 0 {
 		return
 	}
-	earned := l.policy.MinPerSecond*elapsed.Seconds()*account.Token + l.crumb
+	earned := l.policy.MinPerSecond * elapsed.Seconds() * account.Token
+	if l.policy.Proportional {
+		earned = min(earned, l.policy.Ratio*float64(requests)*account.Token)
+	}
+	earned += l.crumb
 	room := max(l.stock-l.account.Books().Balance, 0)
 	if earned > float64(room) { // what it is after a long sleep, an int64 may not hold
 		l.crumb = 0

@@ -51,6 +51,7 @@ func NewServices(p Policy, maxServices int) (*Services, error) {
 	}
 	s := &Services{rest: p}
 	s.rest.MinPerSecond = min(p.MinPerSecond*float64(maxServices), maxPerSecond)
+	s.rest.Proportional = false // it is one budget, however many services it has
 	s.known = service.NewSet(maxServices, func(string) *Local { return local(p) }, (*Local).idle)
 	return s, nil
 }
@@ -94,4 +95,6 @@ func (s *Services) All() iter.Seq2[string, Stats] {
 
 // idle reports whether a budget is as good as new: no timer runs and its stock is
 // complete.
-func (l *Local) idle() bool { return l.account.Asleep() }
+func (l *Local) idle() bool {
+	return l.account.Asleep() && l.account.Books().Balance >= l.stock
+}

@@ -17,7 +17,9 @@ type charge struct {
 	shed   bool          // the server shed the newest attempt
 	after  bool          // the server shed the attempt before that
 
-	unproved bool // what was paid is enough once the service is seen to answer
+	free     bool // the next attempt, since the newest never got anywhere
+	timedOut bool // the newest attempt
+	unproved bool // what was paid is enough once another call succeeds
 }
 
 // open finds the budget of the round.
@@ -41,11 +43,19 @@ func (r *round) open() error {
 	return nil
 }
 
-// pay withdraws a token for an attempt. The first is free. A token that was paid for an
-// attempt that was refused is still there.
-func (c *charge) pay(attempt int) bool {
-	if c.budget == nil || attempt == 1 || c.paid {
+// pay asks for an attempt. The first to be sent is free, and so is one after an
+// attempt that never got anywhere. One that a layer refused to send is still paid
+// for. After a timeout an attempt is dear. If it can wait until the service is seen
+// to answer, as a guard lets it, that will do instead.
+func (c *charge) pay(attempt int, canWait bool) bool {
+	if c.budget == nil || attempt == 1 || c.paid || c.free {
 		return true
+	}
+	if b, ok := c.budget.(budget.TimeoutPricer); ok && c.timedOut {
+		if c.paid = b.WithdrawAfterTimeout(attempt); c.paid || !canWait {
+			return c.paid
+		}
+		c.unproved = true
 	}
 	if b, ok := c.budget.(budget.Pricer); ok {
 		c.paid = b.WithdrawFor(attempt)
@@ -63,7 +73,7 @@ func (c *charge) affords(attempt int) bool {
 
 // sent records that the attempt is in flight.
 func (c *charge) sent() {
-	c.owed, c.paid = c.paid, false
+	c.owed, c.paid, c.unproved = c.paid, false, false
 	c.after, c.shed = c.shed, false
 }
 

@@ -100,7 +100,7 @@ func TestFromClientBaseAndTimeout(t *testing.T) {
 		c.HTTPClient = &http.Client{Transport: hangs, Timeout: 3 * time.Second}
 		c.RetryMax, c.RetryWaitMin, c.RetryWaitMax = 1, time.Second, time.Second
 		start := time.Now()
-		_, err := adopt(t, c).RoundTrip(get(t, t.Context()))
+		_, err := adopt(t, c, unlimited()).RoundTrip(get(t, t.Context()))
 		if took := time.Since(start); n != 2 || took != 7*time.Second || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%d attempts in %v, %v; want 2 of 3s each with 1s between", n, took, err)
 		}

@@ -69,14 +69,15 @@ func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) 
 		w.Deadline = min(w.Deadline, now+left)
 	}
 	doubtful := w.Unproved && g.limiter.Doubtful()
-	if !doubtful && g.limiter.Waiting() == 0 && g.limiter.Admit(now, w.Scale, int(g.inFlight.Load())) {
+	inFlight := int(g.inFlight.Load())
+	if !doubtful && g.limiter.Waiting() == 0 && g.limiter.Admit(now, w.Scale, inFlight) {
 		g.inFlight.Add(1)
 		g.mu.Unlock()
 		return w.Attempt, nil
 	}
 	held := &GuardError{Service: r.call.record.Service, RetryIn: g.limiter.Wake(now, w.Scale) - now}
 	until := min(w.Deadline, now+r.mayThrottle())
-	if until <= now || ctx.hedge || r.loop.dryRun || g.limiter.Late(now, w.Deadline, w.Scale) {
+	if until <= now || ctx.hedge || r.loop.dryRun || g.limiter.Late(now, w.Deadline, w.Scale) || doubtful && !g.limiter.Hopeful(until-now, inFlight) {
 		g.mu.Unlock()
 		return w.Attempt, held
 	}

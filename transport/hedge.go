@@ -293,7 +293,7 @@ func (r *race) allowed(req *http.Request) bool {
 	if !r.copies.take() {
 		return false
 	}
-	if !r.round.charge.pay(2) {
+	if !r.round.charge.pay(2, false) {
 		r.copies.giveBack()
 		return false
 	}

@@ -170,6 +170,12 @@ func WithBackoff(backoff retryablehttp.Backoff) DoOption {
 // PerService of a fleet budget. The default is a budget of [budget.Default] for each
 // service. A nil func, or one that returns nil, means no budget: then only MaxAttempts
 // and the guard limit retries.
+//
+// An attempt after one that never reached the service costs nothing. One after a
+// timeout is dear by default, since retries after timeouts are what an overload
+// feeds on. A process with few calls cannot pay for it. It waits instead until
+// another call to the service succeeds, which shows that the service is not what
+// hangs, and ends with stop reason budget if none does.
 func WithBudget(of func(service string) budget.Budget) DoOption {
 	return doOption(func(c *config) { c.budget, c.noBudget = of, of == nil })
 }

@@ -211,11 +211,16 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 			f.class, f.refused, f.openFor = classRetryable, StopBreakerOpen, refused.RefusedFor()
 			if isGuard(err) { // it has waited for as long as it may
 				f.refused, f.attempt = StopGuard, f.max
+				if r.charge.unproved {
+					f.refused = StopBudget
+				}
 			}
 		} else {
 			f.class = classify(ctx, l.check, p, r.req, nil, err, headers.NoVerdict)
+			r.charge.timedOut, r.charge.free = ResultOf(ctx, 0, err) == ResultTimeout, f.unsent
 		}
 	} else {
+		r.charge.timedOut, r.charge.free = false, false
 		f.verdict = headers.VerdictOf(resp.Header)
 		f.class = classify(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
@@ -248,6 +253,9 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
 	if err != nil {
 		if _, refused := refusedBy(err); !refused || r.kept == nil {
+			if refused && r.charge.unproved { // which is between the guard and the budget
+				err = r.afterErr
+			}
 			return nil, r.fail(err, stop)
 		}
 		resp = r.kept
@@ -359,7 +367,10 @@ func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopR
 	return ""
 }
 
-func (r *round) pay() bool { return r.charge.pay(int(r.sent.Load()) + 1) }
+func (r *round) pay() bool {
+	k := r.call.known
+	return r.charge.pay(int(r.sent.Load())+1, k != nil && k.guard != nil)
+}
 
 // replace sets the response in hand aside for another attempt.
 func (r *round) replace(resp *http.Response, err error) {

@@ -49,6 +49,7 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 		// service may spend.
 		shared := cfg.ownBudget
 		shared.MinPerSecond *= maxServices
+		shared.Proportional = false // they are one budget however many they are
 		s.rest.budget, _ = budget.NewLocal(shared)
 	}
 	create := func(string) *known {

@@ -22,15 +22,17 @@ const FirstCall = 3
 // The fields are on three cache lines: what every call writes, what every call
 // reads, and what few calls write.
 type Account struct {
-	balance atomic.Int64
-	_       [56]byte
+	balance  atomic.Int64
+	requests atomic.Int64 // counted where there is a reserve
+	_        [48]byte
 
 	ceiling  atomic.Int64
 	mint     int64
+	reserve  int64
 	wake     func()
 	mode     atomic.Uint32
 	evidence bool
-	_        [35]byte
+	_        [27]byte
 
 	dropped  atomic.Int64
 	spent    atomic.Int64 // what was refunded included
@@ -59,11 +61,21 @@ func New(ratio float64, evidence bool, wake func()) *Account {
 	return a
 }
 
+// Reserve keeps n of the balance from retries after timeouts, and has requests
+// counted. It is for an account that nobody uses yet.
+func (a *Account) Reserve(n int64) { a.reserve = n }
+
+// Requests is how many deposits there were. They are counted with a reserve only.
+func (a *Account) Requests() int64 { return a.requests.Load() }
+
 // Deposit adds the mint of one request, or drops it if the balance has reached the
 // ceiling. With evidence, Settle deposits instead, after a success.
 func (a *Account) Deposit() {
 	if a.mode.Load() != 0 {
 		a.rouse()
+	}
+	if a.reserve > 0 {
+		a.requests.Add(1)
 	}
 	if !a.evidence {
 		a.deposit()

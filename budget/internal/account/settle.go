@@ -53,8 +53,17 @@ func (a *Account) Settle(o Outcome) {
 // WithdrawFor is Withdraw for the given attempt of a call, counted from 1. With
 // evidence the third and later attempts are refused while the balance is low, so
 // that the last credit goes to calls that were not retried yet.
-func (a *Account) WithdrawFor(attempt int) bool {
-	if a.balance.Load() < a.needed(attempt) {
+func (a *Account) WithdrawFor(attempt int) bool { return a.withdraw(a.needed(attempt)) }
+
+// WithdrawAfterTimeout is WithdrawFor for an attempt after one that timed out. It
+// leaves the reserve.
+func (a *Account) WithdrawAfterTimeout(attempt int) bool {
+	return a.withdraw(a.reserve + a.needed(attempt))
+}
+
+// withdraw takes one token of a balance that is large enough.
+func (a *Account) withdraw(enough int64) bool {
+	if a.balance.Load() < enough {
 		if a.mode.Load() != 0 {
 			a.rouse()
 		}

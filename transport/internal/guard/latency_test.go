@@ -127,3 +127,24 @@ func TestRate(t *testing.T) {
 		}
 	}
 }
+
+func TestHopeful(t *testing.T) {
+	for _, tt := range []struct {
+		rule     string
+		rate     float64
+		d        time.Duration
+		inFlight int
+		want     bool
+	}{
+		{"something is in flight", 0.1, T, 1, true},
+		{"a call is likely to come", 2, 600 * ms, 0, true},
+		{"none is", 2, 400 * ms, 0, false},
+		{"nobody calls", 0.1, T, 0, false},
+	} {
+		w := newWorld()
+		w.do(calls(tt.rate))
+		if got := w.Hopeful(tt.d, tt.inFlight); got != tt.want {
+			t.Errorf("%s: hopeful %v, want %v", tt.rule, got, tt.want)
+		}
+	}
+}

@@ -89,6 +89,12 @@ func (l *Limiter) Arrive(now time.Duration, n int) { l.calls.add(now, n) }
 // Doubtful reports whether timeouts are the last thing that was seen.
 func (l *Limiter) Doubtful() bool { return l.timeouts > 0 }
 
+// Hopeful reports whether a success may be seen within d: something is in flight,
+// or a call is likely to come.
+func (l *Limiter) Hopeful(d time.Duration, inFlight int) bool {
+	return inFlight > 0 || l.Rate()*d.Seconds() >= 1
+}
+
 // Admit reports whether an attempt may be sent beside so many in flight. Where
 // there is no room a probe may be sent at times, or nothing would show that the
 // service responds again.

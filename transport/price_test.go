@@ -1,0 +1,124 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/transport"
+)
+
+// dear is a budget that grants nothing after a timeout.
+type dear struct{ purse }
+
+func (d *dear) WithdrawAfterTimeout(int) bool { return false }
+
+func (d *dear) option() transport.Option {
+	return transport.WithBudget(func(string) budget.Budget { return d })
+}
+
+// Nothing is asked of the budget for an attempt after one that never reached the
+// service, however many there are.
+func TestUnsentAttemptsAreFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, down := &purse{refuse: true}, true
+		base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+			if down {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+			}
+			return answering(503)(req)
+		})
+		rt := build(t, base, p.option(), transport.WithPolicy(transport.Policy{MaxAttempts: 5}))
+		_, err := rt.RoundTrip(get(t, t.Context()))
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Attempts != 5 || e.Stop != transport.StopAttempts || p.asked != 0 {
+			t.Errorf("%v, and the budget was asked %d times; want 5 attempts and none", err, p.asked)
+		}
+		down = false
+		resp, err := rt.RoundTrip(get(t, t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _ := transport.CallOf(resp); call.Attempts != 1 || p.asked == 0 {
+			t.Errorf("%d attempts after a 503, and the budget was asked %d times; want 1 and some", call.Attempts, p.asked)
+		}
+	})
+}
+
+// After a timeout a retry that the budget finds too dear waits until another call
+// has succeeded, and is then paid for as any other. If none succeeds in time, the
+// call ends with its own error and has cost nothing.
+func TestRetryAfterATimeoutWaitsForProof(t *testing.T) {
+	const limit, ms = time.Second, time.Millisecond
+	for _, tt := range []struct {
+		name     string
+		opts     []transport.Option
+		other    time.Duration // when another call is answered that was sent at 0.9 s; 0: never
+		alone    bool          // there is no such call
+		refuse   bool          // the budget grants nothing at all
+		want     time.Duration // when the call ends; 0: any time
+		stop     transport.StopReason
+		attempts int
+	}{
+		{name: "another call succeeds", other: 1800 * ms, want: 1800 * ms, stop: transport.StopSucceeded, attempts: 2},
+		{name: "none does", stop: transport.StopBudget, attempts: 1},
+		{name: "there is none", alone: true, want: limit, stop: transport.StopBudget, attempts: 1},
+		{name: "too late", opts: []transport.Option{transport.WithPolicy(transport.Policy{AttemptTimeout: limit, BaseDelay: 1, MaxDelay: 1, MaxThrottle: 500 * ms})},
+			other: 1800 * ms, want: 1500 * ms, stop: transport.StopBudget, attempts: 1},
+		{name: "without credit", other: 1800 * ms, refuse: true, want: limit, stop: transport.StopBudget, attempts: 1},
+		{name: "without a guard", opts: []transport.Option{transport.WithoutGuard()}, other: 1800 * ms, want: limit, stop: transport.StopBudget, attempts: 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					if req.Method == "HEAD" && tt.other > 0 {
+						time.Sleep(tt.other - 900*ms)
+					} else if transport.Attempt(req.Context()) == 1 {
+						<-req.Context().Done()
+						return nil, req.Context().Err()
+					}
+					return answering(200)(req)
+				})
+				d := &dear{purse{refuse: tt.refuse}}
+				start := time.Now()
+				var got transport.Call
+				seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
+					if c.Method == "GET" {
+						got = c
+					}
+				}}
+				opts := append([]transport.Option{d.option(), transport.WithObserver(seen),
+					transport.WithPolicy(transport.Policy{AttemptTimeout: limit, BaseDelay: 1, MaxDelay: 1})}, tt.opts...)
+				rt := build(t, base, opts...)
+				if !tt.alone {
+					var others sync.WaitGroup
+					defer others.Wait()
+					others.Go(func() {
+						time.Sleep(900 * ms)
+						req := get(t, t.Context())
+						req.Method = "HEAD"
+						rt.RoundTrip(req)
+					})
+				}
+				_, err := rt.RoundTrip(get(t, t.Context()))
+				took := time.Since(start)
+				if got.Stop != tt.stop || got.Attempts != tt.attempts || tt.want > 0 && (took-tt.want).Abs() > time.Millisecond {
+					t.Errorf("%d attempts, stopped by %s after %v (%v); want %d, %s, %v", got.Attempts, got.Stop, took, err, tt.attempts, tt.stop, tt.want)
+				}
+				if tt.stop == transport.StopBudget && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%v, want the timeout", err)
+				}
+				if tt.other > 0 && d.withdrawn-d.refunded != tt.attempts-1 {
+					t.Errorf("%d withdrawn and %d refunded for %d attempts", d.withdrawn, d.refunded, tt.attempts)
+				}
+			})
+		})
+	}
+}
