@@ -29,7 +29,8 @@ const maxMaxAttempts = 100
 // "BaseDelay": "250ms"}; see [Policy.UnmarshalJSON].
 type Policy struct {
 	// MaxAttempts is how often a request may be sent in total, 1 to 100. The default is
-	// 3. 1 means no retries.
+	// 3. 1 means no retries. A refusal with X-Should-Retry: true that says when to come
+	// back does not count, for as long as the attempts could take.
 	MaxAttempts int
 	// BaseDelay sets the backoff: before attempt n+1 the loop waits a random time in
 	// [0, BaseDelay·2^(n-1)], the full jitter of Brooker, "Exponential Backoff And

@@ -122,3 +122,48 @@ func TestRetryAfterATimeoutWaitsForProof(t *testing.T) {
 		})
 	}
 }
+
+// An attempt that the server refused before its handler, saying when to come back,
+// is not what MaxAttempts counts and costs nothing. That ends after the time that
+// the attempts could have taken.
+func TestTurnedAwayIsNoAttempt(t *testing.T) {
+	again := reply{status: 503, header: http.Header{"X-Should-Retry": {"true"}, "Retry-After-Ms": {"50"}}}
+	times := func(n int, r reply, then ...reply) (all []reply) {
+		for range n {
+			all = append(all, r)
+		}
+		return append(all, then...)
+	}
+	for _, tt := range []struct {
+		name     string
+		answers  []reply
+		policy   transport.Policy
+		attempts int // 0: any
+		asked    int // of the budget
+		stop     transport.StopReason
+		within   time.Duration
+	}{
+		{name: "until it is let in", answers: times(6, again, reply{status: 200}), attempts: 7, stop: transport.StopSucceeded, within: 6 * time.Second},
+		{name: "and then has all its attempts", answers: times(6, again, reply{status: 500}), attempts: 9, asked: 2, stop: transport.StopAttempts, within: 12 * time.Second},
+		{name: "but not for ever", answers: []reply{again}, stop: transport.StopAttempts, within: 10 * time.Second},
+		{name: "a refusal that does not say when", answers: []reply{{status: 503, header: head("X-Should-Retry", "true")}}, attempts: 3, asked: 2, stop: transport.StopAttempts, within: time.Second},
+		{name: "one that may come from the handler", answers: []reply{{status: 503, header: head("Retry-After-Ms", "50")}}, attempts: 3, asked: 2, stop: transport.StopAttempts, within: time.Second},
+		{name: "retries are off", answers: []reply{again}, policy: transport.Policy{MaxAttempts: 1}, attempts: 1, stop: transport.StopDisabled, within: time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt.policy.AttemptTimeout, tt.policy.BaseDelay = time.Second, time.Millisecond
+				p, start := &purse{}, time.Now()
+				resp, err := build(t, &script{answers: tt.answers}, p.option(), transport.WithPolicy(tt.policy)).RoundTrip(get(t, t.Context()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				call, _ := transport.CallOf(resp)
+				if call.Stop != tt.stop || tt.attempts > 0 && (call.Attempts != tt.attempts || p.asked != tt.asked) || time.Since(start) > tt.within {
+					t.Errorf("%d attempts, stopped by %s after %v, the budget asked %d times; want %d, %s, %d",
+						call.Attempts, call.Stop, time.Since(start), p.asked, tt.attempts, tt.stop, tt.asked)
+				}
+			})
+		})
+	}
+}

@@ -90,6 +90,7 @@ type round struct {
 	lastWait    time.Duration // before the current attempt
 	scale       guard.Scale   // what it gives its attempts; zero until the guard asks
 	throttled   time.Duration // of waited, for the guard
+	turnedAway  int           // attempts that the server refused before its handler, saying when to come back
 	afterStatus int           // what the current attempt replaces
 	afterErr    error
 	waited      time.Duration  // in total
@@ -204,13 +205,13 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 	}
 	// A breaker's refusals count as attempts, or there might be no end to them.
 	waits := max(try, int(r.sent.Load())) // as the backoff counts
-	f := facts{failed: err != nil, attempt: waits, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
+	f := facts{failed: err != nil, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
 		if refused, ok := refusedBy(err); ok {
 			f.class, f.refused, f.openFor = classRetryable, StopBreakerOpen, refused.RefusedFor()
 			if isGuard(err) { // it has waited for as long as it may
-				f.refused, f.attempt = StopGuard, f.max
+				f.refused, f.max = StopGuard, 0
 				if r.charge.unproved {
 					f.refused = StopBudget
 				}
@@ -225,7 +226,12 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.class = classify(ctx, l.check, p, r.req, resp, nil, f.verdict)
 		f.unsent = f.verdict == headers.Retry
 		f.hint, _ = headers.RetryAfterOf(resp.Header, time.Now())
+		if f.unsent && f.hint > 0 && isShed(resp) && r.waited < r.patience() {
+			r.turnedAway++
+			r.charge.free = true
+		}
 	}
+	f.attempt = waits - r.turnedAway
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
