@@ -48,7 +48,7 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if !ok && l.Awaits() && l.Lend(x.now()) {
 		slot, ok = l.Enter()
 	}
-	x.before, x.limit = slot.InFlight, slot.Limit
+	x.slot = slot
 	switch {
 	case ok:
 		var now time.Duration
@@ -60,8 +60,7 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	case h.dryRun || !l.Queues():
 		l.Refuse(x.now())
 		if h.dryRun {
-			l.ForceEnter()
-			x.hold(x.now(), limiter.Slot{Weight: 1})
+			x.hold(x.now(), l.ForceEnter())
 		}
 	default:
 		return h.queueUp(x, r)
@@ -86,7 +85,7 @@ func (h *handler) cameBack(x *exchange, r *http.Request) bool {
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	now := x.now()
 	h.limiter.Watch(now)
-	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: h.attemptOf(x, r) > 1}
+	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: h.attemptOf(x, r) > 1, Route: h.routeOf(x, r)}
 	req.Patience, req.HasPatience = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); req.Expires == 0 || at < req.Expires {
@@ -115,6 +114,18 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 // callerOf returns the hash of whose request it is, not 0.
 func (h *handler) callerOf(r *http.Request) uint64 {
 	return max(1, maphash.String(h.seed, h.shedding.FairBy(r)))
+}
+
+// routeOf names the route of a request that found no room, as far as it is known
+// before it is served. A ServeMux can be asked.
+func (h *handler) routeOf(x *exchange, r *http.Request) string {
+	if route := x.noted().route; route != "" {
+		return route
+	}
+	if mux, ok := h.next.(*http.ServeMux); ok {
+		return RouteOf(mux)(r)
+	}
+	return ""
 }
 
 // wait waits for a slot as long as the patience lasts and the client is there.

@@ -31,7 +31,7 @@ func (x *exchange) proceed(since time.Duration) {
 		return
 	}
 	x.machine.limiter.Resume(&x.held)
-	if x.weight > 0 {
+	if x.slot.Weight > 0 {
 		x.waited.Add(int64(x.machine.now() - since))
 	}
 }

@@ -29,16 +29,22 @@
 //
 // # The concurrency limit
 //
-// WithShedding finds the concurrency limit by measuring. The baseline is the
-// latency of the handler without load. By Little's law, baseline times throughput
-// is how many requests keep the handler busy; several times as many would only
-// wait inside it. Each route has a baseline of its own, by the Pattern of its
-// ServeMux or the name from WithRoute, so a change of the mix of cheap and
-// expensive requests is not taken for load, and neither is a dependency of some
-// routes that hangs. A second signal is how long goroutines wait for a processor:
-// requests that only compute queue there, before their handler starts. A third is
-// memory: while more than 85 % of GOMEMLIMIT, or of the memory of the container, is
-// live, the limit is lowered.
+// WithShedding finds the concurrency limit. What counts is the throughput of
+// useful answers, those that a client waited for: a limit is too low if more
+// requests in the handler give more of them, and too high if fewer give as many.
+// So a limit for which requests wait or are refused is moved in steps, and each
+// step is judged by the answers that it gives. Latency alone lowers no limit, since
+// a handler that has become slower is not overloaded. A status of 500 or above
+// says nothing about capacity, and neither does a panic.
+//
+// Each route has a usual latency, by the Pattern of its ServeMux or the name from
+// WithRoute. While one route takes longer than usual and refuses requests, routes
+// that are as quick as ever are let in beyond the limit. A request that is
+// overtaken by three times as many as the limit, such as a long poll, no longer
+// counts, with or without names. A second signal is how long goroutines wait for a
+// processor: requests that only compute queue there, before their handler starts. A
+// third is memory: while more than 85 % of GOMEMLIMIT, or of the memory of the
+// container, is live, the limit is lowered. Load says what the limit is, and why it last changed.
 //
 // A request that finds no room waits in a queue. It waits for as long as its
 // client waits for the attempt and the call, less the time for the work. For a

@@ -28,9 +28,7 @@ type exchange struct {
 	left      time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
 	bytes     int64
 
-	before int32 // requests in the handler before this one
-	limit  int32
-	probe  int32 // it belongs to; 0: none
+	slot limiter.Slot // if it has one, else why it has none
 
 	held   limiter.Hold // on its slot
 	waited atomic.Int64 // for its client, while it was measured; ns
@@ -38,7 +36,6 @@ type exchange struct {
 	caller uint64 // by whose share it was let in; 0: there is none
 
 	status   int16 // 0 until the header is written
-	weight   uint8 // how many requests it is measured for; 0: it is not
 	bounded  bool  // boundWrites has nothing left to do
 	hijacked bool
 	early    bool // the answer began before the deadline, and does not go on beyond it
@@ -161,14 +158,15 @@ func (x *exchange) now() time.Duration {
 
 // count notes that the request is in the handler, where no limiter does.
 func (x *exchange) count() {
-	x.before = int32(x.machine.busy.Add(1) - 1)
-	x.held.Take()
+	x.slot.InFlight = int32(x.machine.busy.Add(1) - 1)
+	x.held.Take(limiter.Slot{})
 }
 
 // hold notes that the request has a slot.
 func (x *exchange) hold(since time.Duration, s limiter.Slot) {
-	x.entered, x.weight, x.probe = since, s.Weight, s.Probe
-	x.held.Take()
+	s.InFlight, s.Limit = x.slot.InFlight, x.slot.Limit // when it came
+	x.entered, x.slot = since, s
+	x.held.Take(s)
 }
 
 // leave notes when the handler, or the part of it that counts, was over, and
@@ -196,29 +194,37 @@ func (x *exchange) release(counted bool) {
 		now := x.machine.now()
 		l.Served(x.caller, now, now-x.entered)
 	}
-	inFlight := l.InFlight() + 1
+	inFlight, waiting := l.InFlight()+1, false
 	if slot {
-		var waiting bool
-		if inFlight, waiting = l.Leave(); waiting {
+		if inFlight, waiting = l.Leave(x.held.Slot()); waiting {
 			l.Dispatch(x.machine.now())
 		}
 	}
-	if x.weight == 0 {
+	if x.slot.Weight == 0 {
 		return
 	}
 	now := x.machine.now()
 	l.Lend(now) // so that what is in flight is at work
 	gone := x.origin().Context().Err() != nil || x.expires > 0 && now >= x.expires
 	if counted || gone {
-		l.Learn(x.completion(now, inFlight, gone))
+		done := x.completion(now, inFlight, gone)
+		done.Waiting = waiting
+		l.Learn(done)
 	}
 }
 
 // completion is what the limiter learns from the request.
 func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limiter.Completion {
+	outcome := limiter.Served
+	switch {
+	case gone:
+		outcome = limiter.Gone
+	case x.status >= http.StatusInternalServerError:
+		outcome = limiter.Failed
+	}
 	return limiter.Completion{
-		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Weight: x.weight,
-		Gone: gone, Probe: int(x.probe), Route: x.pattern(),
+		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Slot: x.slot,
+		Outcome: outcome, Route: x.pattern(),
 	}
 }
 
@@ -243,7 +249,7 @@ func (x *exchange) end() {
 	e := Event{
 		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
-		QueueWait: x.queueWait, InFlight: int(x.before), Limit: int(x.limit),
+		QueueWait: x.queueWait, InFlight: int(x.slot.InFlight), Limit: int(x.slot.Limit),
 		Attempt: x.attempt(), Shed: x.shed(), DryRun: x.shed() != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
 	var panicked any

@@ -66,7 +66,8 @@ func (m *machine) load() Load {
 	if m.limiter == nil {
 		return Load{InFlight: int(m.busy.Load())}
 	}
-	return Load{InFlight: m.limiter.InFlight(), Limit: m.limiter.Limit()}
+	s := m.limiter.State()
+	return Load{InFlight: s.InFlight, Limit: s.Limit, Waiting: s.Waiting, Latency: s.Latency, Reason: s.Reason}
 }
 
 type handler struct {

@@ -23,6 +23,11 @@ type Load struct {
 	// waited for their client for some time.
 	InFlight int
 	Limit    int // concurrency limit; 0 if there is none
+	Waiting  int // requests in the queue
+	// Latency is the usual latency of a request in the handler while that is not
+	// loaded, as WithShedding measures it; 0 if it is not known.
+	Latency time.Duration
+	Reason  string // why the limit of WithShedding last changed, in a few words
 }
 
 // An Event describes a request that is over; Result says its outcome in one word.

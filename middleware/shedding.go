@@ -11,7 +11,8 @@ import (
 // the field says otherwise.
 type Shedding struct {
 	// MinConcurrency and MaxConcurrency bound the concurrency limit. The defaults are 2
-	// and 10,000. A MinConcurrency of math.MaxInt means no limit.
+	// and 10,000. A MinConcurrency of math.MaxInt means no limit. There are never more
+	// than MaxConcurrency requests in the handler, counting those beyond the limit.
 	MinConcurrency, MaxConcurrency int
 
 	// MaxWait bounds how long a request waits in the queue. A request waits for as long

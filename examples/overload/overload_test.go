@@ -109,14 +109,16 @@ func TestOverload(t *testing.T) {
 					served = append(served, r.Served(2*phase+2*time.Second, end))
 					refused = append(refused, r.Refused(0, phase))
 				}
-				goodput.atLeast(t, "goodput in the overload", .95)
 				if s.Capacity < 100 {
+					// A step of the limit takes ten seconds to judge.
+					goodput.atLeast(t, "goodput in the overload", .92)
 					// It refuses a part of its calm load too: with one core and
 					// work of random size chance alone makes some wait for
 					// longer than their clients do.
 					served.atLeast(t, "served from 2 s after the overload", .93)
 					return
 				}
+				goodput.atLeast(t, "goodput in the overload", .95)
 				served.atLeast(t, "served from 2 s after the overload", .995)
 				refused.atMost(t, "refused before the overload", .01)
 			})
@@ -170,7 +172,7 @@ func TestComingBack(t *testing.T) {
 			served = append(served, r.Served(at, at+time.Millisecond))
 			peak = append(peak, float64(r.Peak(100*time.Millisecond, at+100*time.Millisecond, r.Length)))
 		}
-		served.atLeast(t, "served of the burst", .995)
+		served.atLeast(t, "served of the burst", .98)
 		peak.atMost(t, "peak of the second wave per 100 ms", 60)
 	})
 	t.Run("step", func(t *testing.T) {

@@ -55,7 +55,10 @@ type Controller struct {
 	probing atomic.Bool
 	overrun atomic.Uint32 // thousandths of the requests that are refused because of the scheduler
 	every   atomic.Int32  // one in so many requests is measured
-	lately  atomic.Int64  // when a request was last refused for want of room; 0: never
+	beyond  beyond
+	usual   atomic.Int64 // latency without load, ns
+	why     atomic.Pointer[string]
+	lately  atomic.Int64 // when a request was last refused for want of room; 0: never
 
 	mu       sync.Mutex // guards what follows
 	adaptive adaptiveLimit
@@ -100,25 +103,45 @@ func (c *Controller) Enter() (s Slot, ok bool) {
 		s.InFlight = int32(c.slots.taken())
 		return s, false
 	}
-	before, ok := c.slots.take(int(limit))
-	s.InFlight = int32(before.taken())
+	before, generation, ok := c.slots.take(int(limit))
+	s.InFlight, s.Generation = int32(before.taken()), generation
 	if ok {
-		s.Weight = c.weight(before)
-		if c.probing.Load() {
-			s.Probe = c.tag()
-		}
+		s.Weight, s.First = c.weight(before), before.entered() < firstCount
 	}
 	return s, ok
 }
 
 // ForceEnter takes a slot although there may be none, for a dry run.
-func (c *Controller) ForceEnter() { c.slots.Add(admission) }
+func (c *Controller) ForceEnter() Slot {
+	c.slots.Add(admission)
+	return Slot{Generation: c.slots.join(), Weight: 1}
+}
 
 // Queues reports whether requests without room may wait: see Join.
 func (c *Controller) Queues() bool { return c.queued }
 
 // InFlight is how many slots are taken.
-func (c *Controller) InFlight() int { return c.slots.taken() }
+func (c *Controller) InFlight() int {
+	return c.slots.taken() + int(c.slots.overtaken.Load()+c.beyond.all.Load())
+}
+
+// A State is what a Controller does at a moment.
+type State struct {
+	InFlight int           // requests in the handler
+	Limit    int           // how many slots there are; 0: no limit
+	Waiting  int           // requests in the queue
+	Latency  time.Duration // usual latency of the requests in the handler, without load; 0: not known
+	Reason   string        // why the limit last changed
+}
+
+// State returns the state. It takes no lock.
+func (c *Controller) State() State {
+	s := State{InFlight: c.InFlight(), Limit: c.Limit(), Waiting: int(c.waiting.Load()), Latency: time.Duration(c.usual.Load())}
+	if why := c.why.Load(); why != nil {
+		s.Reason = *why
+	}
+	return s
+}
 
 // Limit is how many slots there are; 0 means no limit.
 func (c *Controller) Limit() int {
@@ -134,19 +157,31 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	w := newWaiter(now, r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q := &c.queue
+	q, a := &c.queue, &c.adaptive
+	if route := c.beyond.admit(&a.routes, r.Route, c.spare()); route != nil {
+		q.entered(w)
+		w.done <- Decision{At: now, Slot: Slot{Weight: 1, Beyond: route.number}}
+		return w, 0, ReasonNone
+	}
+	if r.HasPatience {
+		a.patience.say(r.Patience.Seconds())
+	}
+	if a.short() {
+		c.publish()
+	}
+	c.slots.age(int(c.limit.Load()), c.spare())
 	c.refused(q.prune(now), now)
 	// From here on, a request that leaves the handler sees that one waits.
 	c.waiting.Store(int64(q.all.length) + 1)
 	defer func() { c.waiting.Store(int64(q.all.length)) }()
 	if q.all.length == 0 {
-		if before, ok := c.slots.take(int(c.limit.Load())); ok {
+		if before, generation, ok := c.slots.take(int(c.limit.Load())); ok {
 			q.entered(w)
-			w.done <- c.admitted(before, now)
+			w.done <- c.admitted(before, generation, now)
 			return w, 0, ReasonNone
 		}
 	}
-	work := time.Duration(c.adaptive.baseline)
+	work := time.Duration(a.baseline)
 	w.waits = min(w.waits-work, c.maxPatience)
 	patience := q.patience(w)
 	if w.expires > 0 {
@@ -171,6 +206,18 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	q.push(w)
 	return w, patience, ReasonNone
 }
+
+// spare is how many requests may be in the handler without a slot.
+func (c *Controller) spare() int {
+	a := &c.adaptive
+	if a.fixed || c.queue.memory {
+		return 0
+	}
+	return int(a.max) - int(c.limit.Load()) - c.slotless()
+}
+
+// slotless is how many are.
+func (c *Controller) slotless() int { return int(c.slots.overtaken.Load() + c.beyond.all.Load()) }
 
 // Abandon takes a request out of the queue whose patience is over, or for the
 // reason given. A request that was admitted or refused before stays so.
@@ -229,20 +276,22 @@ func (c *Controller) Short(now time.Duration, held int) bool {
 	return c.waiting.Load() > 0 || others > 0 && others+held >= int(c.limit.Load()) || at > 0 && now-at < lull
 }
 
-// tag returns the probe that a request admitted without waiting belongs to.
-func (c *Controller) tag() int32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return int32(c.adaptive.admitted())
-}
-
 // Leave gives a slot back. It returns how many were taken until now, and whether
 // requests wait for one: then the caller calls Dispatch.
-func (c *Controller) Leave() (inFlight int, waiting bool) {
-	left := slotCount(c.slots.Add(^uint64(0)))
+func (c *Controller) Leave(s Slot) (inFlight int, waiting bool) {
+	inFlight = c.giveBack(s)
 	// A request that joins the queue says so before it looks for room. So either
 	// it finds this slot, or it is seen here.
-	return left.taken() + 1, c.waiting.Load() > 0
+	return inFlight, c.waiting.Load() > 0
+}
+
+// giveBack returns how many slots were taken until now.
+func (c *Controller) giveBack(s Slot) (inFlight int) {
+	if s.Beyond > 0 {
+		c.beyond.leave(s.Beyond)
+		return c.slots.taken() + 1
+	}
+	return c.slots.give(s.Generation)
 }
 
 // Dispatch hands free slots to the requests in the queue.
@@ -257,21 +306,21 @@ func (c *Controller) dispatch(now time.Duration) {
 	q := &c.queue
 	c.refused(q.prune(now), now)
 	for q.all.length > 0 {
-		before, ok := c.slots.take(int(c.limit.Load()))
+		before, generation, ok := c.slots.take(int(c.limit.Load()))
 		if !ok {
 			break
 		}
 		w := q.pick()
 		q.entered(w)
-		q.resolve(w, c.admitted(before, now))
+		q.resolve(w, c.admitted(before, generation, now))
 	}
 	c.waiting.Store(int64(q.all.length))
 }
 
 // admitted is the decision on a request that waited and now has a slot. The
 // caller holds the lock.
-func (c *Controller) admitted(before slotCount, now time.Duration) Decision {
-	return Decision{At: now, Slot: Slot{Weight: c.weight(before), Probe: int32(c.adaptive.admitted())}}
+func (c *Controller) admitted(before slotCount, generation uint32, now time.Duration) Decision {
+	return Decision{At: now, Slot: Slot{Generation: generation, Weight: c.weight(before), First: before.entered() < firstCount}}
 }
 
 // Learn takes in a request that was measured, once it has given back its slot.
@@ -314,7 +363,7 @@ func (c *Controller) RefuseOverrun(now time.Duration, retry bool, chance float64
 	defer c.mu.Unlock()
 	// Completions may have stopped, which would otherwise prompt it.
 	if a := &c.adaptive; a.sched.due(now) {
-		a.sched.look(now, a.limit, float64(c.slots.taken()), a.busy)
+		a.sched.look(now, a.limit, float64(c.slots.taken()), a.knee())
 		c.publishOverrun()
 	}
 	if refused {
@@ -339,7 +388,12 @@ func (c *Controller) publish() {
 		c.queue.interval = c.maxWait // the limit may be too low yet
 	}
 	c.calendar.throughput.Store(int64(a.throughput() * 1000))
-	c.probing.Store(a.probe.on)
+	c.probing.Store(a.trials.on || a.windows == 0)
 	c.every.Store(a.every())
+	c.usual.Store(int64(a.baseline))
+	if why := c.why.Load(); why == nil || *why != a.why {
+		now := a.why
+		c.why.Store(&now)
+	}
 	c.publishOverrun()
 }

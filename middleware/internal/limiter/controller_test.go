@@ -9,6 +9,7 @@ import (
 // room is a Controller with the state that a rule begins with.
 type room struct {
 	*Controller
+	slot    Slot // of the first request
 	waiters []*Waiter
 }
 
@@ -26,6 +27,9 @@ func (r *room) join(at time.Duration, req Request) string {
 	r.waiters = append(r.waiters, w)
 	return fmt.Sprint("waits ", patience)
 }
+
+// leave gives back the slot of the first request.
+func (r *room) leave() (int, bool) { return r.Leave(r.slot) }
 
 // enter says whether a request gets a slot at once.
 func (r *room) enter() string { _, ok := r.Enter(); return fmt.Sprint(ok) }
@@ -66,17 +70,17 @@ func TestAdmissionRules(t *testing.T) {
 		want string
 	}{
 		{"no slot is free", func(r *room) string { return r.enter() }, "false"},
-		{"one leaves: so many were in the handler, and nobody waits", func(r *room) string { return fmt.Sprint(r.Leave()) }, "1 false"},
-		{"one leaves: another waits", func(r *room) string { r.join(0, Request{}); return fmt.Sprint(r.Leave()) }, "1 true"},
+		{"one leaves: so many were in the handler, and nobody waits", func(r *room) string { return fmt.Sprint(r.leave()) }, "1 false"},
+		{"one leaves: another waits", func(r *room) string { r.join(0, Request{}); return fmt.Sprint(r.leave()) }, "1 true"},
 		{"refused: back when the handler can serve it", func(r *room) string { return fmt.Sprint(r.Reserve(start, time.Second)) }, "40ms true"},
-		{"a slot is free", func(r *room) string { r.Leave(); return r.enter() }, "true"},
+		{"a slot is free", func(r *room) string { r.leave(); return r.enter() }, "true"},
 		{"a slot is free, but a request waits for it", func(r *room) string {
 			r.join(0, Request{})
-			r.Leave()
+			r.leave()
 			return r.enter()
 		}, "false"},
 		{"a slot became free before it joined", func(r *room) string {
-			r.Leave()
+			r.leave()
 			r.join(0, Request{})
 			return r.settled()
 		}, "[admitted]"},
@@ -130,13 +134,13 @@ func TestAdmissionRules(t *testing.T) {
 		{"a slot becomes free: the oldest", func(r *room) string {
 			r.join(0, Request{})
 			r.join(1, Request{})
-			r.Leave()
+			r.leave()
 			r.Dispatch(start + 2)
 			return r.settled()
 		}, "[admitted waits]"},
 		{"that, in a standing queue: the newest", func(r *room) string {
 			r.stand()
-			r.Leave()
+			r.leave()
 			r.Dispatch(start + 300*ms)
 			return r.settled()
 		}, "[waits waits admitted]"},
@@ -144,7 +148,7 @@ func TestAdmissionRules(t *testing.T) {
 			r.join(0, Request{Priority: 1})
 			r.join(1, Request{Priority: 2})
 			r.join(2, Request{Priority: 2})
-			r.Leave()
+			r.leave()
 			r.Dispatch(start + 3)
 			return r.settled()
 		}, "[waits admitted waits]"},
@@ -160,7 +164,7 @@ func TestAdmissionRules(t *testing.T) {
 		{"that, and a higher priority went before it", func(r *room) string {
 			r.join(0, Request{Priority: 1})
 			r.join(0, Request{Priority: 2})
-			r.Leave()
+			r.leave()
 			r.Dispatch(start + 1)
 			return string(r.Abandon(r.waiters[0], start+200*ms, ReasonNone).Reason)
 		}, "priority"},
@@ -174,18 +178,20 @@ func TestAdmissionRules(t *testing.T) {
 		}, "gone"},
 		{"its client left as it was admitted: it has a slot", func(r *room) string {
 			r.join(0, Request{})
-			r.Leave()
+			r.leave()
 			r.Dispatch(start + 1)
 			return fmt.Sprint(r.Abandon(r.waiters[0], start+2, ReasonGone).Reason, r.InFlight())
 		}, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, MaxRetryAfter: time.Second, Priorities: 3})}
-			r.adaptive.baseline, r.adaptive.busy, r.adaptive.windows = float64(work), 1, learning+1
+			r.adaptive.baseline, r.adaptive.most, r.adaptive.windows = float64(work), 50, learning+1
 			r.publish()
-			if _, ok := r.Enter(); !ok {
+			slot, ok := r.Enter()
+			if !ok {
 				t.Fatal("the first request got no slot")
 			}
+			r.slot = slot
 			if got := tt.do(r); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -196,6 +202,7 @@ func TestAdmissionRules(t *testing.T) {
 // Short is what a server without room says of itself.
 func TestShort(t *testing.T) {
 	c := New(Config{Limit: 2})
+	var slot Slot
 	for _, tt := range []struct {
 		name string
 		do   func()
@@ -205,8 +212,8 @@ func TestShort(t *testing.T) {
 	}{
 		{"empty", func() {}, start, 0, false},
 		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
-		{"both slots, one of the request that asks", func() { c.Enter() }, start, 1, true},
-		{"one was given back", func() { c.Leave() }, start, 1, false},
+		{"both slots, one of the request that asks", func() { slot, _ = c.Enter() }, start, 1, true},
+		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
 		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
 		{"that was a second ago", func() {}, start + lull, 1, false},
 	} {

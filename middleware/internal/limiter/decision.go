@@ -6,10 +6,12 @@ import "time"
 // Of a request without one, InFlight and Limit say why. It is small enough to be
 // returned in registers.
 type Slot struct {
-	InFlight int32 // requests in the handler before it; not known if it waited
-	Limit    int32 // at that time; 0: none, or not known
-	Probe    int32 // the probe that it belongs to; 0: none
-	Weight   uint8 // for how many requests it is measured; 0: it is not
+	InFlight   int32  // requests in the handler before it; not known if it waited
+	Limit      int32  // at that time; 0: none, or not known
+	Generation uint32 // in which it was admitted
+	Beyond     int16  // number of its route, if it was let in beyond the limit
+	First      bool   // it is one of the first, which met an empty handler
+	Weight     uint8  // for how many requests it is measured; 0: it is not
 }
 
 // A Decision is what became of a request that waited.

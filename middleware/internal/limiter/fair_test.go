@@ -24,6 +24,7 @@ type fairRequest struct {
 	*limiter.Waiter
 	caller byte
 	since  time.Duration
+	slot   limiter.Slot
 }
 
 func newFairRoom(limit, priorities int) *fairRoom {
@@ -40,7 +41,7 @@ func (f *fairRoom) join(caller byte, priority int) {
 		f.refused.WriteByte(caller)
 		return
 	}
-	f.queue = append(f.queue, &fairRequest{w, caller, f.now})
+	f.queue = append(f.queue, &fairRequest{Waiter: w, caller: caller, since: f.now})
 	if len(w.Done()) > 0 {
 		f.settle()
 	}
@@ -56,7 +57,7 @@ func (f *fairRoom) settle() {
 				f.refused.WriteByte(r.caller)
 				continue
 			}
-			r.since = d.At
+			r.since, r.slot = d.At, d.Slot
 			f.serving = append(f.serving, r)
 			f.order.WriteByte(r.caller)
 		default:
@@ -72,7 +73,7 @@ func (f *fairRoom) finish(caller byte) {
 		if r.caller == caller {
 			f.serving = append(f.serving[:i], f.serving[i+1:]...)
 			f.Served(uint64(caller), f.now, f.now-r.since)
-			f.Leave()
+			f.Leave(r.slot)
 			f.Dispatch(f.now)
 			f.settle()
 			return

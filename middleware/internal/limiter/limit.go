@@ -5,310 +5,250 @@ import (
 	"time"
 )
 
-// Constants of the limit. They are ratios and counts that hold for services of
-// any size, so there is nothing to set.
+// Constants of the limit. They are ratios and counts, which hold for services of
+// any size.
 const (
-	tolerance = 3.0 // mean latency over baseline from which on the handler is overloaded
-	calm      = 0.6 // part of the tolerance below which it is healthy
-	headroom  = 4.0 // limit over the most that a healthy handler had in flight
-	wasteful  = 0.1 // share of completions for clients that had left
-	growth    = 1.5 // of a limit that binds while more in flight serve more
+	startLimit = 1024 // before anything is known
+	leastCalm  = 16   // limit of a handler that is not loaded, at least
+	headroom   = 4.0  // that limit over the most that it had in flight
+	growth     = 1.5  // of a limit that binds while requests are as quick as ever
 
-	windowTime  = 100 * time.Millisecond // a window is at least that long
-	windowCount = 50                     // and has that many completions,
-	slowTime    = 2 * time.Second        // or after that long
-	slowCount   = 10                     // only that many
-	sampleCount = 200                    // completions in windowTime that have to be measured
-	mostEvery   = 16                     // requests, of which one is measured
+	pressing = .85 // mean in flight over a limit that binds
+	wasteful = .1  // share of the requests whose clients had left
 
-	learning = 10 // windows in which the baseline is not settled yet
-
-	follow = 1.2 // in flight over what keeps the handler busy, up to which the baseline follows the latency
-
-	startLimit = 64
+	// How many times as long as usual requests take, in the geometric mean:
+	quick    = 1.5 // as quick as ever, up to here
+	loaded   = 1.8 // load may be why, from here on
+	queueing = 2.5 // and from here on requests seem to wait in the handler
 )
 
-// adaptiveLimit finds how many requests a handler can serve at a time, by Little's
-// law: its greatest throughput times its latency without load, the baseline, is
-// what keeps it busy without a queue inside it. Latencies are compared with the
-// baseline of their route, so that another mix of cheap and expensive requests is
-// not taken for load.
+// adaptiveLimit finds how many requests a handler can serve at a time. A limit is
+// too low if more in flight give more useful answers, and too high if fewer in
+// flight give as many. A handler that became slower has a higher latency, and so
+// has one that is overloaded: only the throughput tells one from the other. So a
+// limit that binds is moved in steps, and each step is judged by the throughput
+// under it. A limit that does not bind refuses nobody, and is left alone.
 //
-// A baseline learnt from a loaded handler is too high. One learnt before the
-// service became slower is too low. So a handler that has shed for some time is
-// probed: the limit drops to half of what keeps it busy for a small cohort of
-// requests, and their mean latency corrects the baseline.
+// The usual latency of each route only says which step to try first, and which
+// routes the limit is about: those that take longer than usual.
 //
 // It is not safe for concurrent use.
 type adaptiveLimit struct {
 	limit    float64
 	min, max float64
-	fixed    bool // the limit is given; only baseline and throughput are measured
+	fixed    bool // the limit is given; only latency and throughput are measured
+	why      string
 	routes   routes
 	sched    *schedLimit // nil: the scheduler is not watched
 
-	born     time.Duration // start of the first request
-	window   windowStats
-	windows  int     // closed so far
-	baseline float64 // ns; of the mix in the last window
-	guessed  bool    // baseline: no request was served to the end yet
+	window  window
+	windows int           // closed so far
+	last    time.Duration // when a request last completed
+	judged  bool          // some routes are slow, and the limit is judged by them
 
-	work     float64       // throughput times baseline: requests served at a time without waiting, averaged over 1 s
-	busy     float64       // the greatest work seen, fading over 60 s
-	grown    float64       // work when the limit last grew because it bound
-	rate     float64       // completions per second in the last window; 0 if it shed
-	peak     float64       // in flight while the limit did not bind, fading over 30 s
-	surge    float64       // in flight in the last window, if that looked healthy
-	cut      time.Duration // when the limit was last lowered
-	verified bool          // the baseline was measured without overload
-	shedding time.Duration // since when windows have shed; 0: the last did not
+	baseline float64 // usual latency of the mix in the last window, ns
+	latency  float64 // of the last window, ns
+	slowness float64 // how many times as long as usual requests took in it
+	pace     float64 // the same over more completions, as a logarithm
+	rate     float64 // completions per second in it; 0 if requests were refused
+	work     float64 // completions per second, averaged over 1 s
+	most     float64 // the greatest of that, fading over 60 s
 
-	probe      probe
-	probeDone  time.Duration // when the last one ended
-	probePause time.Duration // until the next, where the last found nothing wrong
+	calm     calm
+	patience patience
+	trials   trials
 }
 
-// windowStats is what happened since the last decision.
-type windowStats struct {
-	since     time.Duration
-	n         int     // completions that were measured
-	all       float64 // that they stand for
-	took      float64 // ns
-	live      int     // completions whose client still waited
-	liveTook  float64
-	inFlight  float64
-	most      int // in flight
-	shed      int
-	stale     int // completions admitted before the limit was last cut
-	unstarted bool
-}
+// An Outcome is what became of a request in the handler.
+type Outcome uint8
+
+const (
+	Served Outcome = iota // its client got an answer
+	Gone                  // its client no longer waited, or its deadline had passed
+	Failed                // an error, which tells nothing of the capacity
+)
 
 // A Completion is a request that was measured and left the handler.
 type Completion struct {
 	At       time.Duration // when it left
 	Took     time.Duration // since it was admitted
-	InFlight int           // requests in the handler, itself included
-	Weight   uint8         // of its Slot
-	Probe    int           // of its Slot
-	Gone     bool          // its client no longer waited, or its deadline had passed
-	Route    string        // "" if it is not known
+	InFlight int           // requests that hold a slot, itself included
+	Waiting  bool          // others wait for a slot
+	Slot     Slot
+	Outcome  Outcome
+	Route    string // "" if it is not known
 }
 
 func newAdaptiveLimit(least, most float64) adaptiveLimit {
-	return adaptiveLimit{limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, window: windowStats{unstarted: true}}
+	return adaptiveLimit{
+		limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, why: "start",
+		slowness: 1, trials: trials{pause: leastPause},
+	}
+}
+
+func (a *adaptiveLimit) bounded(limit float64) float64 {
+	return math.Max(a.min, math.Min(a.max, limit))
 }
 
 // shed counts requests that were refused for want of room.
 func (a *adaptiveLimit) shed(n int) { a.window.shed += n }
 
+// short is told that there is no room, and reports whether the limit has changed.
+// As long as no request has completed, no number of them is known to be too many.
+func (a *adaptiveLimit) short() bool {
+	before := a.limit
+	if a.last == 0 && !a.fixed {
+		a.limit = a.bounded(2 * a.limit)
+	}
+	return a.limit > before
+}
+
 // completed takes in a completion and reports whether the limit may have
 // changed.
 func (a *adaptiveLimit) completed(c Completion) bool {
-	c.Took = max(1, c.Took) // it is a divisor
-	route := a.routes.of(c.Route)
-	if a.probe.on {
-		return a.probed(c, route)
+	c.Took = max(1, c.Took) // of which there is a logarithm
+	if a.window.since == 0 {
+		a.window.since = c.At - c.Took
 	}
-	w := &a.window
-	if w.unstarted {
-		w.unstarted, w.since = false, c.At-c.Took
-		a.born = w.since
+	if a.last > 0 {
+		a.window.gap = max(a.window.gap, c.At-a.last)
 	}
-	w.n++
-	w.all += float64(c.Weight)
-	w.took += float64(c.Took)
-	w.inFlight += float64(c.InFlight)
-	w.most = max(w.most, c.InFlight)
-	if c.At-c.Took < a.cut {
-		w.stale++
-	}
-	route.add(float64(c.Took), c.Gone)
-	if !c.Gone {
-		w.live++
-		w.liveTook += float64(c.Took)
-	}
-	elapsed := c.At - w.since
-	if elapsed < windowTime || w.n < windowCount && (elapsed < slowTime || w.n < slowCount) {
+	a.last = c.At
+	if a.windows == 0 && !c.Slot.First {
+		a.window.others++
 		return false
 	}
-	a.close(c.At, elapsed)
+	if c.Outcome == Gone {
+		a.patience.leave(c.Took.Seconds())
+	}
+	a.window.add(c, a.routes.of(c.Route), a.trials.changed)
+	if !a.window.closes(c.At, a.windows == 0, a.calm.proved, a.trials.on) {
+		return false
+	}
+	a.close(c.At)
 	return true
 }
 
-// rescale corrects the baseline and what is measured by it.
-func (a *adaptiveLimit) rescale(ratio float64) {
-	a.routes.rescale(ratio)
-	a.baseline *= ratio
-	a.scale(ratio)
-}
-
-// scale corrects what was measured by a wrong baseline.
-func (a *adaptiveLimit) scale(ratio float64) {
-	a.work *= ratio
-	a.busy *= ratio
-	a.grown *= ratio
-}
-
-// close ends the window and decides.
-func (a *adaptiveLimit) close(now, elapsed time.Duration) {
-	w := &a.window
-	n := float64(w.n)
-	latency, inFlight, most := w.took/n, w.inFlight/n, float64(w.most)
-	if w.live > 0 {
-		latency = w.liveTook / float64(w.live)
-	}
-	waste := 1 - float64(w.live)/n
+// close ends the window, and decides.
+func (a *adaptiveLimit) close(now time.Duration) {
+	w := a.window
+	a.window = window{since: now}
 	a.windows++
-	if w.shed == 0 {
-		a.shedding = 0
-	} else if a.shedding == 0 {
-		a.shedding = w.since
-	}
-	a.measure(now, elapsed, latency)
+	s := max(now-w.since, time.Microsecond).Seconds()
+	w.all += float64(w.others)
 	a.rate = 0
 	if w.shed == 0 {
-		a.rate = w.all / elapsed.Seconds()
+		a.rate = w.all / s
 	}
-	if !a.fixed {
-		a.decide(now, elapsed, latency, inFlight, most, waste)
-		if a.sched != nil && !a.probe.on {
-			if a.sched.due(now) {
-				a.sched.look(now, a.limit, inFlight, a.busy)
-			}
-			a.limit = a.bounded(a.sched.capped(a.limit))
-		}
+	if w.failed == w.n {
+		return // how soon errors come says nothing
 	}
-	a.reset(now)
-}
-
-func (a *adaptiveLimit) reset(now time.Duration) {
-	a.routes.clear()
-	a.window = windowStats{since: now}
-}
-
-// measure updates baseline and throughput.
-func (a *adaptiveLimit) measure(now, elapsed time.Duration, latency float64) {
-	guess := a.baseline
-	a.baseline = a.routes.mix()
-	switch {
-	case a.baseline == 0:
-		// No client has waited to the end since the start. How long those that
-		// left took is all that is known.
-		a.baseline, a.guessed = latency, true
-	case a.guessed:
-		a.guessed = false
-		a.scale(a.baseline / guess)
+	a.routes.look(a.slowness, s, a.calm.quiet == 0)
+	if mean := a.routes.mix(); mean > 0 {
+		a.baseline = mean
 	}
-	if part := a.settling(now, latency); part > 0 && !a.guessed {
-		a.routes.learn(part)
-		learnt := a.routes.mix()
-		a.scale(learnt / a.baseline)
-		a.baseline = learnt
+	x := w.all * float64(w.n-w.failed) / float64(w.n) / s
+	if a.work == 0 {
+		a.work = x
 	}
-	s := elapsed.Seconds()
-	work := a.window.all * a.baseline / 1e9 / s
-	if a.windows == 1 {
-		a.work = work
+	a.work += (x - a.work) * (1 - math.Exp(-s))
+	a.most = math.Max(a.work, a.most*math.Exp(-s/60))
+	t := w.quick
+	if a.judged {
+		t = w.slow
+	}
+	before := a.slowness
+	if t.n > 0 {
+		a.slowness = t.slowness()
+		a.pace += (math.Log(a.slowness) - a.pace) * (1 - math.Exp(-float64(t.n)/150))
+	}
+	if a.fixed {
+		a.routes.learn(.1)
 	} else {
-		a.work += (work - a.work) * (1 - math.Exp(-s))
-	}
-	a.busy = math.Max(a.work, a.busy*math.Exp(-s/60))
-}
-
-// settling returns which part of the way the baseline moves to the latency of
-// this window, as long as it is new: to the mean of the windows that are calm, and
-// to the least of the others.
-func (a *adaptiveLimit) settling(now time.Duration, latency float64) float64 {
-	w := &a.window
-	switch {
-	case now-a.born < time.Duration(5*latency):
-		return 1
-	case a.windows > learning:
-		return 0
-	case w.shed == 0 && float64(w.live) > (1-wasteful)*float64(w.n) && float64(w.most) < a.limit-1:
-		return 1 / float64(a.windows)
-	case latency < a.baseline:
-		return 1
-	}
-	return 0
-}
-
-// decide sets the limit from what the window says.
-func (a *adaptiveLimit) decide(now, elapsed time.Duration, latency, inFlight, most, waste float64) {
-	s := elapsed.Seconds()
-	binds := most >= a.limit-1
-	work := a.window.all * a.baseline / 1e9 / s
-	inflated := latency > tolerance*a.baseline
-	loaded := latency > calm*tolerance*a.baseline
-	wasted := waste >= wasteful
-	// If whole routes are served to the end as fast as ever, load is not why the
-	// others are not served in time.
-	hangs := wasted && !inflated && a.verified && a.routes.unaffected() >= slowCount
-	wasted = wasted && !hangs
-	if a.windows > learning && !wasted && !loaded && !binds && a.window.shed == 0 {
-		a.verified = true
-	}
-	switch {
-	case !loaded && !wasted:
-		a.peak *= math.Exp(-s / 30)
-		if binds {
-			// With a limit that binds, the peak is the limit's.
-			a.peak = math.Min(a.peak, a.limit/headroom)
-		} else {
-			// The latency of a window tells about the requests in flight in the
-			// window before: now it is known that they were not too many.
-			a.peak = math.Max(a.peak, a.surge)
-		}
-		a.surge = most
-		if a.windows > learning {
-			a.routes.compare(latency / a.baseline)
-			if inFlight <= follow*a.busy {
-				a.rescale(1 + .1*(latency/a.baseline-1))
+		a.decide(now, s, w, t, x, before)
+		if a.sched != nil {
+			if a.sched.due(now) {
+				a.sched.look(now, a.limit, w.inFlight/float64(w.n), a.knee())
 			}
+			a.limit = a.sched.capped(a.limit)
 		}
-		want := a.enough()
-		if !binds {
-			want = math.Max(want, headroom*a.peak)
-		}
-		if binds && work > 1.1*a.grown {
-			a.grown = work
-			a.limit *= growth
-		} else {
-			a.limit = math.Max(want, a.limit*.98)
-		}
-	case inflated || wasted:
-		before := a.limit
-		a.limit = math.Min(a.limit, a.enough())
-		// Requests admitted before the limit was cut do not show that it has to be
-		// cut again.
-		if wasted && !(a.verified && 2*a.window.stale > a.window.n) {
-			a.limit = math.Min(a.limit, inFlight) * .7
-			if a.verified {
-				a.limit = math.Max(a.limit, a.busy)
-			}
-		}
-		if a.limit < before {
-			a.cut = now
-		}
-		a.surge = 0
-		a.peak = math.Min(a.peak, a.limit/headroom)
-	default:
-		a.surge = 0
-		a.limit = math.Min(a.limit, math.Max(most, a.enough()))
-	}
-	if !binds {
-		a.grown *= .95
-	}
-	if hangs || !a.probes(now, most, waste, inflated) {
 		a.limit = a.bounded(a.limit)
 	}
+	a.latency = w.took / float64(w.n)
+	a.judged = a.routes.anySlow()
+	a.routes.clear()
 }
 
-// enough is the limit that keeps the handler busy with any mix of routes.
-func (a *adaptiveLimit) enough() float64 { return tolerance * a.busy }
+// decide moves the limit, if that is called for.
+func (a *adaptiveLimit) decide(now time.Duration, s float64, w window, t tally, x, before float64) {
+	tr, inFlight, most := &a.trials, w.inFlight/float64(w.n), float64(w.most)
+	wasted, follows := t.wasted(), a.calm.follows(inFlight, x, s)
+	pressed := inFlight >= pressing*a.limit || w.short() && most >= a.limit-1
+	if !pressed && !tr.on && a.tooMany(w, t, inFlight, before, wasted, follows) {
+		a.limit, pressed = math.Min(a.limit, math.Max(most, leastCalm)), true
+	}
+	if !pressed {
+		a.rest(now, s, w, wasted, follows)
+		if !tr.on {
+			return
+		}
+	} else {
+		if a.calm.quiet > 1 {
+			// Requests from before it bound tell of a shorter line.
+			tr.changed, tr.arm = now, arm{from: now}
+		}
+		a.calm.quiet, a.calm.even, a.calm.surge = 0, 0, 0
+	}
+	others := a.judged && w.quick.good >= slowCount // are served as quickly as ever
+	if wasted && !others && !a.patience.cut && !(tr.on && tr.down) && w.gap < a.stall() && !t.old() {
+		if to := a.patience.limit(w, s, inFlight, a.baseline); to < .8*a.limit {
+			tr.on, a.patience.cut = false, a.calm.proved
+			a.move(now, math.Max(to, a.limit/16), "clients do not wait for so long")
+			return
+		}
+	}
+	hangs := t.gone > 0 && float64(t.gone) >= wasteful*float64(t.n) && (!wasted || others && tr.helpless)
+	swift := math.Max(a.slowness, math.Exp(a.pace)) <= quick && !wasted
+	if !tr.on && (hangs || swift) {
+		a.move(now, growth*a.limit, "as quick as ever")
+		return
+	}
+	tr.gather(now, s, w, t, inFlight, a.stall(), others)
+	switch {
+	case !tr.armed(a.limit, a.slowness):
+	case tr.on:
+		a.verdict(now)
+	default:
+		a.next(now)
+	}
+}
 
-func (a *adaptiveLimit) bounded(limit float64) float64 {
-	return math.Max(a.min, math.Min(a.max, limit))
+// tooMany reports whether there seem to be more in flight than are of use, though
+// the limit is higher. Then it comes down to them, and is tried.
+func (a *adaptiveLimit) tooMany(w window, t tally, inFlight, before float64, wasted, follows bool) bool {
+	slow := math.Min(before, a.slowness)
+	switch {
+	case wasted && inFlight > 2*a.knee():
+		return true
+	case a.patience.wait() > 0 && slow > quick && inFlight > math.Max(leastCalm, a.most*a.patience.wait()/2):
+		return true // by Little's law they are not served before their clients leave
+	}
+	// A young handler gave no more answers for more in flight.
+	return !a.calm.proved && !follows && (slow > queueing && 4*(w.quick.swift+w.slow.swift) < w.n || wasted)
+}
+
+// move sets the limit. Requests from before it do not tell of it.
+func (a *adaptiveLimit) move(now time.Duration, limit float64, why string) {
+	a.limit, a.why = a.bounded(math.Round(limit)), why
+	a.trials.changed, a.trials.arm = now, arm{from: now}
+}
+
+// knee is how many requests keep the handler busy, by Little's law.
+func (a *adaptiveLimit) knee() float64 { return a.most * a.baseline / 1e9 }
+
+// stall is how long nothing completes in a handler that stands still.
+func (a *adaptiveLimit) stall() time.Duration {
+	return 500*time.Millisecond + 2*time.Duration(a.latency)
 }
 
 // every returns one in how many requests is to be measured.
@@ -318,9 +258,4 @@ func (a *adaptiveLimit) every() int32 {
 
 // throughput is the most requests per second that the handler has completed
 // lately; 0 if it is not known.
-func (a *adaptiveLimit) throughput() float64 {
-	if a.baseline <= 0 {
-		return 0
-	}
-	return a.busy * 1e9 / a.baseline
-}
+func (a *adaptiveLimit) throughput() float64 { return a.most }

@@ -12,111 +12,118 @@ type traffic struct {
 	n        int // completions in each, evenly spread over 100 ms, or span
 	span     time.Duration
 	took     time.Duration // each of them
-	inFlight int
-	gone     int // of the completions: their clients left
-	shed     int // requests refused
+	inFlight int           // 0: as many as the limit
+	gone     int           // of the completions: their clients had left
+	failed   int           // of the completions
+	shed     int           // requests refused
+	waiting  bool          // requests wait
 	route    string
-	goneFrom string        // route of those whose clients left, if another
-	cohort   int           // of the completions: they belong to the probe
+	other    string        // route of those whose clients had left, if another
 	wait     time.Duration // goroutines wait so long for a processor
+	notFirst bool          // requests from after the first ones
+	until    string        // play windows until this is why the limit moved
 }
 
-// The rules of the limit, a row each. A learnt limit has seen 20 calm windows: 1000
-// requests a second of 10 ms each, so that 10 in flight keep the handler busy and
-// three times that, 30, are enough. It binds at 80, where a probe is due after 10 s.
+// The rules of the limit, a row each. A learnt limit has seen calm windows of 1000
+// requests a second, 10 ms each, with 10 in flight: its limit is what 330 ms take,
+// 330. A full one has as many in flight as the limit, and refuses others.
 func TestLimitRules(t *testing.T) {
-	learnt := traffic{windows: 20, n: 100, took: 10 * time.Millisecond, inFlight: 20}
-	full := traffic{windows: 80, n: 100, took: 10 * time.Millisecond, inFlight: 80, shed: 1}
+	ms := time.Millisecond
+	learnt := traffic{windows: 60, n: 100, took: 10 * ms, inFlight: 10}
+	slow := traffic{windows: 40, n: 100, took: 330 * ms, shed: 50}
+	turn := traffic{windows: 2, n: 100, took: 330 * ms, inFlight: 200} // from quick to slow
+	less := slow
+	less.until = "trial of less"
 	for _, tt := range []struct {
-		name     string
-		least    float64
-		most     float64 // 0: 1000
-		fixed    float64
-		traffic  []traffic
-		limit    float64
-		baseline time.Duration
+		name    string
+		least   float64
+		most    float64 // 0: 10,000
+		fixed   float64
+		said    time.Duration // by clients, how long they wait
+		traffic []traffic
+		limit   float64
+		why     string
+		usual   time.Duration // 0: any
 	}{
-		{name: "at first it is 64", limit: 64},
-		{name: "at first it is not below the minimum", least: 100, limit: 100},
-		{name: "at first it is not above the maximum", most: 10, limit: 10},
-		{name: "a window has 50 completions", traffic: []traffic{{n: 49, took: time.Millisecond, inFlight: 1}}, limit: 64},
-		{name: "a window takes 100 ms", traffic: []traffic{{n: 500, took: time.Millisecond, inFlight: 1, span: 99 * time.Millisecond}}, limit: 64},
-		{name: "after 2 s a window has 10 completions", limit: 64 * .98, baseline: time.Millisecond,
-			traffic: []traffic{{n: 10, took: time.Millisecond, inFlight: 1, span: 2 * time.Second}}},
-		{name: "new and calm: the baseline is the mean of the windows", limit: 64 * .98 * .98 * .98 * .98 * .98, baseline: 12 * time.Millisecond,
-			traffic: []traffic{{windows: 4, n: 50, took: 10 * time.Millisecond, inFlight: 5}, {n: 50, took: 20 * time.Millisecond, inFlight: 5}}},
-		{name: "new and refusing: the baseline is the least of the windows", limit: 64 * .98 * .98 * .98 * .98 * .98, baseline: 10 * time.Millisecond,
-			traffic: []traffic{{windows: 4, n: 50, took: 20 * time.Millisecond, inFlight: 5}, {n: 50, took: 10 * time.Millisecond, inFlight: 5, shed: 1}}},
-		{name: "new and refusing: a slower window does not raise the baseline", limit: 3 * 5, baseline: 10 * time.Millisecond,
-			traffic: []traffic{{windows: 4, n: 50, took: 10 * time.Millisecond, inFlight: 5}, {n: 50, took: 20 * time.Millisecond, inFlight: 5, shed: 1}}},
-		{name: "calm: four times the most in flight, one window late", limit: 80, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt}},
-		{name: "calm with less in flight: it falls slowly", limit: 80 * math.Exp(-3./30), baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {windows: 31, n: 100, took: 10 * time.Millisecond, inFlight: 10}}},
-		{name: "it binds and more in flight serve more: half as much again", limit: 120, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 150, took: 10 * time.Millisecond, inFlight: 80}}},
-		{name: "it binds and no more are served: it does not grow", limit: 120 * .98, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 150, took: 10 * time.Millisecond, inFlight: 80}, {n: 150, took: 10 * time.Millisecond, inFlight: 120}}},
-		{name: "three times the baseline: overloaded, what is enough", limit: 30, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 31 * time.Millisecond, inFlight: 31}}},
-		{name: "loaded: what is in flight, no more", limit: 50, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 25 * time.Millisecond, inFlight: 50}}},
-		{name: "more than a tenth of the clients left: less than what is in flight", limit: .7 * 20, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 10 * time.Millisecond, inFlight: 20, gone: 11}}},
-		{name: "fewer clients left: as if calm", limit: 80, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 10 * time.Millisecond, inFlight: 20, gone: 9}}},
-		{name: "all clients left: not below what keeps it busy", limit: 10, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 10 * time.Millisecond, inFlight: 12, gone: 100}}},
-		{name: "the minimum is kept", least: 40, limit: 40, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 31 * time.Millisecond, inFlight: 31}}},
-		{name: "the maximum is kept", most: 100, limit: 100, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 150, took: 10 * time.Millisecond, inFlight: 80}}},
-		{name: "a given limit stays", fixed: 25, limit: 25, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 100 * time.Millisecond, inFlight: 25, gone: 50, shed: 5}}},
-		{name: "a route hangs and another does not: no cut", limit: 80, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 10 * time.Millisecond, inFlight: 20, gone: 50, goneFrom: "/hung"}}},
-		{name: "a slow route has a baseline of its own", limit: 80, baseline: 100 * time.Millisecond,
-			traffic: []traffic{learnt, {n: 100, took: 100 * time.Millisecond, inFlight: 20, route: "/slow"}}},
-		{name: "no client stays from the start: their latency is all that is known", limit: .7 * 64, baseline: time.Second,
-			traffic: []traffic{{n: 100, took: time.Second, inFlight: 64, gone: 100}}},
-		{name: "a second of shedding: probe at half of what keeps it busy", limit: 5, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, full}},
-		{name: "the probe is faster by far: the baseline is its latency", limit: 3 * 5, baseline: 5 * time.Millisecond,
-			traffic: []traffic{learnt, full, {n: 32, took: 5 * time.Millisecond, inFlight: 5, cohort: 32}}},
-		{name: "the probe is a little faster: the baseline goes half of the way", limit: 3 * 10 * math.Sqrt(.8), baseline: 8944 * time.Microsecond,
-			traffic: []traffic{learnt, full, {n: 32, took: 8 * time.Millisecond, inFlight: 5, cohort: 32}}},
-		{name: "the probe is slower by far: 12 of it are enough", limit: 3 * 30, baseline: 30 * time.Millisecond,
-			traffic: []traffic{learnt, full, {n: 12, took: 30 * time.Millisecond, inFlight: 5, cohort: 12}}},
-		{name: "only the cohort counts in a probe", limit: 5, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, full, {n: 100, took: 30 * time.Millisecond, inFlight: 5}}},
-		{name: "goroutines wait long for a processor: less than what is in flight", limit: .8 * 40, baseline: 10 * time.Millisecond,
-			traffic: []traffic{learnt, {windows: 6, n: 100, took: 10 * time.Millisecond, inFlight: 40, wait: 100 * time.Millisecond}}},
+		{name: "at first it is high", limit: 1024, why: "start"},
+		{name: "at first it is not below the minimum", least: 2000, limit: 2000, why: "start"},
+		{name: "at first it is not above the maximum", most: 10, limit: 10, why: "start"},
+		{name: "calm: what is served while clients hardly wait", traffic: []traffic{learnt}, limit: 330, why: "start", usual: 10 * ms},
+		{name: "calm: four times the most in flight", limit: 1138, why: "start",
+			traffic: []traffic{learnt, {windows: 8, n: 100, took: 10 * ms, inFlight: 14}, {windows: 3, n: 100, took: 10 * ms, inFlight: 14}, {windows: 2, n: 1000, took: 10 * ms, inFlight: 100}, {windows: 2, n: 1000, took: 10 * ms, inFlight: 90}}},
+		{name: "calm and rare: 16", limit: 16, why: "start",
+			traffic: []traffic{{windows: 30, n: 16, span: sec, took: 10 * ms, inFlight: 1}}},
+		{name: "clients say that they wait long: half of that", said: 2 * sec, traffic: []traffic{learnt}, limit: 1000, why: "start"},
+		{name: "the minimum is kept", least: 500, traffic: []traffic{learnt}, limit: 500, why: "start"},
+		{name: "a given limit stays", fixed: 25, limit: 25, why: "start", traffic: []traffic{learnt, slow}},
+		{name: "errors teach nothing", limit: 330, why: "start", usual: 10 * ms,
+			traffic: []traffic{learnt, {windows: 50, n: 1000, took: time.Microsecond, inFlight: 1, failed: 1000}}},
+		{name: "nor do errors among answers", limit: 330, why: "start", usual: 10 * ms,
+			traffic: []traffic{learnt, {windows: 50, n: 200, took: 10 * ms, inFlight: 10, failed: 100}}},
+		{name: "it binds and requests are as quick as ever: half as much again", limit: 495, why: "as quick as ever",
+			traffic: []traffic{learnt, {n: 300, took: 14 * ms, shed: 1}}},
+		{name: "it does not bind: it stays, though they are slow", limit: 330, why: "start",
+			traffic: []traffic{learnt, {windows: 3, n: 100, took: 200 * ms, inFlight: 200}}},
+		{name: "it binds, they are slow, more is asked for: a quarter", limit: 83, why: "trial of less", traffic: []traffic{learnt, turn, less}},
+		{name: "fewer serve as many: it stays low", limit: 83, why: "as many answers with less in flight",
+			traffic: []traffic{learnt, turn, less, {windows: 20, n: 100, took: 83 * ms, shed: 50, until: "as many answers with less in flight"}}},
+		{name: "fewer serve fewer: back", limit: 330, why: "fewer answers with less in flight",
+			traffic: []traffic{learnt, turn, less, {windows: 20, n: 68, took: 122 * ms, shed: 50, until: "fewer answers with less in flight"}}},
+		{name: "as many fewer: then more is tried", limit: 660, why: "trial of more, as answers were fewer with less in flight", usual: 330 * ms,
+			traffic: []traffic{learnt, turn, less, {windows: 80, n: 25, took: 330 * ms, shed: 10, until: "trial of more, as answers were fewer with less in flight"}}},
+		{name: "no more is asked for: twice", limit: 660, why: "trial of more, as no more is asked for",
+			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}}},
+		{name: "more serve more: it stays", limit: 660, why: "more answers with more in flight", usual: 330 * ms,
+			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 115, took: 330 * ms, shed: 1, until: "more answers with more in flight"}}},
+		{name: "more serve no more: back", limit: 330, why: "no more answers with more in flight",
+			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 60, took: 660 * ms, shed: 1, until: "no more answers with more in flight"}}},
+		{name: "nobody needs more: it stays high", limit: 660, why: "nobody needs more",
+			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 90, took: 330 * ms, inFlight: 340, until: "nobody needs more"}}},
+		{name: "clients leave: what is served in half of their time", limit: 100, why: "clients do not wait for so long",
+			traffic: []traffic{learnt, {windows: 8, n: 100, took: 200 * ms, gone: 50, shed: 1, until: "clients do not wait for so long"}}},
+		{name: "some clients leave, the others are served as quickly as ever: no load", limit: 495, why: "as quick as ever",
+			traffic: []traffic{learnt, {windows: 1, n: 100, took: 10 * ms, gone: 11, shed: 1}}},
+		{name: "young: more in flight and no more answers: what is in flight", limit: 100, why: "start",
+			traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 4, span: 100 * ms}, {n: 16, took: 30 * ms, inFlight: 80}, {n: 16, took: 40 * ms, inFlight: 100}, {n: 16, took: 50 * ms, inFlight: 120}}},
+		{name: "young: more in flight and more answers: it stays", limit: 908, why: "start",
+			traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 4}, {n: 160, took: 30 * ms, inFlight: 40}, {n: 200, took: 40 * ms, inFlight: 50}}},
+		{name: "more in flight than are served while clients wait: they are tried", said: 580 * ms, limit: 580, why: "trial of more, as no more is asked for",
+			traffic: []traffic{learnt, {windows: 3, n: 100, took: 20 * ms, inFlight: 310}, {windows: 30, n: 100, took: 310 * ms, inFlight: 300, until: "trial of more, as no more is asked for"}}},
+		{name: "a handler that stands still tells nothing", limit: 303, why: "start",
+			traffic: []traffic{learnt, {windows: 2, n: 1, span: 5 * sec, took: 10 * sec, inFlight: 10, gone: 1}, {n: 49, span: 49 * ms, took: 10 * sec, gone: 49, shed: 10}}},
+		{name: "goroutines wait long for a processor: less than what is in flight", limit: .8 * 40, why: "as quick as ever",
+			traffic: []traffic{learnt, {windows: 6, n: 100, took: 10 * ms, inFlight: 40, wait: 100 * ms}}},
+		{name: "the load goes during a trial of less: back", limit: 330, why: "the load has gone",
+			traffic: []traffic{learnt, turn, less, {windows: 20, n: 100, took: 10 * ms, inFlight: 10, until: "the load has gone"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.least == 0 {
 				tt.least = 2
 			}
 			if tt.most == 0 {
-				tt.most = 1000
+				tt.most = 10_000
 			}
 			a := newAdaptiveLimit(tt.least, tt.most)
 			if tt.fixed > 0 {
 				a.fixed, a.limit = true, tt.fixed
 			}
+			if tt.said > 0 {
+				a.patience.say(tt.said.Seconds())
+			}
 			var wait time.Duration
 			a.sched = newSchedLimit(10*time.Millisecond, func() (SchedulerSample, bool) {
 				return SchedulerSample{P99: wait, Processors: 1}, true
 			})
-			start := time.Second
+			start := sec
 			for _, tr := range tt.traffic {
 				wait = tr.wait
 				start = tr.play(&a, start)
 			}
-			if math.Abs(a.limit-tt.limit) > 1e-4*tt.limit {
-				t.Errorf("got limit %.3f, want %.3f", a.limit, tt.limit)
+			if math.Abs(a.limit-tt.limit) > .02*tt.limit || a.why != tt.why {
+				t.Errorf("got limit %.1f, %q, want %.0f, %q", a.limit, a.why, tt.limit, tt.why)
 			}
-			if got := time.Duration(a.baseline); (got - tt.baseline).Abs() > tt.baseline/1000 {
-				t.Errorf("got baseline %v, want %v", got, tt.baseline)
+			if got := time.Duration(math.Exp(a.routes.plain.usual)); tt.usual > 0 && (got-tt.usual).Abs() > tt.usual/50 {
+				t.Errorf("got a usual latency of %v, want %v", got, tt.usual)
 			}
 		})
 	}
@@ -128,25 +135,34 @@ func (tr traffic) play(a *adaptiveLimit, start time.Duration) time.Duration {
 		tr.span = 100 * time.Millisecond
 	}
 	for range max(1, tr.windows) {
-		if a.window.unstarted {
-			// A first window begins with its first request.
-			a.window.unstarted, a.window.since, a.born = false, start, start
+		inFlight := tr.inFlight
+		if inFlight == 0 {
+			inFlight = int(a.limit)
+		}
+		if a.window.since == 0 {
+			a.window.since = start // a first window begins with its first request
 		}
 		a.shed(tr.shed)
 		for i := range tr.n {
 			c := Completion{
-				At: start + tr.span*time.Duration(i+1)/time.Duration(tr.n), Took: tr.took,
-				InFlight: tr.inFlight, Weight: 1, Gone: i < tr.gone, Route: tr.route,
+				At: start + tr.span*time.Duration(i+1)/time.Duration(tr.n), Took: tr.took, InFlight: inFlight,
+				Waiting: tr.waiting, Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
 			}
-			if c.Gone && tr.goneFrom != "" {
-				c.Route = tr.goneFrom
-			}
-			if i < tr.cohort {
-				c.Probe = a.admitted()
+			switch {
+			case i%tr.n < tr.gone:
+				c.Outcome = Gone
+				if tr.other != "" {
+					c.Route = tr.other
+				}
+			case i >= tr.n-tr.failed:
+				c.Outcome = Failed
 			}
 			a.completed(c)
 		}
 		start += tr.span
+		if tr.until != "" && a.why == tr.until {
+			break
+		}
 	}
 	return start
 }

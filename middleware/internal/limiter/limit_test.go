@@ -16,7 +16,7 @@ func TestLimitIsANumber(t *testing.T) {
 		now := time.Duration(r.Int64N(int64(time.Hour)))
 		routes := []string{"", "/a", "/b"}
 		for phase := range 20 {
-			gone, load := r.Float64(), 1+r.IntN(2000)
+			gone, failed, load := r.Float64(), r.Float64()/2, 1+r.IntN(2000)
 			if phase%3 == 0 {
 				gone = float64(r.IntN(2)) // all of them, or none
 			}
@@ -27,18 +27,21 @@ func TestLimitIsANumber(t *testing.T) {
 				if r.IntN(4) == 0 {
 					a.shed(r.IntN(5))
 				}
-				a.completed(Completion{
-					At: now, Took: min(took, now), InFlight: 1 + r.IntN(1+int(a.limit)), Weight: uint8(1 + r.IntN(16)),
-					Gone: r.Float64() < gone, Probe: a.admitted(), Route: routes[r.IntN(3)],
-				})
-				least := a.min
-				if a.probe.on {
-					least = 1
+				outcome := Served
+				switch {
+				case r.Float64() < gone:
+					outcome = Gone
+				case r.Float64() < failed:
+					outcome = Failed
 				}
-				if !(a.limit >= least && a.limit <= a.max) {
+				a.completed(Completion{
+					At: now, Took: min(took, now), InFlight: 1 + r.IntN(1+int(a.limit)), Waiting: r.IntN(9) == 0,
+					Slot: Slot{Weight: uint8(1 + r.IntN(16)), First: r.IntN(2) == 0}, Outcome: outcome, Route: routes[r.IntN(3)],
+				})
+				if !(a.limit >= a.min && a.limit <= a.max) {
 					t.Fatalf("seed %d: the limit is %v", seed, a.limit)
 				}
-				for name, v := range map[string]float64{"baseline": a.baseline, "busy": a.busy, "work": a.work, "peak": a.peak, "throughput": a.throughput()} {
+				for name, v := range map[string]float64{"baseline": a.baseline, "work": a.work, "peak": a.calm.peak, "throughput": a.throughput(), "patience": a.patience.wait(), "in flight": a.calm.refN, "useful": a.trials.heldX} {
 					if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 						t.Fatalf("seed %d: %s is %v", seed, name, v)
 					}

@@ -95,7 +95,7 @@ func (c *Controller) Watch(now time.Duration) {
 	if !ok || s.Limit == 0 {
 		return
 	}
-	m.judge(now, s, float64(c.slots.taken()), c.adaptive.min)
+	m.judge(now, s, float64(c.InFlight()), c.adaptive.min)
 	c.publishLimit()
 	c.dispatch(now)
 }
@@ -103,7 +103,12 @@ func (c *Controller) Watch(now time.Duration) {
 // publishLimit makes the limit known to requests that do not take the lock. The
 // caller holds it.
 func (c *Controller) publishLimit() {
-	limit := c.memory.capped(c.adaptive.limit)
-	c.limit.Store(int64(limit))
-	c.queue.memory = limit < c.adaptive.limit
+	limit, without := c.adaptive.limit, float64(c.slotless())
+	if !c.adaptive.fixed {
+		limit = min(limit, max(1, c.adaptive.max-without))
+	}
+	// Requests without a slot use memory, too.
+	short := min(limit, max(1, c.memory.capped(limit+without)-without))
+	c.limit.Store(int64(short))
+	c.queue.memory = short < limit
 }

@@ -25,7 +25,8 @@ type Hold struct {
 	// word has the state in its lowest two bits, then whether the Hold is listed in
 	// Controller.awaits, then since when the request waits.
 	word  atomic.Int64
-	place int32 // in awaits.holds; guarded by awaits.mu
+	slot  atomic.Uint64 // Slot.Generation and, above it, Slot.Beyond
+	place int32         // in awaits.holds; guarded by awaits.mu
 }
 
 // The states of a Hold.
@@ -41,7 +42,18 @@ const (
 )
 
 // Take notes that the request has taken a slot.
-func (h *Hold) Take() { h.word.Store(holdsBusy) }
+func (h *Hold) Take(s Slot) {
+	h.set(s)
+	h.word.Store(holdsBusy)
+}
+
+func (h *Hold) set(s Slot) { h.slot.Store(uint64(s.Generation) | uint64(s.Beyond)<<32) }
+
+// Slot is the slot that the request has, or had last, as far as Leave asks.
+func (h *Hold) Slot() Slot {
+	s := h.slot.Load()
+	return Slot{Generation: uint32(s), Beyond: int16(s >> 32)}
+}
 
 // Slots is how many slots the request has: 1 or 0.
 func (h *Hold) Slots() int {
@@ -86,18 +98,18 @@ func (a *awaits) remove(h *Hold) {
 }
 
 // lend takes the slots of the requests that wait for their client since lendAfter.
-func (a *awaits) lend(now time.Duration) (lent int) {
+func (a *awaits) lend(now time.Duration) (lent []Slot) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.looked > 0 && now-a.looked < lendEvery {
-		return 0
+		return nil
 	}
 	a.looked = now
 	for _, h := range a.holds {
-		word := h.word.Load()
+		word, slot := h.word.Load(), h.Slot()
 		if word&holdState == holdsWaits && now-time.Duration(word>>holdSince) >= lendAfter &&
 			h.word.CompareAndSwap(word, word-holdsWaits+holdsLent) {
-			lent++
+			lent = append(lent, slot)
 		}
 	}
 	return lent
@@ -129,11 +141,12 @@ func (c *Controller) Resume(h *Hold) {
 				return
 			}
 		case holdsLent:
-			c.slots.Add(1) // first, since whoever sees the request busy may take it away
+			s := Slot{Generation: c.slots.force()} // first, since whoever sees the request busy may take it away
+			h.set(s)
 			if h.word.CompareAndSwap(word, word-holdsLent+holdsBusy) {
 				return
 			}
-			c.slots.Add(^uint64(0))
+			c.giveBack(s)
 		default:
 			return // the request has given its slot back meanwhile
 		}
@@ -151,10 +164,12 @@ func (c *Controller) Lend(now time.Duration) bool {
 		return false
 	}
 	lent := c.awaits.lend(now)
-	if lent == 0 {
+	if len(lent) == 0 {
 		return false
 	}
-	c.slots.Add(-uint64(lent))
+	for _, s := range lent {
+		c.giveBack(s)
+	}
 	if c.waiting.Load() > 0 {
 		c.Dispatch(now)
 	}

@@ -59,8 +59,8 @@ func TestPause(t *testing.T) {
 			c := limiter.New(limiter.Config{Limit: 2, Queue: true, MaxWait: time.Second, MaxPatience: time.Second})
 			holds := map[string]*limiter.Hold{"a": {}, "b": {}}
 			for _, h := range holds {
-				c.Enter()
-				h.Take()
+				s, _ := c.Enter()
+				h.Take(s)
 			}
 			for i, s := range tt.steps {
 				got, h := true, holds[s.do[len(s.do)-1:]]
@@ -72,7 +72,7 @@ func TestPause(t *testing.T) {
 				case "drop":
 					var slot bool
 					if got, slot = c.Drop(h); slot {
-						c.Leave()
+						c.Leave(h.Slot())
 					}
 				case "lend":
 					got = c.Lend(s.at)
@@ -100,8 +100,8 @@ func TestSlotsOfAHold(t *testing.T) {
 		}
 	}
 	want("before", 0)
-	c.Enter()
-	h.Take()
+	s, _ := c.Enter()
+	h.Take(s)
 	want("in the handler", 1)
 	c.Pause(h, time.Second)
 	want("in a wait", 1)
@@ -125,11 +125,12 @@ func TestPauseUnderConcurrency(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 500 {
-				if _, ok := c.Enter(); !ok {
+				s, ok := c.Enter()
+				if !ok {
 					continue
 				}
 				h := new(limiter.Hold)
-				h.Take()
+				h.Take(s)
 				var reader sync.WaitGroup
 				reader.Go(func() { // which may outlast the handler
 					for range 4 {
@@ -146,7 +147,7 @@ func TestPauseUnderConcurrency(t *testing.T) {
 					}
 				}
 				if _, slot := c.Drop(h); slot {
-					c.Leave()
+					c.Leave(h.Slot())
 				}
 				reader.Wait()
 			}

@@ -38,6 +38,7 @@ type Request struct {
 	Patience    time.Duration // how long its client waits, if HasPatience
 	HasPatience bool
 	Expires     time.Duration // its deadline; 0: none
+	Route       string        // as far as it is known; "": it is not
 	Retry       bool          // it is not the first attempt
 	Caller      uint64        // whose it is, if Config.Fair
 }

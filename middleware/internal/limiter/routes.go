@@ -1,144 +1,186 @@
 package limiter
 
-// maxRoutes bounds how many routes have a baseline of their own. The patterns of
-// a ServeMux are few, but a handler may set any.
+import (
+	"math"
+	"time"
+)
+
+// maxRoutes bounds how many routes are known by name. The patterns of a ServeMux
+// are few, but a handler may set any.
 const maxRoutes = 256
+
+const (
+	memory   = 32  // completions that tell how quick a route is lately
+	slowed   = 2.0 // times the usual latency, above which a route is slow
+	restored = 1.4 // times the usual latency, below which a slow route is quick again
+	wrong    = .5  // times the usual latency: it was measured under load
+)
 
 // routes are the latencies of the routes of a handler.
 type routes struct {
 	plain  route // of requests without a name, and of routes past maxRoutes
 	byName map[string]*route
-	known  float64 // the last mix, for a window without completions that tell
+	load   float64 // requests that quick routes usually have in the handler
 }
 
+// A route has a usual latency. It is slow while its requests take longer than
+// that. Whether load is why, the throughput tells.
 type route struct {
-	baseline float64 // latency without load, ns; 0 if not known
+	number int16 // from 1; 0 is that of requests without a name
+	count  int   // completions, up to the first few
+	slow   bool
+	usual  float64 // geometric mean of the latencies without load, as a logarithm
+	mean   float64 // their mean, ns
+	lately float64 // geometric mean of the last few, as a logarithm
+	flow   float64 // completions per second
+
 	// Of this window:
-	n    int     // completions whose client still waited
-	took float64 // their latency in all, ns
-	gone int     // other completions
+	served, gone int
+	logs         float64 // of the latencies of the served
+	goneLogs     float64 // of the others, after which their clients had left
+	took         float64 // of the served, ns
 }
 
 func (rs *routes) of(name string) *route {
-	r := &rs.plain
-	if name != "" {
-		if own, ok := rs.byName[name]; ok {
-			r = own
-		} else if len(rs.byName) < maxRoutes {
-			if rs.byName == nil {
-				rs.byName = make(map[string]*route)
-			}
-			r = new(route)
-			rs.byName[name] = r
-		}
+	if name == "" {
+		return &rs.plain
 	}
+	if r, ok := rs.byName[name]; ok {
+		return r
+	}
+	if len(rs.byName) >= maxRoutes {
+		return &rs.plain
+	}
+	if rs.byName == nil {
+		rs.byName = make(map[string]*route)
+	}
+	r := &route{number: int16(len(rs.byName) + 1)}
+	rs.byName[name] = r
 	return r
 }
 
-func (r *route) add(took float64, gone bool) {
+func (r *route) add(took time.Duration, gone bool) {
+	l := math.Log(float64(took))
 	if gone {
 		r.gone++
+		r.goneLogs += l
 		return
 	}
-	r.n++
-	r.took += took
+	r.served++
+	r.logs += l
+	r.took += float64(took)
 }
 
-// expected is the baseline, or what was seen if that is not known.
-func (r *route) expected(took float64) float64 {
-	if r.baseline == 0 {
-		return took
+// load is how many requests the route usually has in the handler, by Little's law.
+func (r *route) load() float64 { return r.flow * r.mean / 1e9 }
+
+// over is by how much a latency is above the usual one, as a logarithm.
+func (r *route) over(took time.Duration) float64 {
+	if r.count == 0 {
+		return 0
 	}
-	return r.baseline
+	return math.Log(float64(took)) - r.usual
 }
 
-// each calls f for the routes of this window.
-func (rs *routes) each(f func(*route)) {
-	if rs.plain.n > 0 {
-		f(&rs.plain)
-	}
-	for _, r := range rs.byName {
-		if r.n > 0 {
-			f(r)
+// look takes in the latencies of this window, which lasted some seconds. A route
+// that is new is taken to be as slow as the others.
+func (rs *routes) look(slowness, s float64, binds bool) {
+	rs.load = 0
+	rs.all(func(r *route) {
+		if !r.slow {
+			rs.load += r.load()
 		}
-	}
-}
-
-// mix returns the mean baseline of the requests of this window. A new route gets
-// a baseline as if load had slowed it down as much as the other routes.
-func (rs *routes) mix() float64 {
-	var n, expected, took float64
-	fresh := false
-	rs.each(func(r *route) {
-		if r.baseline == 0 {
-			fresh = true
+		if flow := float64(r.served+r.gone) / s; !binds || flow > r.flow { // one that binds lets in fewer
+			r.flow += (flow - r.flow) * (1 - math.Exp(-s))
+		}
+		n, logs := r.served, r.logs
+		if n == 0 {
+			n, logs = r.gone, r.goneLogs // they take at least that long
+		}
+		if n == 0 {
 			return
 		}
-		n += float64(r.n)
-		expected += float64(r.n) * r.baseline
-		took += r.took
-	})
-	if fresh {
-		inflation := 1.0
-		if expected > 0 && took > expected {
-			inflation = took / expected
+		at := logs / float64(n)
+		if r.count < firstCount {
+			r.meet(at, n, math.Max(1, slowness))
 		}
-		rs.each(func(r *route) {
-			if r.baseline == 0 {
-				r.baseline = r.took / float64(r.n) / inflation
-				n += float64(r.n)
-				expected += float64(r.n) * r.baseline
-			}
-		})
-	}
-	if n == 0 {
-		return rs.known
-	}
-	rs.known = expected / n
-	return rs.known
+		r.lately += (at - r.lately) * (1 - math.Exp(-float64(n)/memory))
+		over := r.lately - r.usual
+		if n >= memory && over < math.Log(wrong) {
+			r.shift(over / 2)
+		}
+		r.slow = over > math.Log(slowed) || r.slow && over > math.Log(restored)
+	})
 }
 
-// learn moves the baselines part of the way to the latencies of this window, less
+// meet takes in the first few of a route.
+func (r *route) meet(at float64, n int, slowness float64) {
+	mean := math.Exp(at)
+	if r.served > 0 {
+		mean = r.took / float64(n)
+	}
+	if r.count == 0 {
+		r.lately = at
+	}
+	part := float64(n) / float64(r.count+n)
+	r.usual += (at - math.Log(slowness) - r.usual) * part
+	r.mean += (mean/slowness - r.mean) * part
+	r.count += n
+}
+
+// shift corrects what is usual by a logarithm.
+func (r *route) shift(by float64) {
+	r.usual += by
+	r.mean *= math.Exp(by)
+}
+
+// learn moves what is usual part of the way to the latencies of this window, less
 // for routes with few requests in it.
 func (rs *routes) learn(part float64) {
-	rs.each(func(r *route) {
-		weight := part * min(1, float64(r.n)/slowCount)
-		r.baseline += (r.took/float64(r.n) - r.baseline) * weight
-	})
-}
-
-// compare learns how the routes compare, in a window whose latencies were
-// inflated by the given factor. It leaves the mix as it is.
-func (rs *routes) compare(inflation float64) {
-	rs.each(func(r *route) {
-		weight := .1 * min(1, float64(r.n)/slowCount)
-		r.baseline += (r.took/float64(r.n)/inflation - r.baseline) * weight
-	})
-}
-
-func (rs *routes) rescale(ratio float64) {
-	rs.plain.baseline *= ratio
-	rs.known *= ratio
-	for _, r := range rs.byName {
-		r.baseline *= ratio
-	}
-}
-
-// unaffected counts the completions of routes whose clients hardly ever left.
-func (rs *routes) unaffected() (n int) {
-	rs.each(func(r *route) {
-		if float64(r.gone) < wasteful*float64(r.n+r.gone) {
-			n += r.n
+	rs.all(func(r *route) {
+		if r.served > 0 {
+			weight := part * math.Min(1, float64(r.served)/memory)
+			r.usual += (r.logs/float64(r.served) - r.usual) * weight
+			r.mean += (r.took/float64(r.served) - r.mean) * weight
 		}
 	})
-	return n
+}
+
+// settle takes the latencies of late for usual where they are lower, and those of
+// the slow routes if slow is set.
+func (rs *routes) settle(slow bool) {
+	rs.all(func(r *route) {
+		if over := r.lately - r.usual; r.count > 0 && (over < 0 || slow && r.slow) {
+			r.shift(over)
+			r.slow = false
+		}
+	})
+}
+
+// mix is the mean usual latency of the requests of this window, ns; 0 if there
+// were none.
+func (rs *routes) mix() float64 {
+	var n, sum float64
+	rs.all(func(r *route) {
+		k := float64(r.served + r.gone)
+		n += k
+		sum += k * r.mean
+	})
+	return sum / math.Max(1, n)
+}
+
+func (rs *routes) anySlow() (slow bool) {
+	rs.all(func(r *route) { slow = slow || r.slow })
+	return slow
+}
+
+func (rs *routes) all(f func(*route)) {
+	f(&rs.plain)
+	for _, r := range rs.byName {
+		f(r)
+	}
 }
 
 func (rs *routes) clear() {
-	rs.plain.clear()
-	for _, r := range rs.byName {
-		r.clear()
-	}
+	rs.all(func(r *route) { r.served, r.gone, r.logs, r.goneLogs, r.took = 0, 0, 0, 0, 0 })
 }
-
-func (r *route) clear() { r.n, r.took, r.gone = 0, 0, 0 }
