@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"bytes"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,30 @@ func TestObservers(t *testing.T) {
 		rt := newSet(t, breaker.WithTripRatio(0.5, 1), tell("first"), breaker.WithObserver(breaker.Observer{}), tell("second")).Wrap(b)
 		send(t, rt, 1)
 		if want := []string{"first open", "second open"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
+}
+
+// A change that an observer causes is told after the change that it was told.
+func TestObserverThatCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		var rt http.RoundTripper
+		b := &backend{}
+		b.set(500)
+		rt = newSet(t, breaker.WithTripRatio(0.5, 1), breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
+			told = append(told, "begin "+c.To.String())
+			if c.To == breaker.StateOpen {
+				b.set(200)
+				time.Sleep(c.OpenFor)
+				send(t, rt, 1) // the probe that closes it
+			}
+			told = append(told, "end "+c.To.String())
+		}})).Wrap(b)
+		send(t, rt, 1)
+		want := []string{"begin open", "end open", "begin half-open", "end half-open", "begin closed", "end closed"}
+		if !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
 		}
 	})
