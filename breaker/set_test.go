@@ -3,6 +3,8 @@ package breaker_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,6 +105,59 @@ func TestMistakes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "breaker: "+want+": want") {
 			t.Errorf("error %v lacks %s", err, want)
 		}
+	}
+}
+
+// The limits of each option are allowed, and nothing beyond them.
+func TestLimitsOfOptions(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, tt := range map[string]struct{ good, bad []breaker.Option }{
+		"WithTripRatio": {
+			good: []breaker.Option{breaker.WithTripRatio(1, 1), breaker.WithTripRatio(0.001, 1)},
+			bad:  []breaker.Option{breaker.WithTripRatio(1.001, 1), breaker.WithTripRatio(0, 1), breaker.WithTripRatio(1, 0)},
+		},
+		"WithWindow": {
+			good: []breaker.Option{breaker.WithWindow(10), breaker.WithWindow(day)},
+			bad:  []breaker.Option{breaker.WithWindow(9), breaker.WithWindow(day + 1)},
+		},
+		"WithOpenFor": {
+			good: []breaker.Option{breaker.WithOpenFor(1), breaker.WithOpenFor(day)},
+			bad:  []breaker.Option{breaker.WithOpenFor(0), breaker.WithOpenFor(day + 1)},
+		},
+		"WithProbes": {
+			good: []breaker.Option{breaker.WithProbes(1), breaker.WithProbes(1000)},
+			bad:  []breaker.Option{breaker.WithProbes(0), breaker.WithProbes(1001)},
+		},
+		"WithSlowCall": {
+			good: []breaker.Option{breaker.WithSlowCall(1, 1), breaker.WithSlowCall(0, 0)},
+			bad: []breaker.Option{breaker.WithSlowCall(1, 1.001), breaker.WithSlowCall(1, 0), breaker.WithSlowCall(0, 1),
+				breaker.WithSlowCall(-1, 1), breaker.WithSlowCall(-1, 0), breaker.WithSlowCall(1, -1)},
+		},
+		"WithMaxServices": {
+			good: []breaker.Option{breaker.WithMaxServices(1)},
+			bad:  []breaker.Option{breaker.WithMaxServices(0)},
+		},
+	} {
+		for i, opt := range tt.good {
+			if _, err := breaker.New(opt); err != nil {
+				t.Errorf("%s, good value %d: %v", name, i+1, err)
+			}
+		}
+		for i, opt := range tt.bad {
+			if _, err := breaker.New(opt); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s, bad value %d: got %v, want an error that names it", name, i+1, err)
+			}
+		}
+	}
+}
+
+// A request whose URL has no host is for that of its Host field.
+func TestServiceOfHostField(t *testing.T) {
+	set := newSet(t)
+	b := &backend{}
+	set.Wrap(b).RoundTrip(&http.Request{URL: &url.URL{Path: "/"}, Host: "API.test"})
+	if got, want := services(set), []string{"api.test"}; !slices.Equal(got, want) {
+		t.Errorf("circuits of %q, want %q", got, want)
 	}
 }
 
