@@ -162,15 +162,15 @@ func TestOpenTimeGrows(t *testing.T) {
 				t.Errorf("open for %v, want %v", openFor, want)
 			}
 		}
-		outage(0, 200*time.Millisecond)
-		outage(20*time.Second, 200*time.Millisecond)
-		outage(80*time.Second, time.Second) // after 100 s in all
+		outage(0, 100*time.Millisecond)
+		outage(10*time.Second, 100*time.Millisecond)
+		outage(90*time.Second, time.Second) // after 100 s in all
 		outage(time.Hour, 4*time.Second)
 		time.Sleep(4 * time.Second)
 		b.set(200)
 		send(t, rt, 1) // closes it
 		b.set(500)
-		outage(0, 200*time.Millisecond)
+		outage(0, 100*time.Millisecond)
 	})
 }
 

@@ -30,9 +30,9 @@
 //
 // # When it closes
 //
-// An open circuit refuses calls for 200 ms. The next call is a probe, and one
+// An open circuit refuses calls for 100 ms. The next call is a probe, and one
 // success closes the circuit. If the probe fails, the circuit opens again for
-// 200 ms, or for 1 % of the time since it first opened, up to 4 seconds. So the
+// 100 ms, or for 1 % of the time since it first opened, up to 4 seconds. So the
 // circuit is late by at most 1 % of an outage. A Retry-After does not change
 // that, because many servers send a constant.
 //

@@ -39,7 +39,7 @@ func Example() {
 	// Output:
 	// 500 Internal Server Error
 	// 500 Internal Server Error
-	// users is open for 200ms
+	// users is open for 100ms
 	// 500 Internal Server Error
 	// refused
 }

@@ -29,7 +29,7 @@ func defaults() config {
 		tripRatio:   0.995,
 		minRequests: 100,
 		window:      10 * time.Second,
-		openFor:     200 * time.Millisecond,
+		openFor:     100 * time.Millisecond,
 		probes:      1,
 		maxServices: 1024,
 	}
@@ -85,8 +85,8 @@ func WithWindow(d time.Duration) Option {
 
 // WithOpenFor sets how long a circuit refuses calls before it lets a probe
 // through. While probes fail, it grows to 1 % of the time since the circuit
-// opened, up to 4s, or stays d if that is longer. The default is 200ms. A client
-// that makes ten calls per second then sends at most half of them to a service
+// opened, up to 4s, or stays d if that is longer. The default is 100ms. A client
+// that makes 100 calls per second then sends about ten of them to a service
 // that is down. New returns an error unless d is above 0 and at most 24h.
 func WithOpenFor(d time.Duration) Option {
 	return func(c *config) { c.openFor = d }

@@ -166,7 +166,7 @@ func worlds() []world {
 		{name: "flapping 1s of 5s refused", usual: 10, length: 60 * seconds, reply: flapping(5*seconds, 1*seconds, refuses)},
 		{name: "flapping 4s of 5s fails", length: 60 * seconds, reply: flapping(5*seconds, 4*seconds, fails)},
 		{name: "flapping 15s of 20s fails", usual: 10, length: 100 * seconds, reply: flapping(20*seconds, 15*seconds, fails)},
-		{name: "flapping 12s of 13s refused", usual: 10, length: 100 * seconds, reply: flapping(13*seconds, 12*seconds, refuses)},
+		{name: "flapping 12s of 13s refused", length: 100 * seconds, reply: flapping(13*seconds, 12*seconds, refuses)},
 	}
 	storm := []float64{35}
 	w = append(w,

@@ -161,8 +161,8 @@ func ExampleWithBreaker_hint() {
 		}
 	}
 	// Output:
-	// map[] closed -> open for 200ms
-	// map[Retry-After:[30]] closed -> open for 200ms
+	// map[] closed -> open for 100ms
+	// map[Retry-After:[30]] closed -> open for 100ms
 	// map[X-Should-Retry:[true]] closed after 100
 	// map[X-Should-Retry:[false]] closed after 100
 }
