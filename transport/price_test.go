@@ -15,8 +15,29 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
-// dear is a budget that grants nothing after a timeout.
-type dear struct{ purse }
+// dear is a budget that grants nothing after a timeout, for more than one call.
+type dear struct {
+	mu    sync.Mutex
+	purse purse
+}
+
+func (d *dear) Deposit() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.purse.Deposit()
+}
+
+func (d *dear) Withdraw() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.purse.Withdraw()
+}
+
+func (d *dear) Refund() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.purse.Refund()
+}
 
 func (d *dear) WithdrawAfterTimeout(int) bool { return false }
 
@@ -86,11 +107,11 @@ func TestRetryAfterATimeoutWaitsForProof(t *testing.T) {
 					}
 					return answering(200)(req)
 				})
-				d := &dear{purse{refuse: tt.refuse}}
+				d := &dear{purse: purse{refuse: tt.refuse}}
 				start := time.Now()
 				var got transport.Call
 				seen := transport.Observer{OnCall: func(_ context.Context, c transport.Call) {
-					if c.Method == "GET" {
+					if c.Method == "GET" { // not the other call
 						got = c
 					}
 				}}
@@ -115,8 +136,10 @@ func TestRetryAfterATimeoutWaitsForProof(t *testing.T) {
 				if tt.stop == transport.StopBudget && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v, want the timeout", err)
 				}
-				if tt.other > 0 && d.withdrawn-d.refunded != tt.attempts-1 {
-					t.Errorf("%d withdrawn and %d refunded for %d attempts", d.withdrawn, d.refunded, tt.attempts)
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				if spent := d.purse.withdrawn - d.purse.refunded; tt.other > 0 && spent != tt.attempts-1 {
+					t.Errorf("%d spent on %d attempts", spent, tt.attempts)
 				}
 			})
 		})

@@ -20,7 +20,7 @@ type world struct {
 	now      time.Duration
 	scale    guard.Scale
 	chance   float64
-	held     []guard.Attempt // in flight until release
+	held     []guard.Attempt // in flight
 	admitted int             // of those that asked
 }
 
@@ -95,14 +95,6 @@ func ask(n int) step {
 // hold puts n in flight unasked, or takes out as many as there are more.
 func hold(n int) step {
 	return func(w *world) { w.held = make([]guard.Attempt, n) }
-}
-
-// release ends what is in flight, with no signal.
-func release(w *world) {
-	for i, a := range w.held {
-		w.Done(a, w.now, len(w.held)-i-1, guard.None)
-	}
-	w.held, w.admitted = nil, 0
 }
 
 // line lets one wait, with so much time left.
