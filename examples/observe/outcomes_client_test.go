@@ -206,7 +206,7 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 				t.Error("the guard never engaged")
 			},
 			isError: func(err error) bool { return errors.As(err, &guarded) }, named: "*transport.GuardError"},
-		"AttemptTimeout passed":                {serve: hang, policy: transport.Policy{AttemptTimeout: 20 * time.Millisecond}, isError: is(context.DeadlineExceeded), named: "context.DeadlineExceeded"},
+		"AttemptTimeout passed":                {serve: hang, policy: transport.Policy{AttemptTimeout: 20 * time.Millisecond}, opts: []transport.Option{transport.WithBudget(nil)}, isError: is(context.DeadlineExceeded), named: "context.DeadlineExceeded"},
 		"deadline of the caller passed":        {serve: hang, within: deadline(nil), isError: is(context.DeadlineExceeded), named: "context.DeadlineExceeded"},
 		"deadline with a cause passed":         {serve: hang, within: deadline(errCause), isError: is(errCause), named: "the cause"},
 		"http.Client.Timeout passed":           {serve: hang, timeout: 20 * time.Millisecond, isError: is(context.DeadlineExceeded), named: "context.DeadlineExceeded"},

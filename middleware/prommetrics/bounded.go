@@ -11,9 +11,6 @@ import (
 	names "github.com/datapunk/evenkeel/headers/service"
 )
 
-// other is the label of what is not counted on its own.
-const other = "other"
-
 // maxLabel is how long a value of a label may be.
 const maxLabel = 128
 
@@ -41,10 +38,10 @@ func (b *bounded[T]) of(name string) *T {
 			return t
 		}
 		if len(*known) >= b.limit {
-			name = other
+			name = names.Others
 		}
 	}
-	if name != other && name != names.Others && isLabel(name) {
+	if name != names.Others && isLabel(name) {
 		return b.add(name, b.limit)
 	}
 	if rest := b.rest.Load(); rest != nil {
@@ -58,7 +55,7 @@ func (b *bounded[T]) of(name string) *T {
 // others returns what names beyond the limit share; b.mu is held.
 func (b *bounded[T]) others() *T {
 	if b.rest.Load() == nil {
-		b.rest.Store(b.make(other))
+		b.rest.Store(b.make(names.Others))
 	}
 	return b.rest.Load()
 }

@@ -17,7 +17,7 @@ var transitions = [...][2]breaker.State{
 }
 
 var breakerState = prometheus.NewDesc("evenkeel_breaker_state",
-	"1 for the state that the circuit of a service is in; for other, how many circuits are in each.",
+	"1 for the state that the circuit of a service is in; for (other services), how many circuits are in each.",
 	[]string{"service", "state"}, nil)
 
 // breakers is a set whose state is read when it is asked for.

@@ -42,9 +42,12 @@ func (m *Metrics) newClientVecs() clientVecs {
 	return v
 }
 
+// otherStop is the label of a stop reason that is not known.
+const otherStop = "other"
+
 // stops are the reasons that have a counter each; the last is for words that
 // are not among them.
-var stops = append(transport.StopReasons(), other)
+var stops = append(transport.StopReasons(), otherStop)
 
 // heldBack reports whether a call ended because the chain refused it, or a
 // further attempt of it.
@@ -119,7 +122,7 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 
 // Client returns an observer for transport.WithObserver. One is enough for any number of
 // transports. The operations of transport.Do are calls too; those without a service are
-// counted as "other".
+// counted as "(other services)".
 func (m *Metrics) Client() transport.Observer {
 	return transport.Observer{OnAttempt: m.onAttempt, OnCall: m.onCall}
 }

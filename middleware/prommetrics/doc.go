@@ -101,7 +101,7 @@
 //
 // The only label whose values come from outside is service. It is never a host or a
 // path unless the service is named after one. It has at most as many values as
-// [WithMaxServices] says; the other services are counted together as "other". All
+// [WithMaxServices] says; the other services are counted together as "(other services)". All
 // other labels are closed lists.
 //
 // # Labels

@@ -109,7 +109,7 @@ func ExampleNew_incorrect() {
 	}
 	show(reg, "evenkeel_client_calls_total")
 	// Output:
+	// evenkeel_client_calls_total{service="(other services)",stop="succeeded"} 8
 	// evenkeel_client_calls_total{service="/users/0",stop="succeeded"} 1
 	// evenkeel_client_calls_total{service="/users/1",stop="succeeded"} 1
-	// evenkeel_client_calls_total{service="other",stop="succeeded"} 8
 }

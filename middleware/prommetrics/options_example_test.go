@@ -35,8 +35,8 @@ func ExampleWithMaxServices() {
 	reg := called([]string{"users", "orders", "mail", "search"}, prommetrics.WithMaxServices(2))
 	show(reg, "evenkeel_client_calls_total")
 	// Output:
+	// evenkeel_client_calls_total{service="(other services)",stop="succeeded"} 2
 	// evenkeel_client_calls_total{service="orders",stop="succeeded"} 1
-	// evenkeel_client_calls_total{service="other",stop="succeeded"} 2
 	// evenkeel_client_calls_total{service="users",stop="succeeded"} 1
 }
 
@@ -45,8 +45,8 @@ func ExampleWithServices() {
 	reg := called([]string{"users", "orders", "mail"}, prommetrics.WithMaxServices(1), prommetrics.WithServices("mail"))
 	show(reg, "evenkeel_client_calls_total")
 	// Output:
+	// evenkeel_client_calls_total{service="(other services)",stop="succeeded"} 2
 	// evenkeel_client_calls_total{service="mail",stop="succeeded"} 1
-	// evenkeel_client_calls_total{service="other",stop="succeeded"} 2
 }
 
 func ExampleWithBuckets() {

@@ -154,19 +154,19 @@ func TestCalls(t *testing.T) {
 	}
 	m.Client().OnCall(t.Context(), transport.Call{Attempts: 1, Stop: transport.StopSucceeded}) // of Do
 	check(t, reg, map[string]float64{
-		"client_calls_total{users,cancelled}":       1,
-		"client_calls_total{users,breaker_open}":    1,
-		"client_calls_total{users,disabled}":        1,
-		"client_calls_total{users,other}":           1,
-		"client_calls_total{other,succeeded}":       1,
-		"client_would_retry_total{users}":           1,
-		"client_call_attempts{users} sum":           8,
-		"client_call_attempts{users} count":         4,
-		"client_call_attempts{other} sum":           1,
-		"client_call_attempts{other} count":         1,
-		"client_call_duration_seconds{users} sum":   16,
-		"client_call_duration_seconds{users} count": 4,
-		"client_call_duration_seconds{other} count": 1,
+		"client_calls_total{users,cancelled}":                  1,
+		"client_calls_total{users,breaker_open}":               1,
+		"client_calls_total{users,disabled}":                   1,
+		"client_calls_total{users,other}":                      1,
+		"client_calls_total{(other services),succeeded}":       1,
+		"client_would_retry_total{users}":                      1,
+		"client_call_attempts{users} sum":                      8,
+		"client_call_attempts{users} count":                    4,
+		"client_call_attempts{(other services)} sum":           1,
+		"client_call_attempts{(other services)} count":         1,
+		"client_call_duration_seconds{users} sum":              16,
+		"client_call_duration_seconds{users} count":            4,
+		"client_call_duration_seconds{(other services)} count": 1,
 	}, "")
 }
 
@@ -245,19 +245,19 @@ func TestBreakers(t *testing.T) {
 	remove := m.Breakers(set(map[string]breaker.State{"users": breaker.StateOpen, "orders": breaker.StateClosed}))
 	m.Breakers(set(map[string]breaker.State{"users": breaker.StateHalfOpen, "a": breaker.StateOpen, "b": breaker.StateOpen}))
 	check(t, reg, map[string]float64{
-		"breaker_transitions_total{closed,users,open}":      1,
-		"breaker_transitions_total{open,orders,half-open}":  1,
-		"breaker_transitions_total{half-open,other,closed}": 1,
-		"breaker_state{users,open}":                         1,
-		"breaker_state{users,half-open}":                    1,
-		"breaker_state{orders,closed}":                      1,
-		"breaker_state{other,open}":                         2,
+		"breaker_transitions_total{closed,users,open}":                 1,
+		"breaker_transitions_total{open,orders,half-open}":             1,
+		"breaker_transitions_total{half-open,(other services),closed}": 1,
+		"breaker_state{users,open}":                                    1,
+		"breaker_state{users,half-open}":                               1,
+		"breaker_state{orders,closed}":                                 1,
+		"breaker_state{(other services),open}":                         2,
 	}, "")
 	remove()
 	remove() // once is enough
 	check(t, reg, map[string]float64{
-		"breaker_state{users,half-open}": 1,
-		"breaker_state{other,open}":      2,
+		"breaker_state{users,half-open}":       1,
+		"breaker_state{(other services),open}": 2,
 	}, "breaker_transitions_total")
 }
 
@@ -276,14 +276,14 @@ func TestBudgets(t *testing.T) {
 	budgets.Budget("orders").Withdraw()
 	budgets.Budget("search").Withdraw() // for which there is no room
 	check(t, reg, map[string]float64{
-		"budget_balance_tokens{users}":            1,
-		"budget_ceiling_tokens{users}":            3,
-		"budget_withdrawals_total{granted,users}": 3,
-		"budget_withdrawals_total{refused,users}": 1,
-		"budget_refunds_total{users}":             1,
-		"budget_balance_tokens{other}":            7,
-		"budget_ceiling_tokens{other}":            9, // those without room have the floor of two
-		"budget_withdrawals_total{granted,other}": 2,
+		"budget_balance_tokens{users}":                       1,
+		"budget_ceiling_tokens{users}":                       3,
+		"budget_withdrawals_total{granted,users}":            3,
+		"budget_withdrawals_total{refused,users}":            1,
+		"budget_refunds_total{users}":                        1,
+		"budget_balance_tokens{(other services)}":            7,
+		"budget_ceiling_tokens{(other services)}":            9, // those without room have the floor of two
+		"budget_withdrawals_total{granted,(other services)}": 2,
 	}, "")
 }
 
@@ -310,7 +310,7 @@ func TestCountersOfBudgetsNeverFall(t *testing.T) {
 		if g := got["budget_withdrawals_total{granted,users}"]; g != step.granted {
 			t.Errorf("step %d: granted %v, want %v", i, g, step.granted)
 		}
-		if o := got["budget_withdrawals_total{refused,other}"]; o != step.other {
+		if o := got["budget_withdrawals_total{refused,(other services)}"]; o != step.other {
 			t.Errorf("step %d: refused %v, want %v", i, o, step.other)
 		}
 	}
@@ -377,7 +377,7 @@ func TestFleetBudgets(t *testing.T) {
 		"fleet_budget_requests_per_second{users}":     12,
 		"fleet_budget_retries_per_second{users}":      13,
 		"fleet_budget_refused_per_second{users}":      14,
-		"fleet_budget_instances{other}":               3,
-		"fleet_budget_pool_tokens{other}":             2,
+		"fleet_budget_instances{(other services)}":    3,
+		"fleet_budget_pool_tokens{(other services)}":  2,
 	}, "")
 }
