@@ -176,7 +176,7 @@ func worlds() []world {
 		world{name: "stall 5s", length: 80 * seconds, queue: &queue{from: 10 * seconds, to: 15 * seconds}, rates: storm},
 		world{name: "hang 3m", length: 4 * minutes, end: 190 * seconds, reply: outage(10*seconds, 190*seconds, hangs, fine), rates: []float64{30, 200}},
 	)
-	// Chosen before anything was tuned, and not looked at until it was done.
+	// Written after the first tuning of the open time, before they were first run.
 	w = append(w,
 		world{name: "3 of 4 refuse", length: 70 * seconds, reply: replicas(3, 4, refuses), rates: []float64{0.7, 5, 80}},
 		world{name: "2 of 5 hang", length: 70 * seconds, reply: replicas(2, 5, hangs), rates: []float64{0.7, 5, 80}},
