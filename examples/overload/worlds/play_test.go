@@ -3,6 +3,7 @@ package worlds_test
 import (
 	"math"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,9 +21,10 @@ const (
 // What a middleware does shows in the figures.
 func TestFigures(t *testing.T) {
 	refusing := func(next http.Handler) http.Handler {
-		n := 0
+		var came atomic.Int64
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if n++; n%2 == 0 {
+			n := came.Add(1)
+			if n%2 == 0 {
 				next.ServeHTTP(w, r)
 				return
 			}
