@@ -44,7 +44,7 @@ var budgetFigures = []figure[budget.Stats]{
 	figureOf(prometheus.GaugeValue, "budget_ceiling_tokens", "Balance up to which requests add to it.",
 		func(s *budget.Stats) float64 { return s.Ceiling }),
 	// Spent falls when a retry is refunded, which a counter must not. Both are
-	// whole tokens, but for what floating point makes of them.
+	// whole tokens, apart from rounding in floating point.
 	figureOf(prometheus.CounterValue, "budget_withdrawals_total", withdrawals,
 		func(s *budget.Stats) float64 { return math.Round(s.Spent + s.Refunded) }, "granted"),
 	figureOf(prometheus.CounterValue, "budget_withdrawals_total", withdrawals,

@@ -49,9 +49,9 @@ const otherStop = "other"
 // are not among them.
 var stops = append(transport.StopReasons(), otherStop)
 
-// heldBack reports whether a call ended because the chain refused it, or a
+// refused reports whether a call ended because the chain refused it, or a
 // further attempt of it.
-func heldBack(stop transport.StopReason) bool {
+func refused(stop transport.StopReason) bool {
 	switch stop {
 	case transport.StopSucceeded, transport.StopNotRetryable, transport.StopCancelled, transport.StopDisabled:
 		return false
@@ -158,5 +158,5 @@ func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
 		c.would.Inc()
 	}
 	m.observe(ctx, &c.duration, call.Elapsed)
-	m.count(ctx, &c.calls[index(stops, call.Stop)], heldBack(call.Stop))
+	m.count(ctx, &c.calls[index(stops, call.Stop)], refused(call.Stop))
 }

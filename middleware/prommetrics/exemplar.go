@@ -35,10 +35,10 @@ type trackedDuration struct {
 // due says when the next exemplar may be taken. The zero value: now.
 type due struct{ next atomic.Int64 } // since Metrics were born
 
-// count adds one. Only an event that was held back is worth an exemplar, and
+// count adds one. Only a refused event is worth an exemplar, and
 // that even if its trace is not recorded: the logs have its ID too.
-func (m *Metrics) count(ctx context.Context, c *tracked, heldBack bool) {
-	if m.cfg.trace != nil && heldBack {
+func (m *Metrics) count(ctx context.Context, c *tracked, refused bool) {
+	if m.cfg.trace != nil && refused {
 		if labels := m.exemplar(ctx, &c.due, false); labels != nil {
 			c.Counter.(prometheus.ExemplarAdder).AddWithExemplar(1, labels)
 			return

@@ -110,7 +110,7 @@ func (l *ledger) lease(interval time.Duration) float64 {
 	return need
 }
 
-// keep is what this process holds back from the fleet, in tokens.
+// keep is what this process does not hand to the fleet, in tokens.
 func (l *ledger) keep(interval time.Duration) float64 {
 	switch {
 	case l.paused() || l.rate == 0 && l.demand == 0:

@@ -34,7 +34,7 @@ type Exchange struct {
 	Resent bool
 }
 
-// An Ask is what a process says about one budget. Amounts are in tokens, but for
+// An Ask is what a process says about one budget. Amounts are in tokens, except for
 // Give, and times in seconds.
 type Ask struct {
 	Ratio, Floor, Stock     float64 // the policy; Stock is Pool, and 0 in a message about the switch alone

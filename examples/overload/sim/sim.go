@@ -239,7 +239,7 @@ func (r *Result) Served(from, to time.Duration) float64 {
 }
 
 // AttemptsPerCall is how many attempts the calls begun between two moments made
-// in the mean.
+// on average.
 func (r *Result) AttemptsPerCall(from, to time.Duration) float64 {
 	n, attempts := 0, 0
 	for _, c := range r.calls {

@@ -51,13 +51,13 @@ func (v *verdict) key() string { return v.world + ": " + v.who + ": " + v.law }
 
 // The laws, as the verdicts call them.
 const (
-	noHarm     = "no harm"     // success as without retries, but for 0.01
-	atOnce     = "at once"     // where all arrive without retries, at most 1 % is held back
-	bothEnds   = "both ends"   // success as of the better single end, but for 0.01
+	noHarm     = "no harm"     // success at least that of no retry, less 0.01
+	atOnce     = "at once"     // where all arrive without retries, at most 1 % waits
+	bothEnds   = "both ends"   // success at least that of the better single end, less 0.01
 	ends       = "ends"        // seconds until 99 % goodput is back
 	fewer      = "attempts"    // per call while the fault lasts
 	ofOptimum  = "of optimum"  // success, as a share of the optimum
-	likeClient = "like client" // success with a breaker as without, but for 0.01
+	likeClient = "like client" // success with a breaker at least that without, less 0.01
 )
 
 // tolerance is by how much success may differ.

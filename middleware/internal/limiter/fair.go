@@ -36,7 +36,7 @@ type fairness struct {
 	at    time.Duration // of the scale
 }
 
-// A caller is whoever Config.Fair tells from the others, by the hash of its key.
+// A caller is what Config.Fair tells from the others, by the hash of its key.
 type caller struct {
 	inFlight int
 	waiting  int
