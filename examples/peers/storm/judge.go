@@ -68,7 +68,7 @@ const tolerance = 0.01
 func chance(law string) float64 {
 	switch law {
 	case ends:
-		return 5 // seconds
+		return 8 // seconds
 	case fewer:
 		return 0.1 // attempts per call
 	}
