@@ -163,7 +163,7 @@ func TestSlowCalls(t *testing.T) {
 	})
 }
 
-// What a server refuses that sheds is held back already: it neither opens a
+// What a server refuses that sheds is limited already: it neither opens a
 // circuit nor closes one.
 func TestShedAnswersCountNeitherWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -184,7 +184,7 @@ func heap() uint64 {
 	return s.HeapAlloc
 }
 
-// A name that is no label counts as the other services, also where there is room.
+// A name that is no label counts as the other services, even if there is room.
 func TestNamesThatAreNoLabels(t *testing.T) {
 	m, reg := build(t)
 	for _, name := range []string{"", "\xff", strings.Repeat("x", 129), "(other services)"} {

@@ -220,7 +220,7 @@ func (s *scenario) policyOf(client int, p policy) policy {
 // sentKey is the context key of when a call was first sent, in Unix ns.
 type sentKey struct{}
 
-// prompt is how soon a call is sent that is not held back.
+// prompt is how soon a call is sent that does not wait.
 const prompt = 50 * time.Millisecond
 
 // spread is the wire of a client: it counts what is sent and, where a service

@@ -164,7 +164,7 @@ func healthy() []scenario {
 				return all
 			}
 		}),
-		base("later.exponential", "answers 80 ms later in the mean for a minute", func(s *scenario) {
+		base("later.exponential", "answers 80 ms later on average for a minute", func(s *scenario) {
 			s.fault = 60 * sec
 			s.script = during(0, func(s *state) {
 				s.extra = func(r *rand.Rand) time.Duration { return time.Duration(r.ExpFloat64() * float64(80*time.Millisecond)) }

@@ -73,7 +73,7 @@ type awaits struct {
 }
 
 // add lists a request in its first wait, unless it has given its slot back
-// meanwhile. Under the lock, so that whoever finds it listed finds it here.
+// meanwhile. Under the lock, so that a request that is listed is also here.
 func (a *awaits) add(h *Hold, from, to int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,7 +141,7 @@ func (c *Controller) Resume(h *Hold) {
 				return
 			}
 		case holdsLent:
-			s := Slot{Generation: c.slots.force()} // first, since whoever sees the request busy may take it away
+			s := Slot{Generation: c.slots.force()} // first, since a caller that sees the request busy may take it away
 			h.set(s)
 			if h.word.CompareAndSwap(word, word-holdsLent+holdsBusy) {
 				return
