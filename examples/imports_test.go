@@ -47,14 +47,17 @@ var rules = map[string]allowed{
 	"middleware/internal/gcra":    {},
 	"middleware/internal/limiter": {pure: true},
 
+	"middleware/idempotency":                 {ours: []string{"headers"}},
+	"middleware/idempotency/idempotencytest": {ours: []string{"middleware/idempotency"}},
+
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
 
 	"budget/redisbudget":                {ours: []string{"headers/service", "budget", "budget/internal/fleet"}, modules: []string{goRedis}},
 	"breaker/redisbreaker":              {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
 	"middleware/redisrate":              {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
-	"middleware/idempotency":            {ours: []string{"headers", "middleware"}},
 	"middleware/idempotency/redisstore": {ours: []string{"middleware/idempotency"}, modules: []string{goRedis}},
+	"middleware/idempotency/sqlstore":   {ours: []string{"middleware/idempotency"}, modules: []string{databaseSQL}},
 	"middleware/prommetrics":            {ours: floors, modules: []string{prometheus, prometheusModel}},
 	"middleware/oteltrace":              {ours: floors, modules: []string{otel, otelContrib}},
 }
@@ -71,6 +74,7 @@ const (
 	prometheusModel = "github.com/prometheus/client_model"
 	otel            = "go.opentelemetry.io/otel/"
 	otelContrib     = "go.opentelemetry.io/contrib/"
+	databaseSQL     = "database/sql" // of the standard library, and yet only where it is needed
 )
 
 // heavy is what a program links only by importing the leaf of that name.
@@ -78,6 +82,7 @@ var heavy = map[string][]string{
 	"redis":      {"github.com/redis/"},
 	"prometheus": {"github.com/prometheus/"},
 	"otel":       {"go.opentelemetry.io/"},
+	"sql":        {databaseSQL},
 }
 
 // A listed package is what go list says about one.
@@ -212,7 +217,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		module + "/middleware/prommetrics":   {Imports: []string{module + "/middleware/oteltrace"}},
 		module + "/breaker/redisbreaker":     {Imports: []string{module + "/budget/redisbudget"}},
 		module + "/transport/transporttest":  {Imports: []string{"net/http"}},
-		module + "/middleware/idempotency":   {Imports: []string{module + "/transport"}},
+		module + "/middleware/idempotency":   {Imports: []string{module + "/transport"}, Deps: []string{databaseSQL}},
 		module + "/middleware/redisrate":     {Imports: []string{goRedis}, Deps: []string{goRedis}},
 		module + "/budget/budgettest":        {Imports: []string{module + "/budget"}},
 		module + "/middleware/idempotency/x": {Imports: nil},
@@ -232,7 +237,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		"middleware/oteltrace":    "links redis: " + goRedis,
 		"middleware/prommetrics":  "imports middleware/oteltrace",
 		"breaker/redisbreaker":    "imports budget/redisbudget",
-		"middleware/idempotency":  "imports transport",
+		"middleware/idempotency":  "imports transport; links sql: " + databaseSQL,
 
 		"middleware/internal/limiter": "imports net/http",
 	} {
