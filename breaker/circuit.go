@@ -57,6 +57,7 @@ type circuit struct {
 	service string
 	cfg     *config
 	clock   func() time.Duration  // monotonic, since the set was made
+	shared  SharedService         // nil without WithShared
 	phase   atomic.Pointer[phase] // as gobreaker has it
 
 	mu      sync.Mutex // guards what follows; not held around hooks
@@ -110,6 +111,9 @@ func stateOf(s gobreaker.State) State {
 // current returns the state as a caller would find it: half-open once the open
 // time is over, although no probe was sent yet.
 func (c *circuit) current() State {
+	if c.sharedFor() > 0 {
+		return StateOpen
+	}
 	p := c.phase.Load()
 	if p.state == StateOpen && p.openLeft(c.clock()) == 0 {
 		return StateHalfOpen
@@ -128,6 +132,11 @@ func (c *circuit) idle() bool {
 // refusing returns for how long a call would be refused now, else 0. It changes
 // nothing.
 func (c *circuit) refusing() time.Duration {
+	return max(c.sharedFor(), c.refusingAlone())
+}
+
+// refusingAlone is what the circuit itself says.
+func (c *circuit) refusingAlone() time.Duration {
 	switch p := c.phase.Load(); p.state {
 	case StateOpen:
 		return p.openLeft(c.clock())
@@ -150,6 +159,9 @@ func (c *circuit) full(now time.Duration) time.Duration {
 // admit lets a call pass, which must be settled, or says for how long calls are
 // refused.
 func (c *circuit) admit() (ticket, *OpenError) {
+	if refused := c.heard(); refused != nil {
+		return ticket{}, refused
+	}
 	t := ticket{circuit: c, phase: c.phase.Load()}
 	if t.phase.state != StateClosed {
 		return c.ask()
@@ -206,6 +218,9 @@ func (t *ticket) settle(v verdict) {
 		return
 	}
 	c := t.circuit
+	if c.shared != nil && v != ignored {
+		c.shared.Saw(v == succeeded)
+	}
 	if c.learn(t, v) {
 		c.tell()
 	}

@@ -47,5 +47,10 @@
 // as one failure, and an open circuit does not end the retries.
 //
 // Circuits are not shared between processes. One process with a broken network
-// would close the service to all the others.
+// would close the service to all the others. [WithShared] adds what other processes
+// count, for processes with too few calls to judge alone.
+//
+// # By hand
+//
+// [Set.Isolate] refuses the calls to a service for a time, and [Set.Release] ends that.
 package breaker

@@ -15,9 +15,13 @@ var ErrOpen = errors.New("breaker: circuit open")
 type OpenError struct {
 	Service string
 	RetryIn time.Duration // until the circuit lets a call through
+	Fleet   bool          // other processes saw the service fail; see [WithShared]
 }
 
 func (e *OpenError) Error() string {
+	if e.Fleet {
+		return fmt.Sprintf("breaker: circuit of %s open for the whole fleet for %v", e.Service, e.RetryIn.Round(time.Millisecond))
+	}
 	return fmt.Sprintf("breaker: circuit of %s open for %v", e.Service, e.RetryIn.Round(time.Millisecond))
 }
 

@@ -21,6 +21,7 @@ type config struct {
 	slowRatio   float64
 	failureIf   func(*http.Response, error) bool
 	maxServices int
+	shared      Shared
 	hooks       []func(StateChange)
 }
 

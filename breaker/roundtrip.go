@@ -43,17 +43,26 @@ func (rt *roundTripper) OpenFor(req *http.Request) time.Duration {
 	if req.URL == nil {
 		return 0
 	}
-	if c := rt.set.circuits.Peek(rt.set.serviceOf(req)); c != nil {
-		return c.refusing()
+	name := rt.set.serviceOf(req)
+	left := rt.set.apartFor(name)
+	if c := rt.set.circuits.Peek(name); c != nil {
+		left = max(left, c.refusing())
 	}
-	return 0
+	return left
 }
 
 func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
 		return rt.next.RoundTrip(req) // which returns its own error for that
 	}
-	c := rt.set.circuits.Get(rt.set.serviceOf(req))
+	name := rt.set.serviceOf(req)
+	if left := rt.set.apartFor(name); left > 0 {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, &OpenError{Service: name, RetryIn: left}
+	}
+	c := rt.set.circuits.Get(name)
 	if c == nil { // there is no room, and nothing is known of the service
 		return rt.next.RoundTrip(req)
 	}

@@ -3,6 +3,7 @@ package breaker
 import (
 	"iter"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/datapunk/evenkeel/headers/service"
@@ -15,6 +16,7 @@ type Set struct {
 	cfg      config
 	born     time.Time
 	circuits *service.Set[circuit]
+	apart    atomic.Pointer[map[string]time.Duration] // until when services are isolated, by clock; nil: none is
 }
 
 // New returns an empty set. Its error joins all mistakes in the options.
@@ -33,16 +35,28 @@ func New(opts ...Option) (*Set, error) {
 	return s, nil
 }
 
-func (s *Set) newCircuit(name string) *circuit { return newCircuit(name, &s.cfg, s.clock) }
+func (s *Set) newCircuit(name string) *circuit {
+	c := newCircuit(name, &s.cfg, s.clock)
+	if s.cfg.shared != nil {
+		c.shared = s.cfg.shared.Service(name)
+	}
+	return c
+}
 
 func (s *Set) clock() time.Duration { return time.Since(s.born) }
 
 // State returns the state of the circuit of a service. It is closed if the
 // service was never called, or if there is no room for it. A circuit whose open
-// time is over is half-open, even before a probe is sent. The name is that of
-// the chain of package transport, or of [WithServiceName]. Without
-// WithServiceName a host may be in upper case and have a default port.
+// time is over is half-open, even before a probe is sent. It is open while the
+// service is isolated, or refused by the other processes of [WithShared]. The
+// name is that of the chain of package transport, or of [WithServiceName].
+// Without WithServiceName a host may be in upper case and have a default port.
 func (s *Set) State(name string) State {
+	for _, n := range spellings(name) {
+		if s.apartFor(n) > 0 {
+			return StateOpen
+		}
+	}
 	c := s.circuits.Peek(name)
 	if c == nil && s.cfg.service == nil {
 		c = s.circuits.Peek(service.OfHost(name))
@@ -57,7 +71,11 @@ func (s *Set) State(name string) State {
 func (s *Set) All() iter.Seq2[string, State] {
 	return func(yield func(string, State) bool) {
 		for name, c := range s.circuits.All() {
-			if !yield(name, c.current()) {
+			state := c.current()
+			if s.apartFor(name) > 0 {
+				state = StateOpen
+			}
+			if !yield(name, state) {
 				return
 			}
 		}

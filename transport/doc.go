@@ -39,8 +39,8 @@
 //  3. The caller's context is done: cancelled, deadline. MaxAttempts is 1:
 //     disabled. The call is made for an inbound request that is a retry, or for
 //     which a service downstream asked for no retry: disabled, server_said_no. The
-//     request's header says that its sender retries: disabled. MaxAttempts
-//     attempts were made: attempts.
+//     request's header says that its sender retries, or [Transport.Pause] stopped
+//     retries: disabled. MaxAttempts attempts were made: attempts.
 //  4. The request is not safe to repeat: method. Methods other than GET, HEAD,
 //     OPTIONS, TRACE, PUT and DELETE are repeated only with an Idempotency-Key or
 //     X-Idempotency-Key, if [WithRepeatable] allows it, or if the handler certainly
@@ -53,7 +53,8 @@
 //     deadline: deadline.
 //  7. A circuit is open for longer than the wait, or refused the call MaxAttempts
 //     times: breaker_open. The call waited for the guard as long as it may, or has too
-//     little time left for a response: guard.
+//     little time left for a response, or the processes of [WithFleet] see an
+//     overload: guard.
 //  8. The budget refused, before the wait and again after it: budget.
 //
 // [CallOf], [Error] and [Observer] report the reason.

@@ -16,9 +16,13 @@ import (
 type GuardError struct {
 	Service string
 	RetryIn time.Duration // when to ask again, which does not ensure room
+	Fleet   bool          // other processes saw that the service is over capacity; see [WithFleet]
 }
 
 func (e *GuardError) Error() string {
+	if e.Fleet {
+		return fmt.Sprintf("transport: guard throttled a call to %s, which is over capacity for the whole fleet", e.Service)
+	}
 	return fmt.Sprintf("transport: guard throttled a call to %s, which is over capacity", e.Service)
 }
 
@@ -56,7 +60,10 @@ func (t *Transport) GuardState(service string) GuardState {
 }
 
 // guardLayer asks the gate of the service for each attempt. The rule is in package guard.
-type guardLayer struct{ next http.RoundTripper }
+type guardLayer struct {
+	next http.RoundTripper
+	born time.Time // what the clock of a gate counts from
+}
 
 func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
@@ -67,6 +74,12 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	g := call.known.guard
 	if g == nil { // there is no room for the service
 		return l.next.RoundTrip(req)
+	}
+	if refused := call.known.refused(ctx); refused != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, refused
 	}
 	if ctx.number == 1 && g.overlooks() {
 		g.inFlight.Add(1)
@@ -81,7 +94,10 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	signal := guard.None // also if the layers below panic
-	defer func() { ctx.slow = g.leave(attempt, signal) }()
+	defer func() {
+		ctx.slow = g.leave(attempt, signal)
+		call.known.tell(attempt, signal, l.born)
+	}()
 	resp, err := l.next.RoundTrip(req)
 	signal = signalOf(req.Context(), resp, err, call.policy.MaxRetryAfter)
 	return resp, err

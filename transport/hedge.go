@@ -281,7 +281,7 @@ func (r *race) copyOf(req *http.Request, ctx context.Context, attempt *attemptCt
 // copy.
 func (r *race) allowed(req *http.Request) bool {
 	l := r.layer
-	if inboundStop(r.round.req.Context()) != "" || r.round.isRetry() {
+	if inboundStop(r.round.req.Context()) != "" || r.round.isRetry() || l.loop.transport.isPaused(r.round.call.record.Service) {
 		return false
 	}
 	if r.round.call.known.engaged() {

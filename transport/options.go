@@ -44,6 +44,7 @@ type config struct {
 	repeatable    func(*http.Request) bool
 	breaker       Middleware
 	guard         bool
+	fleet         Fleet
 	hedge         *Hedge
 	keys          bool
 	callLayers    []Middleware
@@ -79,6 +80,9 @@ func (c *config) validate() error {
 		if err := s.policy.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
 		}
+	}
+	if c.fleet != nil && !c.guard {
+		errs = append(errs, errors.New("transport: WithFleet, WithoutGuard: want one of them: the guard asks the fleet"))
 	}
 	if c.hedge != nil {
 		if err := c.hedge.validate(); err != nil {
@@ -204,6 +208,16 @@ func WithBreaker(mw Middleware) Option {
 // with the last response or with a [*GuardError].
 func WithoutGuard() Option {
 	return option(func(c *config) { c.guard = false })
+}
+
+// WithFleet has the guard also ask what other processes see of a service, such as the
+// Guard of a redisbreaker.Fleet. While the fleet sees that the service is over
+// capacity, the guard sends a share of first attempts and no retries or second copies.
+// The other calls end with a [*GuardError] that has Fleet set, or with the response in
+// hand. The default, and nil, is to judge alone. It is an error of [New] together with
+// [WithoutGuard].
+func WithFleet(f Fleet) Option {
+	return option(func(c *config) { c.fleet = f })
 }
 
 // WithHedging sends a second copy of a request whose response takes unusually long.

@@ -236,7 +236,7 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended, f.inbound = endedBy(ctx), inboundStop(ctx)
-	if f.inbound == "" && f.refused == "" && r.repeatedAbove() { // an attempt that was not sent multiplies nothing
+	if f.inbound == "" && f.refused == "" && (r.repeatedAbove() || l.transport.isPaused(r.call.record.Service)) { // an attempt that was not sent multiplies nothing
 		f.inbound = StopDisabled
 	}
 	r.once, r.ended = try == 1 && f.refused == "" && !isCut(err), f.ended != ""

@@ -23,6 +23,7 @@ type known struct {
 	budget *budget.Local // nil with WithBudget
 	guard  *gate         // nil with WithoutGuard, and where services share a known
 	hedged *hedged       // nil without WithHedging, and where services share a known
+	fleet  FleetService  // nil without WithFleet, and where services share a known
 }
 
 // services holds what is known of each service. Services for which there is no room share
@@ -32,6 +33,7 @@ type services struct {
 	rest     known
 	crowded  atomic.Bool // rest is in use
 	policies atomic.Pointer[policies]
+	paused   atomic.Pointer[map[string]time.Duration] // until when, by clock; nil: no service is
 }
 
 func newServices(cfg *config, clock func() time.Duration) (*services, error) {
@@ -52,13 +54,16 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 		shared.Proportional = false // they are one budget however many they are
 		s.rest.budget, _ = budget.NewLocal(shared)
 	}
-	create := func(string) *known {
+	create := func(name string) *known {
 		k := new(known)
 		if ownBudget {
 			k.budget, _ = budget.NewLocal(cfg.ownBudget) // which is valid
 		}
 		if cfg.guard {
 			k.guard = newGate(clock)
+		}
+		if cfg.fleet != nil {
+			k.fleet = cfg.fleet.Service(name)
 		}
 		if cfg.hedge != nil {
 			k.hedged = newHedged(cfg.hedge.filled())

@@ -93,7 +93,7 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	t.loop.layered = len(cfg.attemptLayers) > 0
 	t.loop.strange = !direct || cfg.breaker != nil && t.loop.opener == nil
 	if cfg.guard {
-		t.loop.next = &guardLayer{next: t.loop.next}
+		t.loop.next = &guardLayer{next: t.loop.next, born: t.born}
 	}
 	if cfg.hedge != nil {
 		t.loop.next = &hedgeLayer{next: t.loop.next, delay: cfg.hedge.Delay, loop: &t.loop}
