@@ -88,20 +88,23 @@ func says(h http.Header, name string, now, before patience) bool {
 
 // announced returns the request with the headers that tell the server the number of the
 // attempt, the time left until the deadline, and how long the attempt waits. Times that
-// the request carries are only lowered. Its own Retry-Attempt stays.
+// the request carries are only lowered. Its own Retry-Attempt stays, unless that is the
+// first attempt of a chain further out and this one is not. The first attempt has its
+// number only beside a time: a header for the number alone would cost three allocations.
 func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	if ctx.round.loop.dryRun || req.Header == nil { // the base refuses it
+	r := ctx.round
+	if r.loop.dryRun || req.Header == nil { // the base refuses it
 		return req
 	}
-	p := ctx.round.call.policy
+	p := r.call.policy
 	call, attempt := times(req, p.AttemptTimeout)
 	var before told
-	if ctx.round.told != nil {
-		before = *ctx.round.told
+	if r.told != nil {
+		before = *r.told
 		before.lower(&call, &attempt)
 	}
 	_, ownAttempt := req.Header[headers.RetryAttempt]
-	counts := !ownAttempt && ctx.number > 1
+	counts := ctx.number > 1 && (!ownAttempt || isFirst(req.Header))
 	saysCall := says(req.Header, headers.RequestTimeoutMs, call, before.call)
 	saysAttempt := says(req.Header, headers.RequestAttemptTimeoutMs, attempt, before.attempt)
 	if !counts && !saysCall && !saysAttempt {
@@ -111,25 +114,40 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 		req = withHeader(req)
 	}
 	if counts {
-		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: ctx.round.callID()}
+		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: r.callID()}
 		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
 	if !saysCall && !saysAttempt {
 		return req
 	}
-	// One allocation for both, because nearly every request has both.
-	var digits [32]byte
+	// One allocation for all, because nearly every request has them.
+	var digits [64]byte
 	b := headers.AppendTimeout(digits[:0], call.d)
 	n := len(b)
-	text := string(headers.AppendTimeout(b, attempt.d))
-	values := []string{text[:n], text[n:]}
+	b = headers.AppendTimeout(b, attempt.d)
+	m := len(b)
+	first := !ownAttempt && ctx.number == 1 && r.comesBack()
+	if first {
+		b = append(b, "1;max="...)
+		b = strconv.AppendInt(b, int64(p.MaxAttempts), 10)
+	}
+	text := string(b)
+	values := []string{text[:n], text[n:m], text[m:]}
 	if saysCall {
 		req.Header[headers.RequestTimeoutMs] = values[:1:1]
 	}
 	if saysAttempt {
-		req.Header[headers.RequestAttemptTimeoutMs] = values[1:]
+		req.Header[headers.RequestAttemptTimeoutMs] = values[1:2:2]
+	}
+	if first {
+		req.Header[headers.RetryAttempt] = values[2:]
 	}
 	return req
+}
+
+// comesBack reports whether the call may be sent again by this chain.
+func (r *round) comesBack() bool {
+	return r.call.policy.MaxAttempts > 1 && inboundStop(r.req.Context()) == "" && !r.repeatedAbove()
 }
 
 // withHeader returns a copy of req whose header may be written.

@@ -97,12 +97,15 @@
 //
 // # What the server is told
 //
-// Retry-Attempt has the number of each attempt after the first. Request-Timeout-Ms
-// has the time left until the deadline of the caller's context: a server may end the
-// work then, and the response with it. Request-Attempt-Timeout-Ms has
-// [Policy].AttemptTimeout: how long this attempt waits for its response header. It
-// limits no body. A request that asks for an upgrade carries only the latter,
-// because the upgraded connection outlives the context.
+// Retry-Attempt has the number of the attempt and the most that there may be, such as
+// 1;max=3, by which a server can tell who may come back. The first attempt has it only
+// if one of the two times below is known, and if this chain may retry it.
+//
+// Request-Timeout-Ms has the time left until the deadline of the caller's context: a
+// server may end the work then, and the response with it. Request-Attempt-Timeout-Ms
+// has [Policy].AttemptTimeout: how long this attempt waits for its response header. It
+// limits no body. A request that asks for an upgrade carries only the latter, because
+// the upgraded connection outlives the context.
 //
 // Times that the request already carries, set by hand or passed on by a reverse
 // proxy, in any dialect, are only ever lowered: to what is known here, and by the
@@ -140,6 +143,10 @@
 //   - a request that a proxy passes on with such a header, or with an
 //     X-Envoy-Attempt-Count above 1
 //   - an attempt of another chain further out that retries
+//
+// A first attempt that a chain in another process announces (Retry-Attempt: 1;max=3) is
+// retried also by a proxy that passes it on, which is nearer to the failure. Its retries
+// are sent once.
 //
 // A first attempt that announces nothing is retried here: the three attempts of an
 // SDK that sends X-Stainless-Retry-Count become five. The attempts of an SDK that

@@ -46,6 +46,63 @@ func TestRetryAttemptTellsAttemptMaximumAndCall(t *testing.T) {
 	})
 }
 
+// The first attempt announces itself beside a time, if the chain may retry it.
+func TestFirstAttemptAnnouncesItself(t *testing.T) {
+	limit := transport.Policy{MaxAttempts: 4, AttemptTimeout: time.Second}
+	inbound := func(attempt int) func(context.Context) context.Context {
+		return func(ctx context.Context) context.Context {
+			return headers.WithHop(ctx, &headers.Hop{Attempt: attempt})
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		policy transport.Policy
+		dryRun bool
+		ctx    func(context.Context) context.Context
+		own    http.Header
+		want   []string
+	}{
+		{name: "with a limit for attempts", policy: limit, want: []string{"1;max=4"}},
+		{name: "with a deadline", policy: transport.Policy{MaxAttempts: 12}, ctx: within(time.Minute), want: []string{"1;max=12"}},
+		{name: "with both", policy: limit, ctx: within(time.Minute), want: []string{"1;max=4"}},
+		{name: "without a time", policy: transport.Policy{MaxAttempts: 4}},
+		{name: "one attempt", policy: transport.Policy{MaxAttempts: 1, AttemptTimeout: time.Second}},
+		{name: "a dry run", policy: limit, dryRun: true},
+		{name: "a number of the caller's", policy: limit, own: http.Header{"Retry-Attempt": {"7"}}, want: []string{"7"}},
+		{name: "not to be sent", policy: limit, own: http.Header{"Retry-Attempt": nil}},
+		{name: "below an SDK that retries", policy: limit, own: http.Header{"Amz-Sdk-Request": {"attempt=1; max=3"}}},
+		{name: "below an SDK that does not", policy: limit, own: http.Header{"Amz-Sdk-Request": {"attempt=1; max=1"}}, want: []string{"1;max=4"}},
+		{name: "for a retry of its client", policy: limit, ctx: inbound(2)},
+		{name: "for a first attempt of its client", policy: limit, ctx: inbound(1), want: []string{"1;max=4"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opts := []transport.Option{unlimited(), transport.WithPolicy(tt.policy)}
+				if tt.dryRun {
+					opts = append(opts, transport.WithDryRun())
+				}
+				ctx := t.Context()
+				if tt.ctx != nil {
+					ctx = tt.ctx(ctx)
+				}
+				req := get(t, ctx)
+				maps.Copy(req.Header, tt.own)
+				before := req.Header.Clone()
+				base := &script{answers: statuses(200)}
+				if _, err := build(t, base, opts...).RoundTrip(req); err != nil {
+					t.Fatal(err)
+				}
+				if got := base.seen[0].Header["Retry-Attempt"]; !slices.Equal(got, tt.want) {
+					t.Errorf("the first attempt announces %q, want %q", got, tt.want)
+				}
+				if !maps.EqualFunc(req.Header, before, slices.Equal) {
+					t.Errorf("the caller's header is now %v, want %v", req.Header, before)
+				}
+			})
+		})
+	}
+}
+
 func TestIdempotencyKeyOncePerCall(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH", "PUT", "GET", "DELETE", ""} {
 		synctest.Test(t, func(t *testing.T) {

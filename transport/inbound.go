@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"github.com/datapunk/evenkeel/headers"
@@ -22,10 +23,24 @@ func inboundStop(ctx context.Context) StopReason {
 	return ""
 }
 
+// isFirst reports whether a header announces the first of several attempts, as a chain
+// does.
+func isFirst(h http.Header) bool {
+	a, _ := headers.AttemptOf(http.Header{headers.RetryAttempt: h[headers.RetryAttempt]})
+	return a.N == 1 && a.Max > 1
+}
+
 // repeatedAbove reports whether the sender of the request retries it by itself: an SDK
-// whose header says so, also through a proxy, or another chain further out.
+// whose header says so, also through a proxy, or another chain further out. The first
+// attempt of a chain whose request a proxy passes on is retried by the proxy, which is
+// nearer to the failure; after that its client sends retries, and they are sent once.
 func (r *round) repeatedAbove() bool {
-	if headers.SenderRetries(r.req.Header) {
+	h := r.req.Header
+	if _, own := h[headers.RetryAttempt]; own && isFirst(h) {
+		h = maps.Clone(h)
+		delete(h, headers.RetryAttempt)
+	}
+	if headers.SenderRetries(h) {
 		return true
 	}
 	outer := attemptOf(r.req)

@@ -2,10 +2,13 @@ package transport_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,7 +215,7 @@ func TestProxiedRetries(t *testing.T) {
 	for _, tt := range []struct {
 		header, value string
 		want          int
-	}{{"", "", 3}, {"Retry-Attempt", "2;max=3", 1}, {"Retry-Attempt", "1", 3}, {"Amz-Sdk-Request", "attempt=1; max=3", 1}, {"X-Envoy-Attempt-Count", "1", 3}} {
+	}{{"", "", 3}, {"Retry-Attempt", "2;max=3", 1}, {"Retry-Attempt", "1", 3}, {"Retry-Attempt", "1;max=3", 3}, {"Amz-Sdk-Request", "attempt=1; max=3", 1}, {"X-Envoy-Attempt-Count", "1", 3}} {
 		s.seen = nil
 		req := httptest.NewRequest("GET", "/", nil)
 		if tt.header != "" {
@@ -221,6 +224,41 @@ func TestProxiedRetries(t *testing.T) {
 		proxy.ServeHTTP(httptest.NewRecorder(), req)
 		if len(s.seen) != tt.want {
 			t.Errorf("%s: %s: %d attempts, want %d", tt.header, tt.value, len(s.seen), tt.want)
+		}
+	}
+}
+
+// A proxy that retries the first attempt of a chain further out numbers its own, and
+// leaves retries to an SDK that announces itself too.
+func TestProxyNumbersItsAttempts(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		own  http.Header
+		want []string
+	}{
+		{"the first of several", http.Header{"Retry-Attempt": {"1;max=5"}}, []string{"1;max=5", "2;max=3", "3;max=3"}},
+		{"the first of one", http.Header{"Retry-Attempt": {"1;max=1"}}, []string{"1;max=1", "1;max=1", "1;max=1"}},
+		{"the second", http.Header{"Retry-Attempt": {"2;max=5"}}, []string{"2;max=5"}},
+		{"the first, of an SDK too", http.Header{"Retry-Attempt": {"1;max=5"}, "Amz-Sdk-Request": {"attempt=1; max=2"}}, []string{"1;max=5"}},
+	} {
+		s := &script{answers: statuses(503)}
+		req := get(t, t.Context())
+		maps.Copy(req.Header, tt.own)
+		resp, err := build(t, s, unlimited(), quick).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		var got []string
+		for _, sent := range s.seen {
+			value, _, _ := strings.Cut(sent.Header.Get("Retry-Attempt"), ";id=")
+			got = append(got, value)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: sent %q, want %q", tt.name, got, tt.want)
+		}
+		if !maps.EqualFunc(req.Header, tt.own, slices.Equal) {
+			t.Errorf("%s: the caller's header is now %v, want %v", tt.name, req.Header, tt.own)
 		}
 	}
 }
