@@ -8,7 +8,8 @@
 --   ARGV[4]  requests that an instance granted on its own and has not told yet
 --   reply    1 if the request is granted, or else 0;
 --            nanoseconds until the quota is whole;
---            nanoseconds until the next request is granted, 0 if this is
+--            nanoseconds until the next request is granted, 0 if this is;
+--            the two as text, because not every server has integers of 64 bits
 
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -39,4 +40,4 @@ if changed and debt > 0 then
 	local full = string.format('%.0f.%03d', now + (debt - rest) / 1000, rest)
 	redis.call('SET', KEYS[1], full, 'PX', math.ceil(debt / 1000000))
 end
-return {granted, debt, wait}
+return {granted, string.format('%.0f', debt), string.format('%.0f', wait)}
