@@ -1,6 +1,12 @@
 package headers
 
-import "net/http"
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+)
 
 // maxKey bounds an idempotency key, as Stripe does.
 const maxKey = 255
@@ -51,4 +57,25 @@ func IdempotencyKeyOf(h http.Header) (key string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// NewIdempotencyKey returns a key that nobody else has: 26 random letters and digits.
+// Make it where the intent is made, and store it with the intent. If a user clicks
+// again, or a job is run again, the request has the same key and happens once. A key
+// made for each call, as transport.WithIdempotencyKeys makes it, is another one then.
+func NewIdempotencyKey() string { return rand.Text() }
+
+// DeriveIdempotencyKey returns the key for one of the requests that belong to an
+// intent, such as its charge or its receipt. The same parent and name give the same
+// key, others give others. It has 43 letters, digits, hyphens and underscores, and
+// does not tell the parent.
+func DeriveIdempotencyKey(parent, name string) string {
+	h := sha256.New()
+	var length [8]byte
+	for _, part := range [...]string{"evenkeel derived key", parent, name} {
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write([]byte(part))
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
