@@ -63,6 +63,32 @@ func heldOut() []scenario {
 		base("held.spiky", "bursts of 40 calls at 0.8 of the capacity, a tenth of the answers 400 ms later", func(s *scenario) {
 			s.burst, s.load, s.fault, s.script = 40, 0.8, 20*sec, during(0, sometimes(0.1, 0.4, 0.4), punctual)
 		}),
+		base("held.stall-6s", "a stall of 6 s at 0.85, 12 clients", func(s *scenario) {
+			s.load, s.clients, s.fault, s.script = 0.85, 12, 6*sec, stalled
+			aStorm(s, 0.5)
+		}),
+		base("held.drop-mixed", "three of five workers gone for 20 s at 0.75, calls may take 2 or 8 s", func(s *scenario) {
+			s.load, s.fault, s.deadlines = 0.75, 20*sec, []time.Duration{2 * sec, 8 * sec}
+			s.script = during(0, workers(2), workers(s.workers))
+			aStorm(s, 0.7)
+		}),
+		base("held.clients-400", "work takes three times as long for 15 s at 0.6, 400 clients", func(s *scenario) {
+			s.load, s.clients, s.fault, s.script = 0.6, 400, 15*sec, during(0, times(3), times(1))
+			s.perCall = 1.1
+		}),
+		base("held.restart", "refused for 20 s, then half of the workers for 10 s at 0.6, 40 clients", func(s *scenario) {
+			s.load, s.workers, s.clients, s.fault, s.ends = 0.6, 4, 40, 20*sec, 12*sec
+			s.script = func(s *scenario) []event {
+				return []event{{s.calm, 0, refuses}, {s.calm + s.fault, 0, allOf(accepts, workers(2))}, {s.calm + s.fault + 10*sec, 0, workers(4)}}
+			}
+		}),
+		base("held.in-flight-drop", "four of five workers gone for 15 s before in-flight", func(s *scenario) {
+			s.server, s.fault, s.script = inFlight, 15*sec, dropped
+		}),
+		base("held.errors-flapping", "all fail at once for 1.5 s of 6 s at 0.5", func(s *scenario) {
+			s.load, s.fault = 0.5, 42*sec
+			s.script = again(0, 6*sec, 1500*time.Millisecond, flawed(flaws{fail: 1}), flawed(flaws{}))
+		}),
 	}
 	for i := range uint64(40) {
 		list = append(list, random(i))
