@@ -63,7 +63,7 @@ func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) 
 	if r.scale.T == 0 {
 		r.scale = g.limiter.Scale(r.call.policy.AttemptTimeout, left)
 	}
-	w := guard.Waiter{Attempt: guard.Attempt{Start: now, Scale: r.scale, First: first}}
+	w := guard.Waiter{Attempt: guard.Attempt{Start: now, Scale: r.scale, First: first}, Resent: int(r.sent.Load()) > r.turnedAway}
 	// Only a retry is paid for before it has room. The charge of what is sent beside
 	// another attempt, or judged beside it in a dry run, belongs to the other goroutine.
 	w.Unproved = !first && !ctx.hedge && r.charge.unproved

@@ -190,3 +190,118 @@ func TestTurnedAwayIsNoAttempt(t *testing.T) {
 		})
 	}
 }
+
+// The jitter of a wait that the server asks for never takes the time that it left.
+func TestJitterLeavesTime(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer http.Header
+		opt    transport.Option
+		fails  bool // some calls end without a retry
+	}{
+		{name: "a wait within the deadline", answer: head("Retry-After-Ms", "900")},
+		{name: "one beyond it", answer: head("Retry-After-Ms", "1100"), fails: true},
+		{name: "a Backoff of the caller's is kept", answer: head("Retry-After-Ms", "900"),
+			opt: transport.WithBackoff(func(_, most time.Duration, _ int, _ *http.Response) time.Duration { return most }), fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opts := []transport.Option{transport.WithBudget(nil)}
+				if tt.opt != nil {
+					opts = append(opts, tt.opt)
+				}
+				var failed int
+				for range 100 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					rt := build(t, &script{answers: []reply{{status: 503, header: tt.answer}, {status: 200}}}, opts...)
+					start := time.Now()
+					resp, err := rt.RoundTrip(get(t, ctx))
+					if err != nil {
+						t.Fatal(err)
+					}
+					switch took := time.Since(start); {
+					case resp.StatusCode != 200:
+						failed++
+					case took < 900*time.Millisecond || took > 950*time.Millisecond:
+						t.Fatalf("sent again after %v, want 900 to 950 ms", took)
+					}
+					cancel()
+				}
+				if got := failed > 0; got != tt.fails {
+					t.Errorf("%d of 100 calls were not retried, want some: %v", failed, tt.fails)
+				}
+			})
+		})
+	}
+}
+
+// A call that the server turned away waits for room as if it were new. One that the
+// server may have begun comes after those.
+func TestTurnedAwayWaitsAsANewCall(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		first reply
+		last  string
+	}{
+		{"turned away", reply{status: 503, header: http.Header{"X-Should-Retry": {"true"}, "Retry-After-Ms": {"100"}}}, "new"},
+		{"failed", reply{status: 503, header: head("Retry-After-Ms", "100")}, "old"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var order []string
+				var mu sync.Mutex
+				hangs := true
+				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					mu.Lock()
+					name, hang := req.Header.Get("Name"), hangs
+					if name != "" {
+						order = append(order, name)
+					}
+					mu.Unlock()
+					switch {
+					case name == "old" && transport.Attempt(req.Context()) == 1:
+						return (&script{answers: []reply{tt.first}}).RoundTrip(req)
+					case name == "" && hang:
+						<-req.Context().Done()
+						return nil, req.Context().Err()
+					}
+					time.Sleep(300 * time.Millisecond)
+					return answering(200)(req)
+				})
+				rt := build(t, base, transport.WithBudget(nil), transport.WithPolicy(transport.Policy{AttemptTimeout: time.Second, MaxThrottle: time.Hour}))
+				var calls sync.WaitGroup
+				send := func(name string, within time.Duration) {
+					calls.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), within)
+						defer cancel()
+						req := get(t, ctx)
+						if name != "" {
+							req.Header.Set("Name", name)
+						}
+						if resp, err := rt.RoundTrip(req); err == nil {
+							resp.Body.Close()
+						}
+					})
+				}
+				for range 30 { // the guard engages, with a window of one
+					send("", 1200*time.Millisecond)
+					time.Sleep(10 * time.Millisecond)
+				}
+				calls.Wait()
+				mu.Lock()
+				hangs = false
+				mu.Unlock()
+				// There is room for one, and for two once the probe has succeeded. The old one
+				// comes back while that is on its way, and has the least time left.
+				for _, name := range []string{"old", "probe", "new", "new"} {
+					send(name, map[string]time.Duration{"new": 20 * time.Second}[name]+10*time.Second)
+					time.Sleep(10 * time.Millisecond)
+				}
+				calls.Wait()
+				if len(order) != 5 || order[4] != tt.last {
+					t.Errorf("sent %q, want 5 and %s last", order, tt.last)
+				}
+			})
+		})
+	}
+}

@@ -250,6 +250,9 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 	}
 	if t, ok := ctx.Deadline(); ok {
 		f.deadline, f.left = true, time.Until(t)
+		if f.hint > 0 && f.hint < f.left && l.backoff == nil { // the jitter leaves time for the attempt
+			f.wait = min(f.wait, f.hint+(f.left-f.hint)/2)
+		}
 	}
 	return f.wait, decide(f)
 }

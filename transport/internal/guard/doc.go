@@ -21,8 +21,8 @@
 // which short deadline proves nothing, and which latency is no queue.
 //
 // To limit is to experiment. What a response takes with next to nothing in flight
-// is what it takes. If as many are refused with half as many in flight, that is
-// not for what is in flight. Either way the limit goes.
+// is what it takes. If as many are refused with half as many in flight, and the
+// others take as long, that is not for what is in flight. Either way the limit goes.
 //
 // To wait is not to be refused. Attempts without room wait in a queue, and are
 // sent as soon as there is room.
@@ -72,16 +72,21 @@
 //	success, queued <= room/8   window + 1
 //	success, queued <= room/2   window + 1/window
 //	success, else               window + 1/(4 window)
-//	refusal                     window = what is left in flight, no less than half
-//	                            of what was in flight when refusals engaged
+//	refusal                     window * 3/4, or of what was in flight if that is less,
+//	                            for one that was sent since the last such cut
 //
 // Queued is what the success took beyond what is usual, and room is T without
 // that. Usual is what is typical, or what it took with a window of at most 2.
 // Within T of a refusal there is no window + 1.
 //
 // The limiter opens when nobody waits, the window is 8 or more, and half of it is
-// not used. It also opens, and refusals do not engage it for 30 s, if they do not
-// become fewer with half of what was in flight.
+// not used.
+//
+// Where refusals engaged it, they first reduce the window to no less than half. 25
+// responses to what is sent with that show whether it is of any use. If more than
+// 0.4 times as many are refused as before, and the others take more than 0.75 times
+// as long, it is not: the limiter opens, and refusals do not engage it for 30 s, as
+// long as there are not a quarter more of them. Else there is no such bound.
 //
 // Probes are sent while the window is shut, and in silence. The time between them
 // is that of 20 calls, or of 4 calls and at least 2 s if that is less, within
@@ -90,8 +95,8 @@
 //
 // # Waiting
 //
-// First attempts come before retries. While successes come, the one with the
-// earliest deadline is next. While none come it is the one with the latest, since
-// what has little time left would show nothing else. One that has less time than
-// an attempt is expected to take is not sent.
+// Calls that the service did not begin come before those that it may have begun.
+// While successes come, the one with the earliest deadline is next. While none come
+// it is the one with the latest, since what has little time left would show nothing
+// else. One that has less time than an attempt is expected to take is not sent.
 package guard

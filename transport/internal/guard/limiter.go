@@ -172,7 +172,7 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	if s == Failed {
 		return
 	}
-	l.refusals.served(l.window)
+	l.refusals.served(a, now, l.window)
 	l.latency.add(now, now-a.Start, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now
 	l.timeouts, l.probes = 0, 0

@@ -16,9 +16,22 @@ const (
 // were admitted and not yet released.
 func TestRules(t *testing.T) {
 	hour := line(time.Hour)
-	mixed := repeat(12, each(30*ms, 1, 400*ms, success), see(1, 5*ms, shed))
-	sheds := all(calls(35), hold(20), mixed)        // engaged by refusals of a half
-	halve := all(hour, hold(2), see(1, 5*ms, shed)) // and somebody waits, or it would open anyhow
+	mixed := each(30*ms, 1, 400*ms, success)
+	// Engaged by refusals of two in five, with 20 in flight and responses after 400 ms.
+	sheds := all(calls(35), hold(20), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T/4), see(1, 0, failed))
+	halve := all(hour, hold(2), see(2, 5*ms, shed))       // and somebody waits, or it would open anyhow
+	trial := func(refused int, took time.Duration) step { // of 25 responses, the last of which is a refusal
+		return all(halve, func(w *world) {
+			for i := range 25 {
+				if (i+1)*refused/25 > i*refused/25 {
+					w.do(each(T, 1, 5*ms, shed))
+				} else {
+					w.do(each(T, 1, took, success))
+				}
+			}
+		})
+	}
+	pardoned := all(sheds, trial(12, 400*ms), hold(20))
 	shut := all(limited(1), wait(T/4), see(1, T, timeout))
 	brief, guess := guard.Scale{T: T, Brief: true}, all(calls(40), scale(guard.Scale{T: T, Guessed: true}))
 	for _, tt := range []struct {
@@ -140,7 +153,7 @@ func TestRules(t *testing.T) {
 		{"refused: not by retries", []step{calls(20), later(5*ms, 30, 5*ms, shed)}, open, 0},
 		{"refused: the window is halved per epoch without a success", []step{calls(20), hold(40), see(7, 5*ms, shed), wait(T/4 - 6*ms), see(1, 0, shed), repeat(2, wait(T/4), see(1, 0, shed))}, 5, 0},
 		{"refused: once per epoch", []step{calls(20), hold(40), see(7, 5*ms, shed), wait(T/4 - 6*ms), see(9, 0, shed)}, 10, 0},
-		{"refused: not where successes come", []step{calls(20), hold(40), see(7, 5*ms, shed), hour, see(1, 400*ms, success), hold(60), wait(T / 4), see(7, 0, shed)}, 20 + 1./20, 0},
+		{"refused: not where successes come", []step{calls(20), hold(40), see(7, 5*ms, shed), hour, see(1, 400*ms, success), hold(60), wait(T / 4), see(1, 0, shed), see(6, T, shed)}, 0.75 * (20 + 1./20), 0},
 		{"refused: a tenth of the responses", []step{sheds}, 20, 0},
 		{"refused: not if nothing else comes", []step{calls(35), hold(20), wait(T), later(5*ms, 99, 5*ms, shed)}, open, 0},
 		{"refused: not one of sixteen", []step{calls(35), hold(20), repeat(30, see(15, 5*ms, success), see(1, 5*ms, shed))}, open, 0},
@@ -149,8 +162,10 @@ func TestRules(t *testing.T) {
 		{"refused: not two, however few the others are", []step{calls(35), hold(20), wait(T), see(1, 0, failed), later(5*ms, 2, 0, shed), wait(T / 4), see(1, 0, failed)}, open, 0},
 		{"refused: not with one in flight", []step{calls(35), hold(1), wait(T), see(1, 0, failed), later(5*ms, 9, 0, shed), wait(T / 4), see(1, 0, failed)}, open, 0},
 		{"refused: with two", []step{calls(35), hold(2), wait(T), see(1, 0, failed), later(5*ms, 9, 0, shed), wait(T / 4), see(1, 0, failed)}, 2, 0},
-		{"refused: no more than what it leaves in flight", []step{sheds, hold(12), see(1, 5*ms, shed)}, 12, 0},
-		{"refused: not more than before", []step{sheds, hold(50), see(1, 5*ms, shed)}, 20, 0},
+		{"refused: a quarter less", []step{sheds, hold(50), see(1, 5*ms, shed)}, 15, 0},
+		{"refused: a quarter less than what was in flight, if that is less", []step{sheds, hold(15), see(1, 5*ms, shed)}, 12, 0},
+		{"refused: not by what was sent before", []step{sheds, hold(50), see(1, 5*ms, shed), see(1, 5*ms+1, shed)}, 15, 0},
+		{"refused: but by what was sent since", []step{sheds, hold(50), see(1, 5*ms, shed), see(1, 5*ms, shed)}, 11.25, 0},
 		{"refused: no less than half of what was in flight", []step{sheds, hold(2), see(1, 5*ms, shed)}, 10, 0},
 		{"refused: down to one if timeouts engaged", []step{limited(9), hold(3), see(1, 5*ms, shed), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: no window of one is made less", []step{limited(1), hold(0), see(1, 5*ms, shed)}, 1, 0},
@@ -158,12 +173,19 @@ func TestRules(t *testing.T) {
 		{"refused: until a limit has passed", []step{sheds, hour, wait(T - 5*ms), see(1, 20*ms, success)}, 20 + 1./20, 0},
 		{"refused: one for a success after that", []step{sheds, hour, wait(T), see(1, 20*ms, success)}, 21, 0},
 		{"refused: one for a success, if timeouts engaged since", []step{sheds, all(wait(T), see(1, 20*ms, success)), limited(4), hour, see(1, 20*ms, success)}, 5, 0},
-		{"trial: as many are refused with half as many", []step{sheds, halve, repeat(8, see(1, 5*ms, shed), see(1, 400*ms, success))}, open, 0},
-		{"trial: not by fewer than five", []step{sheds, halve, repeat(3, see(1, 5*ms, shed), see(1, 400*ms, success)), see(1, 5*ms, success)}, 10.1 + 1/10.1, 0},
-		{"trial: fewer are refused", []step{sheds, halve, repeat(30, see(1, 5*ms, shed), see(9, 400*ms, success)), hold(2), see(1, 5*ms, shed)}, 10, 0},
-		{"trial: then refusals engage nothing", []step{sheds, halve, repeat(8, see(1, 5*ms, shed), see(1, 400*ms, success)), mixed}, open, 0},
-		{"trial: for half a minute", []step{sheds, halve, repeat(8, see(1, 5*ms, shed), see(1, 400*ms, success)), wait(28 * T), hold(20), mixed}, open, 0},
-		{"trial: but not for ever", []step{sheds, halve, repeat(8, see(1, 5*ms, shed), see(1, 400*ms, success)), wait(30 * T), hold(20), mixed}, 20, 0},
+		{"trial: as many are refused with half as many", []step{sheds, trial(12, 400*ms)}, open, 0},
+		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, open, 0},
+		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 2.25, 0},
+		{"trial: nor if the others are faster", []step{sheds, trial(12, 290*ms)}, 2.25, 0},
+		{"trial: but not by a quarter", []step{sheds, trial(12, 310*ms)}, open, 0},
+		{"trial: not by 24 responses", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed))}, 10, 0},
+		{"trial: by 25", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed)), see(1, 5*ms, shed)}, open, 0},
+		{"trial: not by what was sent before", []step{sheds, halve, later(ms/10, 50, 6*ms, shed)}, 10, 0},
+		{"trial: not with more in flight", []step{sheds, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), later(ms/10, 50, 6*ms, shed)}, 11.25, 0},
+		{"trial: then as many refusals engage nothing", []step{pardoned, repeat(40, mixed, see(1, 5*ms, shed))}, open, 0},
+		{"trial: for half a minute", []step{pardoned, wait(29 * T), repeat(4, mixed, see(1, 5*ms, shed))}, open, 0},
+		{"trial: but not for ever", []step{pardoned, wait(30 * T), engaging(mixed, see(1, 5*ms, shed))}, 20, 0},
+		{"trial: many more do", []step{pardoned, later(5*ms, 30, 5*ms, shed), see(1, 0, failed), later(5*ms, 3, 5*ms, shed), wait(T / 4), see(1, 0, failed)}, 20, 0},
 		{"refused: a success ends the row", []step{calls(20), repeat(9, see(6, 5*ms, shed), see(10, 5*ms, success))}, open, 0},
 	} {
 		w := newWorld()

@@ -9,6 +9,7 @@ import (
 type Waiter struct {
 	Attempt
 	Deadline time.Duration // after which it is of no use
+	Resent   bool          // the service may have worked on an attempt of its call
 	Unproved bool          // it may be sent only once a success came after the timeouts
 	Ready    chan bool     // for the caller: whether it may be sent
 	index    int           // -1: it does not wait
@@ -46,7 +47,7 @@ func (l *Limiter) Late(now, deadline time.Duration, s Scale) bool {
 // Next takes out one that waits, and says whether it may be sent or is too late
 // for that. It returns nil if there is no room for another beside inFlight.
 //
-// First attempts come before retries. While successes come, the one with the
+// Calls that were not begun come before retries. While successes come, the one with the
 // earliest deadline is next, which serves most. While none come it is the one
 // with the latest: what has little time left would find out nothing.
 func (l *Limiter) Next(now time.Duration, inFlight int) (w *Waiter, admitted bool) {
@@ -87,8 +88,8 @@ type queue []*Waiter
 func (q queue) Len() int { return len(q) }
 func (q queue) Less(i, j int) bool {
 	switch {
-	case q[i].First != q[j].First:
-		return q[i].First
+	case q[i].Resent != q[j].Resent:
+		return q[j].Resent
 	case q[i].Unproved != q[j].Unproved:
 		return q[j].Unproved
 	}

@@ -10,12 +10,12 @@ import (
 // Who is next, by name, and who is too late (in brackets), until nobody is.
 func TestOrder(t *testing.T) {
 	type waiter struct {
-		name            string
-		left            time.Duration
-		later, unproved bool
+		name             string
+		left             time.Duration
+		resent, unproved bool
 	}
 	few := []waiter{{name: "near", left: 2 * T}, {name: "far", left: 5 * T}, {name: "middle", left: 4 * T}}
-	mixed := []waiter{{name: "retry", left: 2 * T, later: true}, {name: "call", left: 5 * T}}
+	mixed := []waiter{{name: "retry", left: 2 * T, resent: true}, {name: "call", left: 5 * T}}
 	flows := all(limited(4), wait(1), see(1, 20*ms, success))
 	for _, tt := range []struct {
 		rule    string
@@ -33,17 +33,17 @@ func TestOrder(t *testing.T) {
 		{"a probe without room", all(limited(2), ask(2), wait(T)), few, "far"},
 		{"who has no time left is too late", flows, []waiter{{name: "late", left: 39 * ms}, {name: "call", left: 5 * T}}, "(late) call"},
 		{"who has just enough is not", flows, []waiter{{name: "call", left: 41 * ms}}, "call"},
-		{"a retry may have to wait for a success", limited(4), []waiter{{name: "retry", left: 5 * T, later: true, unproved: true}}, ""},
-		{"and goes once there is one", flows, []waiter{{name: "retry", left: 5 * T, later: true, unproved: true}}, "retry"},
-		{"others go before it", limited(4), []waiter{{name: "unproved", left: 3 * T, later: true, unproved: true}, {name: "retry", left: 5 * T, later: true}}, "retry"},
-		{"and instead of it", limited(4), []waiter{{name: "unproved", left: 6 * T, later: true, unproved: true}, {name: "call", left: 5 * T}}, "call"},
+		{"a retry may have to wait for a success", limited(4), []waiter{{name: "retry", left: 5 * T, resent: true, unproved: true}}, ""},
+		{"and goes once there is one", flows, []waiter{{name: "retry", left: 5 * T, resent: true, unproved: true}}, "retry"},
+		{"others go before it", limited(4), []waiter{{name: "unproved", left: 3 * T, resent: true, unproved: true}, {name: "retry", left: 5 * T, resent: true}}, "retry"},
+		{"and instead of it", limited(4), []waiter{{name: "unproved", left: 6 * T, resent: true, unproved: true}, {name: "call", left: 5 * T}}, "call"},
 	} {
 		w := newWorld()
 		w.do(tt.steps)
 		names := map[*guard.Waiter]string{}
 		for _, x := range tt.waiters {
 			waiter := &guard.Waiter{
-				Attempt:  guard.Attempt{Scale: w.scale, First: !x.later},
+				Attempt: guard.Attempt{Scale: w.scale, First: !x.resent}, Resent: x.resent,
 				Deadline: w.now + x.left, Unproved: x.unproved,
 			}
 			names[waiter] = x.name

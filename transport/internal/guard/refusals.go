@@ -7,20 +7,28 @@ type refusals struct {
 	inEpoch int
 	share   float64       // of the last few responses
 	row     int           // calls refused in a row
-	at      time.Duration // when the newest narrowed the window
+	at      time.Duration // when they last narrowed the window
 
-	engaged float64       // share of refusals when they engaged the limiter; 0: they did not
-	from    int           // in flight at that time
-	trial   trial         // of half as many in flight
-	ignored time.Duration // until when refusals engage nothing
+	engaged  float64       // share of refusals when they engaged the limiter; 0: they did not
+	from     float64       // the window at that time
+	took     float64       // how long successes took then, ns
+	trial    trial         // of half as many in flight
+	depend   bool          // by a trial, refusals depend on what is in flight
+	ignored  time.Duration // until when refusals engage nothing
+	pardoned float64       // the share that is ignored
 }
 
-// A trial finds out whether refusals become fewer with less in flight.
-type trial struct{ shed, all int }
+// A trial finds out whether less in flight is of any use.
+type trial struct {
+	since     time.Duration // of attempts sent from then on; 0: not begun
+	shed, all int
+	took      time.Duration // the sum for those that succeeded
+}
 
 const (
 	leastShed  = 3                // refusals in an epoch that engage
 	leastShare = 0.1              // of the responses, that is
+	narrowed   = 0.75             // of the window is left after a refusal
 	pardon     = 30 * time.Second // for refusals that do not depend on what is in flight
 )
 
@@ -40,63 +48,79 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 		case l.succeeded < l.cutAt && now-l.cutAt >= epochOf(a.Scale.T):
 			l.cut(now, l.window/2)
 		}
-	}
-	if !l.Engaged() || now < r.ignored || l.acquitted(now) || l.window <= 1 {
 		return
 	}
-	r.at = now
-	least := 1.0
-	if r.engaged > 0 {
-		least = min(max(float64(r.from)/2, 1), l.window)
+	if !l.Engaged() || r.ignore(now) || l.acquitted(a, now) || a.Start < r.at {
+		return
 	}
-	l.window = min(l.window, max(float64(inFlight), least))
+	least := 1.0
+	if !r.depend && r.engaged > 0 {
+		least = max(1, r.from/2)
+	}
+	r.at = now
+	l.window = min(l.window, max(least, narrowed*min(l.window, float64(inFlight+1))))
+}
+
+// ignore reports whether refusals are as many as when they turned out not to depend
+// on what is in flight.
+func (r *refusals) ignore(now time.Duration) bool {
+	return now < r.ignored && r.share < r.pardoned+0.25
 }
 
 // weigh engages at the end of an epoch in which enough was refused.
 func (l *Limiter) weigh(now time.Duration, inFlight int) {
 	r := &l.refusals
-	if l.Engaged() || r.inEpoch < leastShed || l.epoch.responses == 0 || r.share < leastShare || inFlight < 2 || now < r.ignored {
+	if l.Engaged() || r.inEpoch < leastShed || l.epoch.responses == 0 || r.share < leastShare || inFlight < 2 || r.ignore(now) {
 		return
 	}
 	l.engage(now, float64(inFlight))
-	r.engaged, r.from, r.at, r.trial = r.share, inFlight, now, trial{}
+	r.at = now
+	r.engaged, r.from, r.took, r.trial, r.depend = r.share, l.window, l.latency.recent, trial{}, false
 }
 
 // served takes note of a success.
-func (r *refusals) served(window float64) {
-	if r.halved(window) {
+func (r *refusals) served(a Attempt, now time.Duration, window float64) {
+	if r.tries(a, now, window) {
 		r.trial.all++
+		r.trial.took += now - a.Start
 	}
 	r.share -= r.share / 16
 	r.row = 0
 }
 
-// halved reports whether the window is half of what was in flight when refusals
-// engaged the limiter.
-func (r *refusals) halved(window float64) bool {
-	return r.engaged > 0 && window <= float64(r.from)/2+1
-}
-
-// acquitted counts a refusal with half as many in flight. If as many are refused
-// as before, what is in flight is not the reason, and the limiter opens.
-func (l *Limiter) acquitted(now time.Duration) bool {
-	r := &l.refusals
-	if !r.halved(l.window) {
+// tries reports whether an attempt was sent with half of the window that refusals
+// found.
+func (r *refusals) tries(a Attempt, now time.Duration, window float64) bool {
+	if r.engaged == 0 || window > r.from/2+1 {
 		return false
 	}
-	r.trial.shed++
-	r.trial.all++
-	share := float64(r.trial.shed) / float64(r.trial.all)
-	switch {
-	case r.trial.shed >= 5 && share > 0.6*r.engaged:
-		r.ignored = now + pardon
+	if r.trial.since == 0 {
+		r.trial.since = now
+	}
+	return a.Start >= r.trial.since
+}
+
+// acquitted counts a refusal with half as many in flight. If about as many are refused
+// as before and the rest takes as long, what is in flight is not the reason, and the
+// limiter opens.
+func (l *Limiter) acquitted(a Attempt, now time.Duration) bool {
+	r := &l.refusals
+	if !r.tries(a, now, l.window) {
+		return false
+	}
+	t := &r.trial
+	t.shed++
+	t.all++
+	if t.all < 25 {
+		return false
+	}
+	share, took := float64(t.shed)/float64(t.all), float64(t.took)/float64(max(t.all-t.shed, 1))
+	*t = trial{since: now}
+	if share > 0.4*r.engaged && took > 0.75*r.took {
+		r.ignored, r.pardoned = now+pardon, share
 		l.open()
 		return true
-	case r.trial.all >= 25:
-		if share >= leastShare {
-			r.engaged = share
-		}
-		r.trial = trial{}
 	}
+	r.depend = true
 	return false
 }

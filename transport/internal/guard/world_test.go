@@ -114,6 +114,15 @@ func calm(perSecond float64, took time.Duration) step {
 	return each(gap, max(int(30*perSecond), 30), took, guard.Success)
 }
 
+// engaging repeats steps until there is a limit.
+func engaging(steps ...step) step {
+	return func(w *world) {
+		for i := 0; i < 10_000 && !w.Engaged(); i++ {
+			w.do(steps[i%len(steps)])
+		}
+	}
+}
+
 // limited has just engaged with a window, nothing in flight and 35 calls/s that
 // took 20 ms.
 func limited(window float64) step { return all(calls(35), limit(window)) }
