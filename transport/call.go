@@ -17,17 +17,19 @@ type Call struct {
 	Service  string
 	Method   string        // "" for Do
 	Attempts int           // how many attempts were sent
-	Waited   time.Duration // the time spent waiting between attempts
+	Waited   time.Duration // the time spent waiting, between attempts or for the first
+	Paused   time.Duration // of that, since the server had told another call to wait; see WithPacing
 	Elapsed  time.Duration // from the start to the response header; 0 without observers
 	Stop     StopReason    // why there was no further attempt
 	Status   int           // of the response returned; 0 with an error
 	Err      error         // the last error; nil with a response
 
 	// What the chain would have done, in a dry run.
-	WouldRefuse  StopReason // refuse the first attempt: guard or breaker_open, else ""
-	WouldRetry   bool       // make another attempt
-	WouldHedge   bool       // send a second copy
-	WouldTimeOut bool       // end the attempt at AttemptTimeout
+	WouldRefuse  StopReason    // refuse the first attempt: guard, breaker_open or retry_after, else ""
+	WouldRetry   bool          // make another attempt
+	WouldHedge   bool          // send a second copy
+	WouldTimeOut bool          // end the attempt at AttemptTimeout
+	WouldWait    time.Duration // wait before the first attempt; see WithPacing
 }
 
 // Attempt returns the number of the attempt that ctx belongs to. It is 1 for the first
@@ -178,6 +180,8 @@ func (c *call) report(r *round, stop StopReason, status int, err error) {
 	defer c.mu.Unlock()
 	c.record.Attempts += int(r.sent.Load())
 	c.record.Waited += r.waited
+	c.record.Paused += r.paused
+	c.record.WouldWait += r.wouldWait
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
 	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
 	c.record.WouldHedge = c.record.WouldHedge || r.wouldHedge

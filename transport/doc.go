@@ -14,7 +14,7 @@
 //	http.Client
 //	  └ Transport               once per call: service name, policy, Observer.OnCall, idempotency key
 //	      └ call layers         WithCallLayer: what must see each call once
-//	          └ retry loop      policy, hints of the server, budget, deadline
+//	          └ retry loop      policy, hints of the server, budget, deadline, pauses
 //	              └ hedging     a second copy after a delay; the first good response wins
 //	                  └ guard           limits concurrency to an overloaded service
 //	                      └ breaker         judges every attempt, refuses without sending
@@ -50,7 +50,8 @@
 //  5. The body cannot be sent again: body.
 //  6. The wait is too long. It is what the server asks for plus some jitter, or
 //     else the backoff. If it exceeds MaxRetryAfter: retry_after. If it reaches the
-//     deadline: deadline.
+//     deadline: deadline. A pause that another call was told of, which ends too late
+//     or has too many waiting: retry_after; see [WithPacing].
 //  7. A circuit is open for longer than the wait, or refused the call MaxAttempts
 //     times: breaker_open. The call waited for the guard as long as it may, or has too
 //     little time left for a response, or the processes of [WithFleet] see an

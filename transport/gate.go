@@ -106,13 +106,8 @@ func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) 
 
 // wait waits for room for at most d, and reports whether there is some.
 func (g *gate) wait(req *http.Request, w *guard.Waiter, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case ok := <-w.Ready:
+	if ok, said := stand(req.Context(), w.Ready, d); said {
 		return ok
-	case <-timer.C:
-	case <-req.Context().Done():
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

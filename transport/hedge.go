@@ -256,6 +256,7 @@ func (r *race) second() {
 		req.Body = r.round.lender.kept.body()
 	}
 	r.resp, r.err = r.layer.next.RoundTrip(req)
+	r.round.heard(r.resp, r.err, pass{})
 	if r.err == nil && r.resp != nil && r.resp.Request == nil {
 		r.resp.Request = req
 	}
@@ -284,7 +285,7 @@ func (r *race) allowed(req *http.Request) bool {
 	if inboundStop(r.round.req.Context()) != "" || r.round.isRetry() || l.loop.transport.isPaused(r.round.call.record.Service) {
 		return false
 	}
-	if r.round.call.known.engaged() {
+	if k := r.round.call.known; k.engaged() || k.paused() {
 		return false
 	}
 	if l.loop.opener != nil && l.loop.opener.OpenFor(req) > 0 {

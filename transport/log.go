@@ -62,7 +62,7 @@ func (l *callLog) call(ctx context.Context, c Call) {
 			return
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 9),
+	attrs := append(make([]slog.Attr, 0, 10),
 		slog.String("service", headers.Label(c.Service)),
 		slog.String("method", headers.MethodLabel(c.Method)),
 		slog.Int("attempts", c.Attempts),
@@ -71,6 +71,9 @@ func (l *callLog) call(ctx context.Context, c Call) {
 		slog.Duration("elapsed", c.Elapsed),
 	)
 	attrs = outcome(ctx, attrs, c.Status, c.Err)
+	if c.Paused > 0 {
+		attrs = append(attrs, slog.Duration("paused", c.Paused))
+	}
 	if c.WouldRefuse != "" {
 		attrs = append(attrs, slog.String("would_refuse", string(c.WouldRefuse)))
 	}
@@ -98,6 +101,8 @@ func (c Call) line() (slog.Level, string) {
 		return slog.LevelDebug, "evenkeel: call"
 	case c.WouldRefuse != "":
 		return slog.LevelInfo, "evenkeel: call would have been refused"
+	case c.WouldWait > 0:
+		return slog.LevelInfo, "evenkeel: call would have waited"
 	case c.WouldRetry:
 		return slog.LevelInfo, "evenkeel: call would have been retried"
 	case c.WouldTimeOut:
@@ -114,7 +119,7 @@ func (c Call) line() (slog.Level, string) {
 
 // remarkable reports whether the chain did anything but pass the call on.
 func (c Call) remarkable() bool {
-	if c.WouldRetry || c.WouldHedge || c.WouldTimeOut || c.WouldRefuse != "" {
+	if c.WouldRetry || c.WouldHedge || c.WouldTimeOut || c.WouldWait > 0 || c.WouldRefuse != "" {
 		return true
 	}
 	switch c.Stop {

@@ -25,7 +25,7 @@ type AttemptEvent struct {
 	Method   string        // "" for Do
 	Attempt  int           // 1 for the first
 	Hedge    bool          // it was sent while another was in flight
-	Waited   time.Duration // before this attempt; for the first 0, or the last wait if it was throttled
+	Waited   time.Duration // before this attempt; for the first 0, or the last wait if it was throttled or paused
 	Duration time.Duration // from sending to the response header or the error
 	Status   int           // 0 with an error
 	Err      error

@@ -46,6 +46,7 @@ type config struct {
 	guard         bool
 	fleet         Fleet
 	hedge         *Hedge
+	pacing        Pacing
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -88,6 +89,9 @@ func (c *config) validate() error {
 		if err := c.hedge.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("transport: WithHedging: %w", err))
 		}
+	}
+	if err := c.pacing.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("transport: WithPacing: %w", err))
 	}
 	return errors.Join(errs...)
 }
@@ -264,8 +268,8 @@ func WithObserver(o Observer) DoOption {
 }
 
 // WithDryRun sends every request exactly once, at once and unchanged, and reports what
-// the chain would have done: [Call].WouldRetry, WouldRefuse, WouldHedge and
-// WouldTimeOut. The Stop of a call that would have been retried is [StopDisabled].
+// the chain would have done: [Call].WouldRetry, WouldRefuse, WouldHedge, WouldTimeOut
+// and WouldWait. The Stop of a call that would have been retried is [StopDisabled].
 // Errors are the base's own. The default is off.
 //
 // Guard, breaker, hedging and budget judge a copy of each request that is not sent.

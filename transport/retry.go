@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -89,7 +90,9 @@ type round struct {
 
 	lastWait    time.Duration // before the current attempt
 	scale       guard.Scale   // what it gives its attempts; zero until the guard asks
-	throttled   time.Duration // of waited, for the guard
+	throttled   time.Duration // of waited, without any for a retry
+	paused      time.Duration // of waited, since the server had told another attempt to
+	wouldWait   time.Duration // in a pause, without a dry run
 	turnedAway  int           // attempts that the server refused before its handler, saying when to come back
 	afterStatus int           // what the current attempt replaces
 	afterErr    error
@@ -188,7 +191,7 @@ func (r *round) send(body io.ReadCloser) (*http.Response, error) {
 	if b, ok := body.(*lent); ok {
 		req.GetBody = b.again
 	}
-	resp, err := r.loop.next.RoundTrip(req)
+	resp, err := r.pass(req)
 	resp, err = oneOf(resp, err, "the base")
 	r.body, ctx.resp = nil, resp
 	if resp != nil && resp.Request == nil {
@@ -210,6 +213,9 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.unsent, f.hint = isUnsent(err), askedWait(err)
 		if refused, ok := refusedBy(err); ok {
 			f.class, f.refused, f.openFor = classRetryable, StopBreakerOpen, refused.RefusedFor()
+			if held, ok := errors.AsType[*heldError](err); ok {
+				f.refused, f.max = held.stop, 0
+			}
 			if isGuard(err) { // it has waited for as long as it may
 				f.refused, f.max = StopGuard, 0
 				if r.charge.unproved {

@@ -24,6 +24,7 @@ type known struct {
 	guard  *gate         // nil with WithoutGuard, and where services share a known
 	hedged *hedged       // nil without WithHedging, and where services share a known
 	fleet  FleetService  // nil without WithFleet, and where services share a known
+	pacer  *pacer        // nil without pacing, and where services share a known
 }
 
 // services holds what is known of each service. Services for which there is no room share
@@ -65,6 +66,9 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 		if cfg.fleet != nil {
 			k.fleet = cfg.fleet.Service(name)
 		}
+		if !cfg.pacing.Off {
+			k.pacer = newPacer(cfg.pacing.filled(), clock)
+		}
 		if cfg.hedge != nil {
 			k.hedged = newHedged(cfg.hedge.filled())
 		}
@@ -82,7 +86,7 @@ func (k *known) idle(now time.Duration, unspent budget.Stats) bool {
 			return false
 		}
 	}
-	return (k.guard == nil || k.guard.idle(now)) && (k.hedged == nil || k.hedged.idle())
+	return (k.guard == nil || k.guard.idle(now)) && (k.hedged == nil || k.hedged.idle()) && (k.pacer == nil || k.pacer.idle())
 }
 
 // find returns what is known of a service, and its policy.

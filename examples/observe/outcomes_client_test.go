@@ -180,6 +180,7 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 	}
 	var guarded *transport.GuardError
 	var dialed *net.OpError
+	var held interface{ RefusedFor() time.Duration }
 	var hedged atomic.Int32
 	visits := map[string]visit{
 		"answered below 400":                {serve: answer(200)},
@@ -195,7 +196,18 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 		"answered 503, deadline before the retry": {serve: answer(503, "Retry-After: 1"), within: deadline(nil)},
 		"answered 503, MaxAttempts is 1":          {serve: answer(503), policy: transport.Policy{MaxAttempts: 1}},
 		"answered 503 in a dry run":               {serve: answer(503), opts: []transport.Option{transport.WithDryRun()}},
-		"refused by the breaker":                  {serve: answer(500), opts: []transport.Option{tripped(t)}, isError: is(breaker.ErrOpen), named: "breaker.ErrOpen"},
+		"not sent, another was told to wait": {serve: answer(429, "Retry-After: 20"), within: deadline(nil),
+			before: func(c *http.Client, url string) {
+				resp, err := c.Post(url, "", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+			},
+			opts:    []transport.Option{transport.WithPacing(transport.Pacing{Key: func(*http.Request) string { return "" }})},
+			isError: func(err error) bool { return errors.As(err, &held) && held.RefusedFor() > 0 }, named: "RefusedFor() time.Duration"},
+		"refused by the breaker": {serve: answer(500), opts: []transport.Option{tripped(t)}, isError: is(breaker.ErrOpen), named: "breaker.ErrOpen"},
 		"refused by the guard": {serve: hang, policy: transport.Policy{MaxAttempts: 1, AttemptTimeout: 5 * time.Millisecond},
 			before: func(c *http.Client, url string) {
 				for range 200 {

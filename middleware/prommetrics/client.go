@@ -12,9 +12,9 @@ import (
 // clientVecs are the metrics of the client; clientSeries holds what they have
 // for one service.
 type clientVecs struct {
-	calls, attempts, retries, would *prometheus.CounterVec
-	callAttempts                    *prometheus.HistogramVec
-	duration, attempt, wait         *prometheus.HistogramVec
+	calls, attempts, retries, would, paused *prometheus.CounterVec
+	callAttempts                            *prometheus.HistogramVec
+	duration, attempt, wait                 *prometheus.HistogramVec
 }
 
 func (m *Metrics) newClientVecs() clientVecs {
@@ -27,6 +27,8 @@ func (m *Metrics) newClientVecs() clientVecs {
 			"Attempts after the first, by what made them necessary.", "service", "reason"),
 		would: m.counters("client_would_retry_total",
 			"Calls of a dry run that would have been sent again.", "service"),
+		paused: m.counters("client_paused_seconds_total",
+			"Time that calls waited since the service had told another call to come back later.", "service"),
 		duration: m.durations("client_call_duration_seconds",
 			"Time of calls up to the response header, waits included.", "service"),
 		attempt: m.durations("client_attempt_duration_seconds",
@@ -86,6 +88,7 @@ type clientSeries struct {
 	attempts [len(attemptWords)][len(results)]prometheus.Counter
 	retries  [reasons]prometheus.Counter
 	would    prometheus.Counter
+	paused   prometheus.Counter
 
 	callAttempts, attempt, wait prometheus.Observer
 	duration                    trackedDuration
@@ -103,6 +106,7 @@ func (m *Metrics) clientSeries(s *service) *clientSeries {
 		attempt:      v.attempt.WithLabelValues(s.label),
 		wait:         v.wait.WithLabelValues(s.label),
 		would:        v.would.WithLabelValues(s.label),
+		paused:       v.paused.WithLabelValues(s.label),
 		duration:     trackedDuration{Observer: v.duration.WithLabelValues(s.label)},
 	}
 	for i, stop := range stops {
@@ -156,6 +160,9 @@ func (m *Metrics) onCall(ctx context.Context, call transport.Call) {
 	c.callAttempts.Observe(float64(call.Attempts))
 	if call.WouldRetry {
 		c.would.Inc()
+	}
+	if call.Paused > 0 {
+		c.paused.Add(call.Paused.Seconds())
 	}
 	m.observe(ctx, &c.duration, call.Elapsed)
 	m.count(ctx, &c.calls[index(stops, call.Stop)], refused(call.Stop))

@@ -38,6 +38,7 @@
 //	answered 503, MaxAttempts is 1           unavailable      disabled        error 503           error disabled        debug  -
 //	answered 503 in a dry run                unavailable      disabled        error 503           error disabled        info   -
 //	answered 429, Retry-After too long       throttled        retry_after     error 429           error retry_after     warn   -
+//	not sent, another was told to wait      -                retry_after     -                   error retry_after     warn   RefusedFor() time.Duration
 //	refused by the breaker                   -                breaker_open    -                   error breaker_open    warn   breaker.ErrOpen
 //	refused by the guard                     -                guard           -                   error guard           warn   *transport.GuardError
 //	AttemptTimeout passed                    timeout          attempts        error timeout       error attempts        warn   context.DeadlineExceeded

@@ -147,6 +147,7 @@ func TestCalls(t *testing.T) {
 		{Attempts: 6, Stop: transport.StopCancelled, Elapsed: 16 * time.Second},
 		{Attempts: 0, Stop: transport.StopBreakerOpen},
 		{Attempts: 1, Stop: transport.StopDisabled, WouldRetry: true},
+		{Attempts: 1, Stop: transport.StopSucceeded, Waited: 5 * time.Second, Paused: 3 * time.Second},
 		{Attempts: 1, Stop: "news"},
 	} {
 		c.Service = "users"
@@ -159,13 +160,15 @@ func TestCalls(t *testing.T) {
 		"client_calls_total{users,disabled}":                   1,
 		"client_calls_total{users,other}":                      1,
 		"client_calls_total{(other services),succeeded}":       1,
+		"client_calls_total{users,succeeded}":                  1,
 		"client_would_retry_total{users}":                      1,
-		"client_call_attempts{users} sum":                      8,
-		"client_call_attempts{users} count":                    4,
+		"client_paused_seconds_total{users}":                   3,
+		"client_call_attempts{users} sum":                      9,
+		"client_call_attempts{users} count":                    5,
 		"client_call_attempts{(other services)} sum":           1,
 		"client_call_attempts{(other services)} count":         1,
 		"client_call_duration_seconds{users} sum":              16,
-		"client_call_duration_seconds{users} count":            4,
+		"client_call_duration_seconds{users} count":            5,
 		"client_call_duration_seconds{(other services)} count": 1,
 	}, "")
 }

@@ -204,8 +204,8 @@ func TestSeriesOfAService(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 119 {
-		t.Errorf("%d series, want 119", lines)
+	if lines != 120 {
+		t.Errorf("%d series, want 120", lines)
 	}
 }
 
