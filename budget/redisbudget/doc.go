@@ -128,6 +128,25 @@
 // Set ContextTimeoutEnabled on a cluster client. Without it the client holds on to a
 // command after its deadline, and the next exchange waits.
 //
+// # Keys, and what a Redis user may do
+//
+// A budget is one string under
+//
+//	prefix:v1:{prefix:shard}:name
+//	prefix:v1:{prefix:shard}:kind~name   of Per, such as tenant~acme
+//
+// v1 is the version of the layout: a program with another layout has keys of its own,
+// so that both run side by side during a deployment, each with its own floor. In a
+// name everything but letters, digits and ._-:/@ is %XX. The budget of all names without
+// room is ~overflow. An unused budget is dropped after 10 minutes, one that was paused
+// and resumed after 30 days, a paused one never. The processes need this much of an ACL:
+//
+//	ACL SETUSER budget on >password ~evenkeel:budget:* resetchannels -@all +evalsha +eval +get +set +time
+//
+// and +cluster|slots, +cluster|shards, +readonly or what the client asks of a Cluster.
+// Who may write to the keys can stop all retries of the fleet, and can give each process
+// the floor and the ratio of the pool's limit, but not stop a first attempt.
+//
 // # In figures
 //
 // These are simulations of whole fleets: the code of each process, in simulated

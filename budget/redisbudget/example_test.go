@@ -2,6 +2,7 @@ package redisbudget_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -69,36 +70,64 @@ func ExampleFleet_Pause() {
 	defer fleet.Close(ctx)
 	b, _ := fleet.Budget("payments", budget.Policy{Ratio: 1})
 	b.Deposit()
-	if err := fleet.Pause(ctx, "payments"); err != nil {
+	if _, err := fleet.Pause(ctx, "payments"); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println("paused:", b.Withdraw())
-	if err := fleet.Resume(ctx, "payments"); err != nil {
+	if _, err := fleet.Pause(ctx, "payemnts"); errors.Is(err, redisbudget.ErrNoBudget) {
+		fmt.Println("no process has a budget payemnts")
+	}
+	if _, err := fleet.Resume(ctx, "payments"); err != nil {
 		fmt.Println(err)
 	}
 	b.Deposit()
 	fmt.Println("resumed:", b.Withdraw())
 	// Output:
 	// paused: false
+	// no process has a budget payemnts
 	// resumed: true
 }
 
 // A quota has no ratio. A retry needs a token of the service and one of the
 // tenant; a noisy tenant cannot spend those of the others.
+func ExampleFleet_Per() {
+	ctx := context.Background()
+	client, stop := connect()
+	defer stop()
+	fleet, _ := redisbudget.New(client)
+	defer fleet.Close(ctx)
+	services, _ := fleet.PerService(budget.Policy{Ratio: 0.1, MinPerSecond: 100}, 100)
+	tenants, _ := fleet.Per("tenant", budget.Policy{MinPerSecond: 5}, 10_000)
+
+	b := budget.All(services("payments"), tenants("acme"))
+	b.Deposit()
+	fmt.Println(b.Withdraw())
+	for name := range fleet.All() {
+		fmt.Println(name)
+	}
+	// Output:
+	// false
+	// payments
+	// tenant~acme
+}
+
+// Each service has a budget of its own, which transport.WithBudget takes.
 func ExampleFleet_PerService() {
 	ctx := context.Background()
 	client, stop := connect()
 	defer stop()
 	fleet, _ := redisbudget.New(client)
 	defer fleet.Close(ctx)
-	service, _ := fleet.Budget("payments", budget.Policy{Ratio: 0.1, MinPerSecond: 100})
-	tenants, _ := fleet.PerService(budget.Policy{MinPerSecond: 5}, 10_000)
-
-	b := budget.All(service, tenants("tenant-17"))
-	b.Deposit()
-	fmt.Println(b.Withdraw())
+	services, err := fleet.PerService(budget.Policy{Ratio: 0.5}, 100)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	services("payments").Deposit()
+	services("payments").Deposit()
+	fmt.Println(services("payments").Withdraw(), services("search").Withdraw())
 	// Output:
-	// false
+	// true false
 }
 
 // The mistake is a name for each call, such as a path with an ID in it: each is

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"reflect"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/budget/internal/fleet"
@@ -13,6 +15,11 @@ import (
 
 // ErrClosed is in the error of a Fleet that was closed.
 var ErrClosed = fleet.ErrClosed
+
+// ErrNoBudget is in the error of [Fleet.Pause] and [Fleet.Resume] if no process has
+// used a budget of that name for ten minutes, as after a typing error, or if the
+// processes have another prefix or number of shards.
+var ErrNoBudget = fleet.ErrNoBudget
 
 // A Fleet is this process's membership in a fleet that shares retry budgets.
 // Make one per process with [New] and close it at the end.
@@ -29,7 +36,7 @@ func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 		}
 	}
 	err := c.validate()
-	if client == nil {
+	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		err = errors.Join(errors.New("redisbudget: New: the client is nil"), err)
 	}
 	if err != nil {
@@ -47,8 +54,8 @@ func New(client redis.UniversalClient, opts ...Option) (*Fleet, error) {
 
 // Budget returns the budget of that name. All processes with the same prefix share
 // it; they should use the same policy. Keep the result: the lookup costs more than
-// its use. A name has 1 to 256 bytes and is not service.Others. A second call with
-// another policy is an error.
+// its use. A name has 1 to 256 bytes and is not service.Others; tenant~acme is that of
+// a name of a kind, see [Fleet.Per]. A second call with another policy is an error.
 func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 	b, err := f.fleet.Budget(name, p)
 	if err != nil {
@@ -57,9 +64,9 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 	return (*Shared)(b), nil
 }
 
-// PerService returns a func that gives each service, or tenant, a budget of its own
-// that the fleet shares. If [Fleet.Budget] made a budget of that name, the service
-// gets that, whatever its policy.
+// PerService returns a func that gives each service a budget of its own that the fleet
+// shares. If [Fleet.Budget] made a budget of that name, the service gets that, whatever
+// its policy.
 //
 // It keeps at most maxServices budgets, at least 1. A budget that was not used for
 // ten seconds hands its credit back and makes room for others. Services for which
@@ -68,13 +75,30 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 // memory nor the credit of others.
 //
 // The error names every field of the policy that is wrong, and a maxServices
-// below 1.
+// below 1. A second call returns the same budgets; it is an error if it wants another
+// policy or number.
 func (f *Fleet) PerService(p budget.Policy, maxServices int) (func(service string) budget.Budget, error) {
-	of, err := f.fleet.PerService(p, maxServices)
+	of, err := f.fleet.Per("", p, maxServices)
 	if err != nil {
-		return nil, fmt.Errorf("redisbudget: PerService: %w", err)
+		return nil, fmt.Errorf("redisbudget: PerService(maxServices %d): %w", maxServices, err)
 	}
 	return func(service string) budget.Budget { return (*Shared)(of(service)) }, nil
+}
+
+// Per is [Fleet.PerService] for names of another kind, such as tenants: a tenant and a
+// service of the same name have different budgets. The budget of the tenant acme has
+// the name tenant~acme for [Fleet.Stats], [Fleet.Pause] and metrics. All processes need
+// the same kind: 1 to 64 bytes without ~.
+func (f *Fleet) Per(kind string, p budget.Policy, max int) (func(name string) budget.Budget, error) {
+	err := error(nil)
+	if kind == "" {
+		err = errors.New("want a kind, or PerService")
+	}
+	of, ferr := f.fleet.Per(kind, p, max)
+	if err = errors.Join(err, ferr); err != nil {
+		return nil, fmt.Errorf("redisbudget: Per(%.80q, max %d): %w", kind, max, err)
+	}
+	return func(name string) budget.Budget { return (*Shared)(of(name)) }, nil
 }
 
 // Stats returns a snapshot of the budget of that name, or zero if this process has
@@ -86,30 +110,39 @@ func (f *Fleet) Stats(name string) Stats { return f.fleet.Stats(name) }
 func (f *Fleet) All() iter.Seq2[string, Stats] { return f.fleet.All() }
 
 // Pause stops all retries that the budget of that name pays for, in the whole fleet,
-// until [Fleet.Resume]. Each process follows with its next exchange: within about a
-// second if its calls fail, and within the max of [WithInterval] if not. This process
-// need not have a budget of that name. After an error it is unknown whether the fleet
-// paused; it is safe to call again. The newest of several calls wins. If Redis loses
-// its memory, the processes tell it again.
-func (f *Fleet) Pause(ctx context.Context, name string) error {
-	if err := f.fleet.Turn(ctx, name, true); err != nil {
-		return fmt.Errorf("redisbudget: Pause(%.32q): %w", name, err)
+// until [Fleet.Resume]. It returns about how many processes share the budget now. This
+// process follows at once, whatever becomes of Redis, the others with their next
+// exchange: within about a second if their calls fail, and within the max of
+// [WithInterval] if not.
+//
+// After an error the others may follow or not: it is safe to call again, and if this
+// process has the budget it tells them as soon as Redis answers. This process need not
+// have the budget, but some process must, or the error is [ErrNoBudget].
+//
+// The newest of several calls wins in all processes. Each of them remembers it: if Redis
+// loses its memory, they tell it again.
+func (f *Fleet) Pause(ctx context.Context, name string) (instances int, err error) {
+	n, err := f.fleet.Turn(ctx, name, true)
+	if err != nil {
+		return 0, fmt.Errorf("redisbudget: Pause(%.80q): %w", name, err)
 	}
-	return nil
+	return int(math.Round(n)), nil
 }
 
-// Resume ends a [Fleet.Pause].
-func (f *Fleet) Resume(ctx context.Context, name string) error {
-	if err := f.fleet.Turn(ctx, name, false); err != nil {
-		return fmt.Errorf("redisbudget: Resume(%.32q): %w", name, err)
+// Resume ends a [Fleet.Pause], in the same way.
+func (f *Fleet) Resume(ctx context.Context, name string) (instances int, err error) {
+	n, err := f.fleet.Turn(ctx, name, false)
+	if err != nil {
+		return 0, fmt.Errorf("redisbudget: Resume(%.80q): %w", name, err)
 	}
-	return nil
+	return int(math.Round(n)), nil
 }
 
 // Close leaves the fleet. It hands the credit of this process back, until ctx is
 // done, and ends the goroutines of the Fleet. It does not close the client. The
 // budgets remain usable and run on their own ratio. An error means that credit was
-// lost. Without Close all credit of this process is lost, and nothing else.
+// lost. Without Close all credit of this process is lost, and nothing else. An observer
+// that calls Close needs a ctx that ends: Close waits for what called the observer.
 func (f *Fleet) Close(ctx context.Context) error {
 	if err := f.fleet.Close(ctx); err != nil {
 		return fmt.Errorf("redisbudget: Close: %w", err)

@@ -5,20 +5,31 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
-// othersKey is what the key of the budget ends with that all other services
-// share. No other name is escaped to it.
+// layout is in each key, so that programs with another layout have other keys. Where
+// a value does not fit the layout, it is left alone.
+const layout = "v1"
+
+// othersKey is what stands in a key for all names of a kind that have no budget of
+// their own. No other name is escaped to it.
 const othersKey = "~overflow"
 
-// keyOf returns the key of a budget and its shard. What is in the braces
-// decides the slot of a cluster, so that the budgets of a shard have one.
-func keyOf(prefix string, shards int, escaped string) (key string, shard int) {
+// keyOf returns the key of a budget and its shard: prefix:v1:{prefix:shard}:kind~name,
+// without kind~ for a service. What is in the braces decides the slot of a cluster, so
+// that the budgets of a shard have one.
+func keyOf(prefix string, shards int, name string) (key string, shard int) {
+	kind, short := fleet.CutKind(name)
+	escaped := escape(short)
+	if kind != "" {
+		escaped = escape(kind) + "~" + escaped
+	}
 	h := fnv.New32a()
 	h.Write([]byte(escaped))
 	shard = int(h.Sum32() % uint32(shards))
-	return prefix + ":{" + prefix + ":" + strconv.Itoa(shard) + "}:" + escaped, shard
+	return prefix + ":" + layout + ":{" + prefix + ":" + strconv.Itoa(shard) + "}:" + escaped, shard
 }
 
 // escape keeps letters, digits and a few marks, so that a name cannot break

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/datapunk/evenkeel/budget/internal/fleet"
 	"github.com/datapunk/evenkeel/headers/service"
 )
 
@@ -24,8 +25,21 @@ func TestKeys(t *testing.T) {
 	if got := escape(service.Others); got != othersKey {
 		t.Errorf("escape(%q) = %q, want %q", service.Others, got, othersKey)
 	}
+	for name, want := range map[string]string{
+		"api":                      "p:v1:{p:0}:api",
+		"tenant~api":               "p:v1:{p:0}:tenant~api",
+		"tenant~a~b":               "p:v1:{p:0}:tenant~a%7Eb",
+		"~tenant~api":              "p:v1:{p:0}:tenant%7Eapi", // a service of that name
+		service.Others:             "p:v1:{p:0}:~overflow",
+		"tenant~" + service.Others: "p:v1:{p:0}:tenant~~overflow",
+		"tenant~overflow":          "p:v1:{p:0}:tenant~overflow",
+	} {
+		if key, shard := keyOf("p", 1, name); key != want || shard != 0 {
+			t.Errorf("keyOf(%q) = %q in shard %d, want %q in 0", name, key, shard, want)
+		}
+	}
 	key, shard := keyOf("p", 4, "api")
-	if want := "p:{p:" + string(rune('0'+shard)) + "}:api"; key != want {
+	if want := "p:v1:{p:" + string(rune('0'+shard)) + "}:api"; key != want {
 		t.Errorf("key %q, want %q", key, want)
 	}
 }
@@ -37,6 +51,8 @@ func FuzzEscape(f *testing.F) {
 	f.Add("%41", "A")
 	f.Add("~overflow", service.Others)
 	f.Add("a}{b", "a\x00")
+	f.Add("a~b", "~a~b")
+	f.Add("a~~b", "a~b")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		x, y := escape(a), escape(b)
 		if a != b && x == y {
@@ -47,6 +63,13 @@ func FuzzEscape(f *testing.F) {
 		}
 		if len(x) > 3*len(a) {
 			t.Errorf("%d bytes became %d", len(a), len(x))
+		}
+		k, _ := keyOf("p", 1, a)
+		l, _ := keyOf("p", 1, b)
+		ka, sa := fleet.CutKind(a)
+		kb, sb := fleet.CutKind(b)
+		if same := ka == kb && sa == sb; same != (k == l) {
+			t.Errorf("the keys of %q and %q are %q and %q", a, b, k, l)
 		}
 	})
 }

@@ -21,8 +21,8 @@ func ExampleWithPrefix() {
 			fmt.Println(err)
 			return
 		}
-		defer fleet.Close(ctx)
-		fleet.Pause(ctx, "payments")
+		fleet.Budget("payments", budget.Policy{Ratio: 0.1})
+		fleet.Close(ctx)
 	}
 	keys, _ := client.Keys(ctx, "*").Result()
 	slices.Sort(keys)
@@ -30,8 +30,8 @@ func ExampleWithPrefix() {
 		fmt.Println(key)
 	}
 	// Output:
-	// team-1:budget:{team-1:budget:0}:payments
-	// team-2:budget:{team-2:budget:0}:payments
+	// team-1:budget:v1:{team-1:budget:0}:payments
+	// team-2:budget:v1:{team-2:budget:0}:payments
 }
 
 // What is in braces decides which master of a cluster has the key.
@@ -44,19 +44,19 @@ func ExampleWithShards() {
 		fmt.Println(err)
 		return
 	}
-	defer fleet.Close(ctx)
 	for _, name := range []string{"orders", "payments", "search"} {
-		fleet.Pause(ctx, name)
+		fleet.Budget(name, budget.Policy{Ratio: 0.1})
 	}
+	fleet.Close(ctx)
 	keys, _ := client.Keys(ctx, "*").Result()
 	slices.Sort(keys)
 	for _, key := range keys {
 		fmt.Println(key)
 	}
 	// Output:
-	// evenkeel:budget:{evenkeel:budget:0}:payments
-	// evenkeel:budget:{evenkeel:budget:1}:search
-	// evenkeel:budget:{evenkeel:budget:2}:orders
+	// evenkeel:budget:v1:{evenkeel:budget:0}:payments
+	// evenkeel:budget:v1:{evenkeel:budget:1}:search
+	// evenkeel:budget:v1:{evenkeel:budget:2}:orders
 }
 
 // A process talks to Redis every 50ms, whether or not calls fail.

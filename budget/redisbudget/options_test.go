@@ -93,10 +93,10 @@ func TestWithoutRedis(t *testing.T) {
 	if granted != 100 {
 		t.Errorf("%d retries for 400 requests, want 100", granted)
 	}
-	if err := f.Pause(t.Context(), b.Name()); err == nil {
+	if _, err := f.Pause(t.Context(), b.Name()); err == nil {
 		t.Error("Pause without Redis says nothing")
 	}
-	if err := f.Pause(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "want a name") {
+	if _, err := f.Pause(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "want a name") {
 		t.Errorf("Pause of no name: %v", err)
 	}
 	if s := f.Stats("no such"); s != (redisbudget.Stats{}) {

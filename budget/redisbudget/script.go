@@ -26,7 +26,7 @@ type store struct {
 
 // Place returns the key of a budget and its shard, by its name.
 func (s store) Place(name string, shards int) (key string, shard int) {
-	return keyOf(s.prefix, shards, escape(name))
+	return keyOf(s.prefix, shards, name)
 }
 
 // Settle runs the script, and sends it to a server that does not have it yet:

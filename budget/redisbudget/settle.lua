@@ -18,7 +18,8 @@
 --            requests, retries, denied
 --                                  of the fleet, per second
 --            switch                as below
---            or the word "foreign", if what is there is not ours
+--            or the word "foreign", if what is there is not ours; or "none", if
+--            there is nothing and the call is about the switch alone
 --
 -- A budget is one string: a tag with the version of this layout, then 8
 -- doubles: pool (in micro-tokens, so that crumbs of many processes add up to
@@ -29,10 +30,12 @@
 --
 -- switch is when the budget was last paused, or minus when it was resumed. The
 -- newest wins, and each process carries it, so that a server which lost its
--- memory is told.
+-- memory is told. A pause is kept for good, and a resume for longer than a process
+-- that missed it is likely to be away.
 
 local tag = 'evkbdgt1'
 local ttl = 600000 -- ms that an unused budget is remembered
+local resumed = 2592000000 -- ms that one is which was paused and resumed: 30 days
 local long, short = 10, 1 -- s over which sums decay
 local soon = 0.5 -- s of wants that a pool should be able to serve
 local token = 1000000
@@ -116,11 +119,13 @@ for i, key in ipairs(KEYS) do
   elseif not string.find(v.err, 'WRONGTYPE', 1, true) then
     return v
   end
+  local ratio, floor, stock, give, want, requests, spent, denied, present,
+    draw, known, turn = parse(ARGV[i])
   if not pool then
     reply[i] = 'foreign'
+  elseif not v and turn ~= 0 and stock == 0 then
+    reply[i] = 'none'
   else
-    local ratio, floor, stock, give, want, requests, spent, denied, present,
-      draw, known, turn = parse(ARGV[i])
 
     -- A clock that trembles would earn the floor again and again, so the
     -- stored time does not follow it back, unless it went for good.
@@ -169,9 +174,9 @@ for i, key in ipairs(KEYS) do
 
     v = tag .. pack8(pool, now, act, req, wants, ret, den, switch)
     if switch > 0 then
-      redis.call('SET', key, v) -- a pause is not forgotten
+      redis.call('SET', key, v)
     else
-      redis.call('SET', key, v, 'PX', ttl)
+      redis.call('SET', key, v, 'PX', switch < 0 and resumed or ttl)
     end
     reply[i] = pack8(grant, pool / token, cap / token, act / (long + el), rate,
       ret / (short + el), den / (short + el), switch)

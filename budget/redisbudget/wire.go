@@ -44,8 +44,12 @@ func parseReply(reply any, n int) ([]fleet.Answer, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: answer %d is a %T", errReply, i, r)
 		}
-		if s == "foreign" {
+		switch s {
+		case "foreign":
 			answers[i].Foreign = true
+			continue
+		case "none":
+			answers[i].Missing = true
 			continue
 		}
 		if err := unpack(&answers[i], s); err != nil {

@@ -18,6 +18,9 @@ import (
 // ErrClosed is returned by a Fleet after Close.
 var ErrClosed = errors.New("the fleet is closed")
 
+// ErrNoBudget is returned by Turn for a name of which the store knows nothing.
+var ErrNoBudget = errors.New("no process has a budget of that name")
+
 var errForeign = errors.New("the key holds something that is not a budget")
 
 // MaxName is the longest name of a budget, in bytes.
@@ -38,9 +41,11 @@ type Fleet struct {
 	failed  error    // of Close, valid after done
 	known   sync.Map // string to *Budget
 
-	mu    sync.Mutex // guards what follows, and additions to known
-	ended bool
-	turns []*Budget // paused or resumed here, not yet reported
+	mu       sync.Mutex // guards what follows, and additions to known
+	ended    bool
+	turns    []*Budget            // paused or resumed here, not yet reported
+	sets     map[string]*services // by kind
+	switches map[string]float64   // the newest turn of each budget that is not in known
 }
 
 // A result is what a call came to.
@@ -58,7 +63,8 @@ func New(store Store, shards int, l Limits, o Observer) *Fleet {
 	f := &Fleet{
 		store: store, observer: o, started: time.Now(),
 		poke: make(chan struct{}, 1), results: make(chan result),
-		closing: make(chan context.Context), done: make(chan struct{}),
+		closing: make(chan context.Context, 1), done: make(chan struct{}),
+		sets: map[string]*services{}, switches: map[string]float64{},
 	}
 	l.Rate /= float64(shards)
 	f.sync = newSyncer(l, shards, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
@@ -71,7 +77,7 @@ func New(store Store, shards int, l Limits, o Observer) *Fleet {
 // an error.
 func (f *Fleet) Budget(name string, p budget.Policy) (*Budget, error) {
 	err := errors.Join(checkName(name), p.Validate())
-	if name == service.Others {
+	if _, short := CutKind(name); short == service.Others {
 		err = errors.Join(fmt.Errorf("%q: want another name than that of all other services", name), err)
 	}
 	if err != nil {
@@ -109,6 +115,8 @@ func (f *Fleet) add(name string, p budget.Policy, owner *services) *Budget {
 	key, shard := f.store.Place(name, len(f.sync.shards))
 	b := newBudget(name, key, shard, p, f.wake)
 	b.services = owner
+	b.turn(f.switches[name])
+	delete(f.switches, name)
 	f.known.Store(name, b)
 	f.sync.join(b)
 	f.nudge()
@@ -161,45 +169,10 @@ func (f *Fleet) All() iter.Seq2[string, budget.FleetStats] {
 	}
 }
 
-// Turn pauses or resumes the budget of that name, in the whole fleet. The name
-// need not be one of a budget of this process.
-func (f *Fleet) Turn(ctx context.Context, name string, paused bool) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	ended := f.ended
-	f.mu.Unlock()
-	if ended {
-		return ErrClosed
-	}
-	a, b := Ask{Turn: -1}, f.find(name)
-	if paused {
-		a.Turn = 1
-	}
-	if b != nil {
-		a.Known = b.knows()
-	}
-	key, shard := f.store.Place(name, len(f.sync.shards))
-	answers, err := f.store.Settle(ctx, &Exchange{Shard: shard, Safe: true, Keys: []string{key}, Asks: []Ask{a}})
-	if err == nil && answers[0].Foreign {
-		err = fmt.Errorf("%s: %w", key, errForeign)
-	}
-	if err != nil {
-		return err
-	}
-	if b != nil && b.turn(answers[0].Switch) {
-		f.mu.Lock()
-		f.turns = append(f.turns, b)
-		f.mu.Unlock()
-		f.nudge()
-	}
-	return nil
-}
-
-// Close hands the credit of this process back, as far as ctx allows, and ends
-// the goroutine. The budgets go on by themselves. A second Close waits for the
-// first and returns nil.
+// Close hands the credit of this process back and ends the goroutine. It returns when
+// that is done, or when ctx is: then what was not handed back yet is lost, and the
+// goroutine ends when the store returns. The budgets go on by themselves. A second
+// Close waits for the first in the same way, and returns nil if that has ended.
 func (f *Fleet) Close(ctx context.Context) error {
 	first := false
 	f.closed.Do(func() { first = true })
@@ -209,7 +182,15 @@ func (f *Fleet) Close(ctx context.Context) error {
 		f.mu.Unlock()
 		f.closing <- ctx
 	}
-	<-f.done
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		select {
+		case <-f.done:
+		default:
+			return context.Cause(ctx)
+		}
+	}
 	if first {
 		return f.failed
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -74,7 +75,7 @@ func mustBudget(t testing.TB, f *Fleet, name string, p budget.Policy) *Budget {
 
 func mustPerService(t testing.TB, f *Fleet, p budget.Policy, maxServices int) func(string) *Budget {
 	t.Helper()
-	of, err := f.PerService(p, maxServices)
+	of, err := f.Per("", p, maxServices)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,10 +191,11 @@ func TestPauseIsSeenByAll(t *testing.T) {
 			mustBudget(t, f, "api", p)
 			fleets = append(fleets, f)
 		}
-		operator := join(t, m) // has no budgets at all
-		time.Sleep(10 * time.Second)
-		if err := operator.Turn(t.Context(), "api", true); err != nil {
-			t.Fatal(err)
+		operator := join(t, m)  // has no budgets at all
+		time.Sleep(time.Minute) // until the figures of the fleet are known
+		n, err := operator.Turn(t.Context(), "api", true)
+		if err != nil || math.Round(n) != float64(len(fleets)) {
+			t.Fatalf("%v processes and error %v, want %d and none", n, err, len(fleets))
 		}
 		time.Sleep(5500 * time.Millisecond)
 		for i, f := range fleets {
@@ -218,7 +220,7 @@ func TestPauseIsSeenByAll(t *testing.T) {
 		if !late.Stats().Paused {
 			t.Error("a newcomer does not know of the pause after Redis lost its memory")
 		}
-		if err := fleets[0].Turn(t.Context(), "api", false); err != nil {
+		if _, err := fleets[0].Turn(t.Context(), "api", false); err != nil {
 			t.Fatal(err)
 		}
 		if fleets[0].Stats("api").Paused {
@@ -305,7 +307,7 @@ func TestCloseHandsCreditBack(t *testing.T) {
 		if _, err := f.Budget("more", p); !errors.Is(err, ErrClosed) {
 			t.Errorf("Budget after Close: %v", err)
 		}
-		if err := f.Turn(t.Context(), "api-1", true); !errors.Is(err, ErrClosed) {
+		if _, err := f.Turn(t.Context(), "api-1", true); !errors.Is(err, ErrClosed) {
 			t.Errorf("Turn after Close: %v", err)
 		}
 		budgets[0].Deposit()

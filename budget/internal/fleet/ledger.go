@@ -284,8 +284,9 @@ func (l *ledger) turn(switched float64) (changed bool) {
 	return was != l.paused()
 }
 
-// unused reports whether nothing is lost by forgetting the budget.
+// unused reports whether nothing is lost by forgetting the budget. A paused one is kept,
+// to tell a store that has lost its memory.
 func (l *ledger) unused(now time.Duration) bool {
 	b := l.account.Books()
-	return now-l.active > idleAfter && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
+	return !l.paused() && now-l.active > idleAfter && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
 }

@@ -27,6 +27,10 @@ func (m *Memory) Settle(_ context.Context, x *Exchange) ([]Answer, error) {
 	answers := make([]Answer, len(x.Asks))
 	for i, a := range x.Asks {
 		s, known := m.kept[x.Keys[i]]
+		if !known && a.Turn != 0 && a.Stock == 0 {
+			answers[i].Missing = true
+			continue
+		}
 		if !known {
 			s.At = m.now()
 		}

@@ -107,7 +107,7 @@ func (f *Fleet) leave(ctx context.Context, pending []*call) error {
 	var errs []error
 	for _, c := range f.sync.handBack(f.now()) {
 		start := time.Now()
-		answers, err := f.store.Settle(ctx, &c.Exchange)
+		answers, err := f.settle(ctx, &c.Exchange)
 		o := f.sync.end(c, f.now(), answers, err)
 		f.report(c, o, time.Since(start))
 		if err == nil && o.lost > 0 {

@@ -99,8 +99,8 @@ func TestPerServiceFindsBudgetsOfTheirOwn(t *testing.T) {
 func TestPerServiceNamesWhatIsWrong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := join(t, wallMemory())
-		_, err := f.PerService(budget.Policy{Ratio: -1, Hold: -1}, 0)
-		for _, want := range []string{"maxServices 0", "Policy.Ratio -1", "Policy.Hold -1ns"} {
+		_, err := f.Per("", budget.Policy{Ratio: -1, Hold: -1}, 0)
+		for _, want := range []string{"room for 0 names", "Policy.Ratio -1", "Policy.Hold -1ns"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v lacks %q", err, want)
 			}
@@ -164,6 +164,67 @@ func TestManyBudgetsShareCalls(t *testing.T) {
 		for name, s := range f.All() {
 			if !s.Connected {
 				t.Fatalf("%s was not shared within 3 s", name)
+			}
+		}
+	})
+}
+
+func TestKindsOfNames(t *testing.T) {
+	for _, tt := range []struct{ kind, short, name string }{
+		{"", "api", "api"},
+		{"tenant", "api", "tenant~api"},
+		{"tenant", "a~b", "tenant~a~b"},
+		{"", "a~b", "~a~b"}, // or it would be b of the kind a
+		{"", "~", "~~"},
+		{"tenant", "", "tenant~"},
+	} {
+		if got := joinKind(tt.kind, tt.short); got != tt.name {
+			t.Errorf("joinKind(%q, %q) = %q, want %q", tt.kind, tt.short, got, tt.name)
+		}
+		if kind, short := CutKind(tt.name); kind != tt.kind || short != tt.short {
+			t.Errorf("CutKind(%q) = %q, %q, want %q, %q", tt.name, kind, short, tt.kind, tt.short)
+		}
+	}
+}
+
+// A tenant and a service of one name have a budget each, also where there is no room.
+func TestKindsHaveBudgetsOfTheirOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := join(t, wallMemory())
+		services := mustPerService(t, f, budget.Policy{MinPerSecond: 1000}, 2)
+		tenants, err := f.Per("tenant", budget.Policy{MinPerSecond: 1}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := services("api"), tenants("api"); a == b || a.Name() != "api" || b.Name() != "tenant~api" {
+			t.Errorf("the budgets %q and %q, want api and tenant~api", a.Name(), b.Name())
+		}
+		if a, b := services("tenant~api"), tenants("api"); a == b || a.Key() == b.Key() {
+			t.Errorf("a service and a tenant share the budget %q", a.Name())
+		}
+		if a, b := services("more"), tenants("more"); a == b || a.Name() == b.Name() || services("and more") != a || tenants("and more") != b {
+			t.Errorf("the budgets %q and %q of those without room", a.Name(), b.Name())
+		}
+		if b, err := f.Budget("tenant~api", budget.Policy{MinPerSecond: 1}); err != nil || b != tenants("api") {
+			t.Errorf("Budget returns %v and error %v, want that of the tenant", b, err)
+		}
+		// A set that has a budget made by name keeps to it.
+		again, err := f.Per("tenant", budget.Policy{MinPerSecond: 1}, 1)
+		if err != nil || again("api") != tenants("api") {
+			t.Errorf("a second set of tenants has budgets of its own, error %v", err)
+		}
+		for _, tt := range []struct {
+			kind   string
+			policy budget.Policy
+			limit  int
+		}{
+			{"tenant", budget.Policy{MinPerSecond: 2}, 1},
+			{"tenant", budget.Policy{MinPerSecond: 1}, 2},
+			{"ten~ant", budget.Policy{MinPerSecond: 1}, 1},
+			{strings.Repeat("k", 65), budget.Policy{MinPerSecond: 1}, 1},
+		} {
+			if _, err := f.Per(tt.kind, tt.policy, tt.limit); err == nil {
+				t.Errorf("Per(%.80q, %+v, %d): no error", tt.kind, tt.policy, tt.limit)
 			}
 		}
 	})

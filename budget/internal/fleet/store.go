@@ -13,7 +13,8 @@ import "context"
 // concurrent use.
 type Store interface {
 	// Place returns under which key the budget of a name is kept, and in which
-	// of the shards, counted from 0. Different names have different keys.
+	// of the shards, counted from 0. Different names have different keys. See
+	// [CutKind] for what a name is made of.
 	Place(name string, shards int) (key string, shard int)
 	// Settle carries an exchange to the fleet and returns an answer for each of
 	// its keys, or an error. It stops waiting when ctx is done. Unless the
@@ -56,4 +57,5 @@ type Answer struct {
 	Requests, Retries, Denied float64 // of the fleet
 	Switch                    float64 // when it was paused, or minus when it was resumed
 	Foreign                   bool    // the value under the key is no budget
+	Missing                   bool    // the ask was about the switch alone, and there is no budget
 }
