@@ -53,13 +53,15 @@ var rules = map[string]allowed{
 	"transport/transporttest": {ours: []string{"headers"}},
 	"budget/budgettest":       {ours: []string{"budget"}},
 
-	"budget/redisbudget":                {ours: []string{"headers/service", "budget", "budget/internal/fleet"}, modules: []string{goRedis}},
-	"breaker/redisbreaker":              {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
-	"middleware/redisrate":              {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
-	"middleware/idempotency/redisstore": {ours: []string{"middleware/idempotency"}, modules: []string{goRedis}},
-	"middleware/idempotency/sqlstore":   {ours: []string{"middleware/idempotency"}, modules: []string{databaseSQL}},
-	"middleware/prommetrics":            {ours: floors, modules: []string{prometheus, prometheusModel}},
-	"middleware/oteltrace":              {ours: floors, modules: []string{otel, otelContrib}},
+	"budget/redisbudget":                    {ours: []string{"budget", "budget/internal/fleet", "budget/redisbudget/internal/layout"}, modules: []string{goRedis}},
+	"budget/redisbudget/internal/layout":    {ours: []string{"headers/service", "budget/internal/fleet"}},
+	"budget/redisbudget/cmd/evenkeel-fleet": {ours: []string{"budget/redisbudget", "budget/redisbudget/internal/layout"}, modules: []string{goRedis}},
+	"breaker/redisbreaker":                  {ours: []string{"headers", "breaker"}, modules: []string{goRedis}},
+	"middleware/redisrate":                  {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
+	"middleware/idempotency/redisstore":     {ours: []string{"middleware/idempotency"}, modules: []string{goRedis}},
+	"middleware/idempotency/sqlstore":       {ours: []string{"middleware/idempotency"}, modules: []string{databaseSQL}},
+	"middleware/prommetrics":                {ours: floors, modules: []string{prometheus, prometheusModel}},
+	"middleware/oteltrace":                  {ours: floors, modules: []string{otel, otelContrib}},
 }
 
 var floors = []string{"headers", "headers/service", "budget", "transport", "breaker", "middleware"}

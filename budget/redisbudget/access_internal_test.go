@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/budget"
+	"github.com/datapunk/evenkeel/budget/redisbudget/internal/layout"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -51,7 +52,7 @@ func TestTimeToLive(t *testing.T) {
 	f := must(New(a))
 	defer f.Close(t.Context())
 	b := must(f.Budget("payments", accessPolicy))
-	key, _ := keyOf(defaultPrefix, 1, "payments")
+	key, _ := layout.Key(defaultPrefix, 1, "payments")
 	eventually(t, 5*time.Second, "the budget is connected", func() bool { return b.Stats().Connected })
 	ttl := func() time.Duration { return must(a.TTL(t.Context(), key).Result()) }
 	if got := ttl(); got < 9*time.Minute || got > 10*time.Minute {
@@ -72,12 +73,12 @@ func TestTimeToLive(t *testing.T) {
 func TestLayoutsSideBySide(t *testing.T) {
 	s := startRedis(t)
 	a := admin(t, s.addr)
-	key, _ := keyOf(defaultPrefix, 1, "payments")
-	other := strings.Replace(key, ":"+layout+":", ":", 1)
-	for _, k := range []string{other, strings.Replace(key, ":"+layout+":", ":v2:", 1)} {
+	key, _ := layout.Key(defaultPrefix, 1, "payments")
+	other := strings.Replace(key, ":"+layout.Version+":", ":", 1)
+	for _, k := range []string{other, strings.Replace(key, ":"+layout.Version+":", ":v2:", 1)} {
 		must(a.Set(t.Context(), k, "evkbdgt9"+strings.Repeat("x", 100), 0).Result())
 	}
-	foreign, _ := keyOf(defaultPrefix, 1, "search")
+	foreign, _ := layout.Key(defaultPrefix, 1, "search")
 	must(a.Set(t.Context(), foreign, "evkbdgt9 of another version", 0).Result())
 	f := must(New(a))
 	payments, search := must(f.Budget("payments", accessPolicy)), must(f.Budget("search", accessPolicy))

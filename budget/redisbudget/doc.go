@@ -144,6 +144,12 @@
 //	ACL SETUSER budget on >password ~evenkeel:budget:* resetchannels -@all +evalsha +eval +get +set +time
 //
 // and +cluster|slots, +cluster|shards, +readonly or what the client asks of a Cluster.
+// The command evenkeel-fleet shows all budgets of a Redis, and pauses and resumes them:
+//
+//	go run github.com/datapunk/evenkeel/budget/redisbudget/cmd/evenkeel-fleet status
+//
+// Its user needs +scan too, and +cluster|slots for a Cluster.
+//
 // Who may write to the keys can stop all retries of the fleet, and can give each process
 // the floor and the ratio of the pool's limit, but not stop a first attempt.
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/datapunk/evenkeel/budget/redisbudget/internal/layout"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -45,7 +46,7 @@ func (c *config) validate() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("redisbudget: "+format, args...)) }
 	ok := c.prefix != "" && len(c.prefix) <= maxPrefix
 	for i := range len(c.prefix) {
-		ok = ok && plain(c.prefix[i])
+		ok = ok && layout.Plain(c.prefix[i])
 	}
 	if !ok {
 		bad("WithPrefix(%q): want %s", c.prefix, notPlainPrefix)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 
 	"github.com/datapunk/evenkeel/budget/internal/fleet"
+	"github.com/datapunk/evenkeel/budget/redisbudget/internal/layout"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -26,7 +27,7 @@ type store struct {
 
 // Place returns the key of a budget and its shard, by its name.
 func (s store) Place(name string, shards int) (key string, shard int) {
-	return keyOf(s.prefix, shards, name)
+	return layout.Key(s.prefix, shards, name)
 }
 
 // Settle runs the script, and sends it to a server that does not have it yet:

@@ -23,8 +23,8 @@ func CutKind(name string) (kind, short string) {
 	return "", name
 }
 
-// joinKind is the opposite of CutKind.
-func joinKind(kind, short string) string {
+// JoinKind is the opposite of CutKind.
+func JoinKind(kind, short string) string {
 	if kind == "" && !strings.Contains(short, kindMark) {
 		return short
 	}
@@ -78,7 +78,7 @@ func (s *services) budget(short string) *Budget {
 
 func (s *services) add(short string) *Budget {
 	f := s.fleet
-	name := joinKind(s.kind, short)
+	name := JoinKind(s.kind, short)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.find(name)
@@ -97,7 +97,7 @@ func (s *services) add(short string) *Budget {
 // others returns the budget of those for whom there is no room.
 func (s *services) others() *Budget {
 	if s.spare == nil {
-		s.spare = s.fleet.add(joinKind(s.kind, service.Others), s.policy, nil)
+		s.spare = s.fleet.add(JoinKind(s.kind, service.Others), s.policy, nil)
 	}
 	return s.spare
 }

@@ -178,8 +178,8 @@ func TestKindsOfNames(t *testing.T) {
 		{"", "~", "~~"},
 		{"tenant", "", "tenant~"},
 	} {
-		if got := joinKind(tt.kind, tt.short); got != tt.name {
-			t.Errorf("joinKind(%q, %q) = %q, want %q", tt.kind, tt.short, got, tt.name)
+		if got := JoinKind(tt.kind, tt.short); got != tt.name {
+			t.Errorf("JoinKind(%q, %q) = %q, want %q", tt.kind, tt.short, got, tt.name)
 		}
 		if kind, short := CutKind(tt.name); kind != tt.kind || short != tt.short {
 			t.Errorf("CutKind(%q) = %q, %q, want %q, %q", tt.name, kind, short, tt.kind, tt.short)

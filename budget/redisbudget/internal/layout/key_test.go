@@ -1,4 +1,4 @@
-package redisbudget
+package layout
 
 import (
 	"strings"
@@ -34,11 +34,11 @@ func TestKeys(t *testing.T) {
 		"tenant~" + service.Others: "p:v1:{p:0}:tenant~~overflow",
 		"tenant~overflow":          "p:v1:{p:0}:tenant~overflow",
 	} {
-		if key, shard := keyOf("p", 1, name); key != want || shard != 0 {
-			t.Errorf("keyOf(%q) = %q in shard %d, want %q in 0", name, key, shard, want)
+		if key, shard := Key("p", 1, name); key != want || shard != 0 {
+			t.Errorf("Key(%q) = %q in shard %d, want %q in 0", name, key, shard, want)
 		}
 	}
-	key, shard := keyOf("p", 4, "api")
+	key, shard := Key("p", 4, "api")
 	if want := "p:v1:{p:" + string(rune('0'+shard)) + "}:api"; key != want {
 		t.Errorf("key %q, want %q", key, want)
 	}
@@ -64,8 +64,12 @@ func FuzzEscape(f *testing.F) {
 		if len(x) > 3*len(a) {
 			t.Errorf("%d bytes became %d", len(a), len(x))
 		}
-		k, _ := keyOf("p", 1, a)
-		l, _ := keyOf("p", 1, b)
+		k, shard := Key("p:"+escape(b), 7, a)
+		if prefix, s, name, ok := ParseKey(k); !ok && a != "" && a[len(a)-1] != '~' || ok && (prefix != "p:"+escape(b) || s != shard || name != a && !strings.HasPrefix(a, "~")) {
+			t.Errorf("ParseKey(%q) is %q, %d, %q, %v", k, prefix, s, name, ok)
+		}
+		k, _ = Key("p", 1, a)
+		l, _ := Key("p", 1, b)
 		ka, sa := fleet.CutKind(a)
 		kb, sb := fleet.CutKind(b)
 		if same := ka == kb && sa == sb; same != (k == l) {
