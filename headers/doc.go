@@ -6,8 +6,7 @@
 //
 // # What a client sends
 //
-//	Retry-Attempt: 2;max=3;id="k3v9"   this is the second of at most three attempts; the
-//	                                   first has no id
+//	Retry-Attempt: 2;max=3;id="k3v9"   this is the second of at most three attempts
 //	Request-Timeout-Ms: 1500           what is left of the caller's deadline
 //	Request-Attempt-Timeout-Ms: 400    how long this attempt waits for its response header
 //	Idempotency-Key: "8e03978e"        the same on all attempts of a call

@@ -114,14 +114,14 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 		req = withHeader(req)
 	}
 	if counts {
-		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: r.callID()}
+		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: strconv.FormatUint(r.callID(), 36)}
 		req.Header[headers.RetryAttempt] = []string{a.String()}
 	}
 	if !saysCall && !saysAttempt {
 		return req
 	}
 	// One allocation for all, because nearly every request has them.
-	var digits [64]byte
+	var digits [96]byte
 	b := headers.AppendTimeout(digits[:0], call.d)
 	n := len(b)
 	b = headers.AppendTimeout(b, attempt.d)
@@ -130,6 +130,9 @@ func announced(req *http.Request, ctx *attemptCtx) *http.Request {
 	if first {
 		b = append(b, "1;max="...)
 		b = strconv.AppendInt(b, int64(p.MaxAttempts), 10)
+		b = append(b, `;id="`...)
+		b = strconv.AppendUint(b, r.callID(), 36)
+		b = append(b, '"')
 	}
 	text := string(b)
 	values := []string{text[:n], text[n:m], text[m:]}
@@ -157,11 +160,11 @@ func withHeader(req *http.Request) *http.Request {
 	return req
 }
 
-// callID returns an ID that the attempts of one call share. It need not be hard to
-// guess, because it is not a secret.
-func (r *round) callID() string {
-	if r.id == 0 {
-		r.id = rand.Uint64()
+// callID returns an ID that the attempts of one call share, of which two may be sent at a
+// time. It need not be hard to guess, because it is not a secret.
+func (r *round) callID() uint64 {
+	if r.id.Load() == 0 {
+		r.id.CompareAndSwap(0, rand.Uint64())
 	}
-	return strconv.FormatUint(r.id, 36)
+	return r.id.Load()
 }

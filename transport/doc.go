@@ -98,9 +98,10 @@
 //
 // # What the server is told
 //
-// Retry-Attempt has the number of the attempt and the most that there may be, such as
-// 1;max=3, by which a server can tell who may come back. The first attempt has it only
-// if one of the two times below is known, and if this chain may retry it.
+// Retry-Attempt has the number of the attempt, the most that there may be, and an ID of
+// the call, such as 1;max=3;id="k3v9". A server can tell by it who may come back, and who
+// does. The first attempt has it only if one of the two times below is known, and if this
+// chain may retry it.
 //
 // Request-Timeout-Ms has the time left until the deadline of the caller's context: a
 // server may end the work then, and the response with it. Request-Attempt-Timeout-Ms

@@ -15,6 +15,24 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
+// The first attempt and the others have the same id.
+func TestAttemptsShareAnID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{answers: statuses(503)}
+		rt := build(t, base, unlimited(), transport.WithPolicy(transport.Policy{AttemptTimeout: time.Second}))
+		if _, err := rt.RoundTrip(get(t, t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		for i, req := range base.seen {
+			first, _ := headers.AttemptOf(base.seen[0].Header)
+			a, _ := headers.AttemptOf(req.Header)
+			if want := (headers.Attempt{N: i + 1, Max: 3, ID: first.ID}); a != want || a.ID == "" {
+				t.Errorf("attempt %d announces %+v, want %+v", i+1, a, want)
+			}
+		}
+	})
+}
+
 func TestRetryAttemptTellsAttemptMaximumAndCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := &script{answers: statuses(503)}
@@ -92,7 +110,15 @@ func TestFirstAttemptAnnouncesItself(t *testing.T) {
 				if _, err := build(t, base, opts...).RoundTrip(req); err != nil {
 					t.Fatal(err)
 				}
-				if got := base.seen[0].Header["Retry-Attempt"]; !slices.Equal(got, tt.want) {
+				got := base.seen[0].Header["Retry-Attempt"]
+				if a, ok := headers.AttemptOf(base.seen[0].Header); ok && len(got) > 0 && len(tt.own["Retry-Attempt"]) == 0 {
+					if a.ID == "" || a.N != 1 {
+						t.Errorf("it announces %q, want an id", got)
+					}
+					value, _, _ := strings.Cut(got[0], ";id=")
+					got = []string{value}
+				}
+				if !slices.Equal(got, tt.want) {
 					t.Errorf("the first attempt announces %q, want %q", got, tt.want)
 				}
 				if !maps.EqualFunc(req.Header, before, slices.Equal) {

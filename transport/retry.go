@@ -98,7 +98,7 @@ type round struct {
 	afterErr    error
 	waited      time.Duration  // in total
 	kept        *http.Response // the last response from the server, kept in memory
-	id          uint64         // of the call; 0 until a second attempt is sent
+	id          atomic.Uint64  // of the call; 0 until it is sent
 	attempt     *http.Request  // the newest attempt
 	newest      *attemptCtx    // its context
 	body        io.Closer      // of the current attempt, to close if the base panics
