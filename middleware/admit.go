@@ -41,7 +41,7 @@ func newLimiter(c *config) *limiter.Controller {
 // admit takes a slot, after a wait if necessary, and returns why there is none.
 func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	l := h.limiter
-	if l.Overruns() && l.RefuseOverrun(x.now(), h.attemptOf(x, r) > 1, rand.Float64()) && !h.dryRun {
+	if l.Overruns() && l.RefuseOverrun(x.now(), h.attempt(x, r).N > 1, rand.Float64()) && !h.dryRun {
 		return ShedQueue
 	}
 	slot, ok := l.Enter()
@@ -65,8 +65,8 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	default:
 		return h.queueUp(x, r)
 	}
-	if h.cameBack(x, r) {
-		l.CameBack(ok)
+	if a, back := h.cameBack(x, r); back {
+		l.CameBack(h.callOf(a), x.now(), ok)
 	}
 	if !ok {
 		return ShedConcurrency
@@ -76,16 +76,28 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 
 // cameBack reports whether the request may be one that the calendar told to come
 // back. Its attempt is only read if that is possible.
-func (h *handler) cameBack(x *exchange, r *http.Request) bool {
-	l := h.limiter
-	return l.Reserved() && l.Expects(x.now()) && h.attemptOf(x, r) > 1
+func (h *handler) cameBack(x *exchange, r *http.Request) (headers.Attempt, bool) {
+	if l := h.limiter; !l.Reserved() || !l.Expects(x.now()) {
+		return headers.Attempt{}, false
+	}
+	a := h.attempt(x, r)
+	return a, a.N > 1
+}
+
+// callOf returns by what the call of a client is known that may come back, else 0.
+func (m *machine) callOf(a headers.Attempt) uint64 {
+	if a.Max <= 1 || a.ID == "" {
+		return 0
+	}
+	return max(1, maphash.String(m.seed, a.ID))
 }
 
 // queueUp waits for a slot.
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	now := x.now()
 	h.limiter.Watch(now)
-	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: h.attemptOf(x, r) > 1, Route: h.routeOf(x, r)}
+	attempt := h.attempt(x, r)
+	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: attempt.N > 1, Returns: h.callOf(attempt) != 0, Route: h.routeOf(x, r)}
 	req.Patience, req.HasPatience = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); req.Expires == 0 || at < req.Expires {
@@ -106,7 +118,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 		}
 	}
 	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {
-		h.limiter.CameBack(reason == limiter.ReasonNone)
+		h.limiter.CameBack(h.callOf(attempt), now, reason == limiter.ReasonNone)
 	}
 	return ShedReason(reason)
 }

@@ -21,7 +21,7 @@
 //	deadline         WithDeadlines: 504 if it has passed
 //	rate             WithRate: 429 if its client is over its quota
 //	room             WithShedding, WithConcurrency: to the handler, into the queue, or 503
-//	queue            room: to the handler; deadline passed: 504; waited too long: 503
+//	queue            room: to the handler; deadline of the call passed: 504; waited too long: 503
 //	handler          with the deadline and Info in its context
 //	response         the handler's own 429 or 503 without a hint gets a Retry-After while the server has no room
 //
@@ -67,10 +67,19 @@
 // A refusal says that the request may be sent again, whatever its method, because
 // it did not reach the handler (X-Should-Retry: true). It also says when: each
 // client gets the next slot of a calendar (Retry-After and Retry-After-Ms). Slots
-// are as far apart as the handler can serve them beside its other load. If the
-// wait would be too long, or retries keep being refused, the client is told not to
-// come back (X-Should-Retry: false; also X-Envoy-Ratelimited for proxies and
-// pushback for gRPC clients).
+// are as far apart as the handler can serve them beside its other load.
+//
+// A client is told not to come back (X-Should-Retry: false; also X-Envoy-Ratelimited
+// for proxies and pushback for gRPC clients) only if its call is over before its slot:
+// the deadline of the call, not the timeout of the attempt. Shedding.GiveUp can say so
+// too. A request whose call is over gets 504, and so does one whose deadline was set by
+// a handler further out, without a verdict. If the deadline that the server has set
+// passes in the queue, the answer is a 503 like any other.
+//
+// A calendar knows one replica. Clients that announce their attempts (Retry-Attempt:
+// 1;max=3;id="k3v9") are recognised when they come back. If most of those that were told
+// to do not, another replica serves them. Then such clients are refused as soon as the
+// queue stands, and told to come back in 100 to 200 ms, whatever the calendar says.
 //
 // # In a chain of services
 //

@@ -153,17 +153,18 @@ func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Reques
 	x.returned(wrapped)
 }
 
-// attemptOf returns which attempt the request is, also where handlers are not
-// told. 0 is not known.
-func (h *handler) attemptOf(x *exchange, r *http.Request) int {
-	if h.attempts {
-		return x.attempt()
+// attempt returns which attempt the request is, also where handlers are not told. A
+// zero N is not known.
+func (m *machine) attempt(x *exchange, r *http.Request) headers.Attempt {
+	if m.attempts {
+		info := &x.about.info
+		return headers.Attempt{N: info.Attempt, Max: info.MaxAttempts, ID: info.CallID}
 	}
-	if h.trust != nil && !h.trust(r) {
-		return 0
+	if m.trust != nil && !m.trust(r) {
+		return headers.Attempt{}
 	}
 	a, _ := headers.AttemptOf(r.Header)
-	return a.N
+	return a
 }
 
 // read takes from the header what its sender is believed.

@@ -45,7 +45,7 @@ func (c *config) validate() error {
 // those that have expired, retries while the queue is standing, those of low
 // priority by [WithPriority], the rest; within a priority, those of callers who ask
 // for more than their share, by [Shedding].FairBy. A refusal is a 503 that says when
-// to come back, or not to. The default is off.
+// to come back, or that the call is over before there is room. The default is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }

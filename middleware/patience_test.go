@@ -1,6 +1,9 @@
 package middleware_test
 
 import (
+	"context"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +59,56 @@ func TestPatienceOfTheClient(t *testing.T) {
 				if again := w.Header().Get("X-Should-Retry"); w.Code != tt.status || again != tt.again {
 					t.Errorf("%d, X-Should-Retry %q; want %d, %q", w.Code, again, tt.status, tt.again)
 				}
+			})
+		})
+	}
+}
+
+// Only a client's own deadline for the call says that the call is over. One that the
+// server set, or a handler further out, says nothing about that.
+func TestVerdictOfADeadlineInTheQueue(t *testing.T) {
+	const set = 300 * time.Millisecond
+	for _, tt := range []struct {
+		name      string
+		deadlines middleware.Deadlines
+		lines     []string
+		outer     bool
+		status    int
+		again     string // X-Should-Retry
+	}{
+		{"the server's own", middleware.Deadlines{Max: set}, nil, false, 503, "true"},
+		{"the server's default", middleware.Deadlines{Default: set}, nil, false, 503, "true"},
+		{"the server's own, before that of the call", middleware.Deadlines{Max: set}, []string{"Request-Timeout-Ms: 60000"}, false, 503, "true"},
+		{"the server's own, a little before that of the call", middleware.Deadlines{Max: set}, []string{"Request-Timeout-Ms: 310"}, false, 503, "false"},
+		{"that of the call", middleware.Deadlines{Max: time.Minute}, []string{"Request-Timeout-Ms: 300"}, false, 504, "false"},
+		{"that of the attempt", middleware.Deadlines{Max: time.Minute}, []string{"Request-Attempt-Timeout-Ms: 300"}, false, 503, "true"},
+		{"that of the call, of which the server makes nothing", middleware.Deadlines{}, []string{"Connect-Timeout-Ms: 300"}, false, 504, "false"},
+		{"that of a handler further out", middleware.Deadlines{}, nil, true, 504, ""},
+		{"that of a handler further out, before that of the call", middleware.Deadlines{}, []string{"Request-Timeout-Ms: 60000"}, true, 504, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, middleware.WithShedding(middleware.Shedding{}), middleware.WithDeadlines(tt.deadlines))
+				c.send("holder?2s", "Request-Timeout-Ms: 60000")
+				ctx, cancel := t.Context(), context.CancelFunc(func() {})
+				if tt.outer {
+					ctx, cancel = context.WithTimeout(ctx, set)
+				}
+				defer cancel()
+				r, w := httptest.NewRequestWithContext(ctx, "GET", "/waiter", nil), httptest.NewRecorder()
+				for _, line := range tt.lines {
+					name, value, _ := strings.Cut(line, ": ")
+					r.Header.Set(name, value)
+				}
+				c.ServeHTTP(w, r)
+				again, after := w.Header().Get("X-Should-Retry"), w.Header().Get("Retry-After")
+				if w.Code != tt.status || again != tt.again || (after != "") != (tt.status == 503) {
+					t.Errorf("%d, X-Should-Retry %q, Retry-After %q; want %d, %q", w.Code, again, after, tt.status, tt.again)
+				}
+				if e := c.seen()[0]; e.Status != tt.status || e.QueueWait == 0 {
+					t.Errorf("%+v, want a wait and %d", e, tt.status)
+				}
+				c.wg.Wait()
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/datapunk/evenkeel/headers"
+	"github.com/datapunk/evenkeel/middleware/internal/limiter"
 )
 
 const problems = "https://iana.org/assignments/http-problem-types#"
@@ -28,7 +29,8 @@ type refusal struct {
 	close   bool // the connection
 }
 
-// refusalFor decides what to tell the client.
+// refusalFor decides what to tell the client. That the call is over is only said where its
+// client's own deadline has passed, or would before the work is done.
 func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 	a := refusal{
 		status:  http.StatusServiceUnavailable,
@@ -36,23 +38,27 @@ func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 		text:    "The server has no capacity left. Please try again later.",
 		verdict: headers.Retry,
 	}
-	switch reason {
-	case ShedExpired:
+	outer := x.outerDeadline()
+	switch over := x.about != nil && x.about.said && !outer; {
+	case reason == ShedExpired && (over || outer):
 		a.status, a.problem, a.text = http.StatusGatewayTimeout, "about:blank", "The deadline of the request has passed."
-		a.verdict = headers.DoNotRetry
-	case ShedRate:
+		a.verdict = headers.NoVerdict
+		if over {
+			a.verdict = headers.DoNotRetry
+		}
+	case reason == ShedRate:
 		a.status, a.problem = http.StatusTooManyRequests, problems+"quota-exceeded"
 		a.text = "The quota is used up. Please try again later."
 		a.wait = wait
-	case ShedDrain:
+	case reason == ShedDrain:
 		a.text = "The server is shutting down. Please try again."
 		a.close = true
 		a.wait = drainWait + rand.N(drainWait)
-	case ShedGone:
+	case reason == ShedGone:
 		a.wait = spread()
 	default:
 		var again bool
-		a.wait, again = x.machine.limiter.Reserve(x.machine.now(), spread())
+		a.wait, again = x.machine.limiter.Reserve(x.machine.now(), x.asLimiter())
 		if giveUp := x.machine.shedding.giveUp(); giveUp != nil && giveUp() {
 			again = false
 		}
@@ -62,6 +68,25 @@ func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 		}
 	}
 	return a
+}
+
+// outerDeadline reports whether a handler further out has set the deadline that comes
+// first. It may be that of the call, or of an attempt, or of the server.
+func (x *exchange) outerDeadline() bool {
+	d, ok := x.origin().Context().Deadline()
+	return ok && (x.expires == 0 || d.Sub(x.machine.epoch) < x.expires)
+}
+
+// asLimiter is what the limiter has to know of a request that was refused.
+func (x *exchange) asLimiter() limiter.Refusal {
+	r := x.origin()
+	refusal := limiter.Refusal{Call: x.machine.callOf(x.machine.attempt(x, r)), Spread: spread()}
+	if trust := x.machine.trust; trust == nil || trust(r) {
+		var left time.Duration
+		left, refusal.HasLeft = headers.TimeoutOf(r.Header, time.Time{})
+		refusal.Left = left - (x.machine.now() - x.now())
+	}
+	return refusal
 }
 
 // refuse answers a request that does not reach the handler.

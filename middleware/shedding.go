@@ -22,8 +22,9 @@ type Shedding struct {
 	// least 200 ms; while the queue is standing, 50 ms. The default for it is 1 s.
 	MaxWait time.Duration
 
-	// MaxRetryAfter is the longest time that a client is told to wait. A client that
-	// would have to wait longer is told not to come back. The default is 10 s.
+	// MaxRetryAfter is the longest time that a client is told to wait for a free slot. If
+	// there is none until then, the client is told a random time of 1 to 3 s more. The
+	// default is 10 s.
 	MaxRetryAfter time.Duration
 
 	// SchedulerLatency is the 99th-percentile wait of a goroutine for a processor above

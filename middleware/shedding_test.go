@@ -16,41 +16,56 @@ import (
 )
 
 // Clients that are refused together are told different times, as far apart as
-// the handler can serve them, and in the end not to come back.
+// the handler can serve them. Those whose call is over before their time are told
+// not to come back; no others are, however many there are.
 func TestCalendar(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := build(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Millisecond) }, middleware.WithConcurrency(1))
-		for range 100 { // 100 per second
-			serve(h, "GET")
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { serve(h, "GET") })
-		synctest.Wait()
-		last, never := 0, 0
-		for range 700 {
-			resp := serve(h, "GET")
-			var ms, s int
-			fmt.Sscan(resp.Header.Get("Retry-After-Ms"), &ms)
-			fmt.Sscan(resp.Header.Get("Retry-After"), &s)
-			switch resp.Header.Get("X-Should-Retry") {
-			case "true":
-				// Half of what it can serve: 20 ms for each.
-				if d := ms - last; d < 19 || d > 25 || s != (ms+999)/1000 || ms > 10_000 {
-					t.Fatalf("told %d ms and %d s after %d ms, want 20 ms apart", ms, s, last)
-				}
-				last = ms
-			case "false":
-				never++
-				if resp.Header.Get("X-Envoy-Ratelimited") != "true" || ms < 10_000 {
-					t.Fatalf("told not to come back with %v", resp.Header)
+	for _, tt := range []struct {
+		line                  string
+		leastNever, mostNever int // of 700
+	}{
+		{"Request-Timeout-Ms: 10000", 150, 300},
+		{"Request-Timeout-Ms: 60000", 0, 0},
+		{"Request-Attempt-Timeout-Ms: 100", 0, 0},
+		{"Accept: text/plain", 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := build(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Millisecond) }, middleware.WithConcurrency(1))
+			for range 100 { // 100 per second
+				serve(h, "GET")
+			}
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			wg.Go(func() { serve(h, "GET") })
+			synctest.Wait()
+			last, never := 0, 0
+			for range 700 {
+				resp := serve(h, "GET", tt.line)
+				var ms, s int
+				fmt.Sscan(resp.Header.Get("Retry-After-Ms"), &ms)
+				fmt.Sscan(resp.Header.Get("Retry-After"), &s)
+				switch again := resp.Header.Get("X-Should-Retry"); {
+				case again == "true" && ms <= 10_000:
+					// Half of what it can serve: 20 ms for each.
+					if d := ms - last; d < 19 || d > 25 || s != (ms+999)/1000 {
+						t.Fatalf("told %d ms and %d s after %d ms, want 20 ms apart", ms, s, last)
+					}
+					last = ms
+				case again == "true":
+					if ms < 11_000 || ms > 13_000 {
+						t.Fatalf("told %d ms, want a random time after the longest, which is 10 s", ms)
+					}
+				case again == "false":
+					never++
+					if resp.Header.Get("X-Envoy-Ratelimited") != "true" || ms < 10_000 {
+						t.Fatalf("told not to come back with %v", resp.Header)
+					}
 				}
 			}
-		}
-		if never < 150 || never > 300 {
-			t.Errorf("%d of 700 told not to come back, want those past 10 s", never)
-		}
-		wg.Wait()
-	})
+			if never < tt.leastNever || never > tt.mostNever {
+				t.Errorf("%s: %d of 700 told not to come back, want from %d to %d", tt.line, never, tt.leastNever, tt.mostNever)
+			}
+		})
+	}
 }
 
 // Nobody is told to come back in vain when somebody knows better.

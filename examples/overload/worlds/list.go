@@ -25,7 +25,6 @@ func Open() []string {
 		// Those to tune by.
 		"600 ms slower for good, 175 a second: served",
 		"600 ms slower for 20 s, clients say that they have 1 s: served",
-		"a replica hangs, and does not know whether others do: told not to come back",
 		"starts into ten times its capacity: useful",
 		"starts into 5 % more than its capacity: useful",
 		"ten times slower for 20 s: useful",

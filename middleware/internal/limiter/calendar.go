@@ -19,60 +19,103 @@ const (
 // calendar tells clients that were refused when to come back. Each gets the next
 // free slot. Slots are as far apart as the handler can serve them in addition to
 // its other load, so the clients come back spread out, at a rate that can be
-// served. If the wait would be too long, they are told not to come back. It is
-// the generic cell rate algorithm of ITU-T I.371: one number, no timers.
+// served. It is the generic cell rate algorithm of ITU-T I.371: one number, no
+// timers.
+//
+// A calendar knows the slots of one server. Clients that are served elsewhere
+// meanwhile, by another replica, do not need them: see returns.
 type calendar struct {
 	longest    time.Duration // wait that a client is told
 	next       atomic.Int64  // the last slot given away; 0: none yet
 	share      atomic.Int64  // 0 means startShare
 	throughput atomic.Int64  // of the handler, requests per 1000 s; 0 if not known
+	latest     atomic.Int64  // when the last client that was told comes back; 0: none was
+	returns    returns
 }
 
-// Reserve returns how long a client that was refused should wait before it comes
-// back, and false if it should not. Where the wait is not known, or too long, the
-// spread, a random time, keeps clients from coming back at the same moment.
-func (c *calendar) Reserve(now, spread time.Duration) (wait time.Duration, again bool) {
-	rate := float64(c.throughput.Load()) / 1000 * float64(c.shareNow()) / whole
-	if rate <= 0 {
-		return spread, true
+// A Refusal is what matters of a request that was refused for when to come back.
+type Refusal struct {
+	Left    time.Duration // of the call, if HasLeft; not that of the attempt
+	HasLeft bool
+	Call    uint64        // hash of the ID of the call, if its client says that it may come back; else 0
+	Spread  time.Duration // a random time of 1 to 3 s, so that not all come back at one moment
+}
+
+// Reserve returns how long the client of a refused request should wait before it
+// comes back. It returns false if the call is over before that, so that it cannot.
+func (c *calendar) Reserve(now time.Duration, r Refusal) (wait time.Duration, again bool) {
+	soon := soonest + r.Spread/20
+	switch {
+	case r.Call != 0 && c.returns.elsewhere(now):
+		wait = soon
+	default:
+		if wait = c.slot(now, &r); r.late(wait) && r.Call != 0 && c.returns.probes(now) {
+			wait = soon
+		}
 	}
-	step := max(1, time.Duration(float64(time.Second)/rate))
+	if r.late(wait) {
+		return wait, false
+	}
+	if r.Call != 0 {
+		c.returns.tell(r.Call, now, wait)
+	}
+	c.latest.Store(max(c.latest.Load(), int64(now+wait)))
+	return wait, true
+}
+
+// late reports whether the call is over by then.
+func (r *Refusal) late(wait time.Duration) bool { return r.HasLeft && wait >= r.Left }
+
+// slot returns the wait for the next slot, and takes it if the client can come. Where
+// the wait is not known, the client is told a random time, and where it is too long,
+// such a time after the longest.
+func (c *calendar) slot(now time.Duration, r *Refusal) time.Duration {
 	for {
-		last := time.Duration(c.next.Load())
-		if last+forgotten < now {
-			c.share.Store(0)
+		last, share := time.Duration(c.next.Load()), c.share.Load()
+		if last+forgotten < now && share != 0 {
+			c.share.CompareAndSwap(share, 0)
+			continue
 		}
-		slot := max(last, now) + step
-		if slot-now > c.longest {
-			return c.longest + spread, false
+		rate := float64(c.throughput.Load()) / 1000 * float64(orStart(share)) / whole
+		if rate <= 0 {
+			return r.Spread
 		}
-		if c.next.CompareAndSwap(int64(last), int64(slot)) {
-			return slot - now, true
+		slot := max(last, now) + max(1, time.Duration(float64(time.Second)/rate))
+		switch {
+		case slot-now > c.longest:
+			return c.longest + r.Spread
+		case r.late(slot - now):
+			return slot - now
+		case c.next.CompareAndSwap(int64(last), int64(slot)):
+			return slot - now
 		}
 	}
 }
 
-func (c *calendar) shareNow() int64 {
-	if s := c.share.Load(); s > 0 {
-		return s
+func orStart(share int64) int64 {
+	if share > 0 {
+		return share
 	}
 	return startShare
 }
 
-// Reserved reports whether any slot was given away.
-func (c *calendar) Reserved() bool { return c.next.Load() != 0 }
+// Reserved reports whether any client was told to come back.
+func (c *calendar) Reserved() bool { return c.latest.Load() != 0 }
 
 // Expects reports whether clients that were told to come back may be doing so.
 func (c *calendar) Expects(now time.Duration) bool {
-	last := c.next.Load()
-	return time.Duration(last)+forgotten > now
+	return time.Duration(c.latest.Load())+forgotten > now
 }
 
-// CameBack counts a request that is not its client's first attempt.
-func (c *calendar) CameBack(admitted bool) {
+// CameBack counts a request that is not its client's first attempt. Its call is that of
+// a Refusal.
+func (c *calendar) CameBack(call uint64, now time.Duration, admitted bool) {
+	if call != 0 {
+		c.returns.come(call, now)
+	}
 	for {
 		old := c.share.Load()
-		share := c.shareNow()
+		share := orStart(old)
 		if admitted {
 			share = min(share+shareFound, whole)
 		} else {

@@ -10,45 +10,69 @@ import (
 func TestCalendarRules(t *testing.T) {
 	const spread = 1500 * time.Millisecond
 	ms := time.Millisecond
+	silent := Refusal{Spread: spread}
+	has := func(left time.Duration) Refusal { return Refusal{Left: left, HasLeft: true, Spread: spread} }
+	fill := func(n int) func(*calendar) {
+		return func(c *calendar) {
+			for range n {
+				c.Reserve(start, silent)
+			}
+		}
+	}
 	for _, tt := range []struct {
 		name       string
 		throughput int64 // per 1000 s
 		before     func(c *calendar)
+		refused    Refusal
 		wait       time.Duration
 		again      bool
 	}{
-		{"the throughput is not known", 0, func(c *calendar) {}, spread, true},
-		{"the first slot", 100_000, func(c *calendar) {}, 20 * ms, true},
-		{"the next slot", 100_000, func(c *calendar) { c.Reserve(start, spread) }, 40 * ms, true},
-		{"all slots until then have passed", 100_000, func(c *calendar) { c.Reserve(start-time.Second, spread) }, 20 * ms, true},
+		{"the throughput is not known", 0, func(c *calendar) {}, silent, spread, true},
+		{"the first slot", 100_000, func(c *calendar) {}, silent, 20 * ms, true},
+		{"the next slot", 100_000, func(c *calendar) { c.Reserve(start, silent) }, silent, 40 * ms, true},
+		{"all slots until then have passed", 100_000, func(c *calendar) { c.Reserve(start-time.Second, silent) }, silent, 20 * ms, true},
 		{"the last slot within the longest wait", 100_000, func(c *calendar) {
 			for range 499 {
-				c.Reserve(start, spread)
+				c.Reserve(start, silent)
 			}
-		}, 10 * time.Second, true},
+		}, silent, 10 * time.Second, true},
 		{"the slot after that", 100_000, func(c *calendar) {
 			for range 500 {
-				c.Reserve(start, spread)
+				c.Reserve(start, silent)
 			}
-		}, 10*time.Second + spread, false},
+		}, silent, 10*time.Second + spread, true},
+		{"that slot, with a call that lasts", 100_000, fill(500), has(time.Minute), 10*time.Second + spread, true},
+		{"that slot, with a call that does not", 100_000, fill(500), has(11 * time.Second), 10*time.Second + spread, false},
+		{"a call that lasts until the slot", 100_000, fill(9), has(201 * ms), 200 * ms, true},
+		{"a call that is over at the slot", 100_000, fill(9), has(200 * ms), 200 * ms, false},
+		{"a call that is over", 100_000, fill(0), has(-ms), 20 * ms, false},
+		{"no slot is taken by a call that is over", 100_000, func(c *calendar) {
+			for range 9 {
+				c.Reserve(start, has(5*ms))
+			}
+		}, silent, 20 * ms, true},
 		{"one that came back was refused: a smaller share", 100_000, func(c *calendar) {
-			c.Reserve(start-time.Second, spread)
-			c.CameBack(false)
-		}, time.Second / 100 * whole / (startShare * 97 / 100), true},
+			c.Reserve(start-time.Second, silent)
+			c.CameBack(0, start-time.Second, false)
+		}, silent, time.Second / 100 * whole / (startShare * 97 / 100), true},
 		{"one that came back was admitted: a greater share", 100_000, func(c *calendar) {
-			c.Reserve(start-time.Second, spread)
-			c.CameBack(true)
-		}, time.Second / 100 * whole / (startShare + shareFound), true},
-		{"the share is forgotten after 10 s without a slot", 100_000, func(c *calendar) {
-			c.Reserve(start-11*time.Second, spread)
+			c.Reserve(start-time.Second, silent)
+			c.CameBack(0, start-time.Second, true)
+		}, silent, time.Second / 100 * whole / (startShare + shareFound), true},
+		{"a share of long ago is none of this slot's", 100_000, func(c *calendar) {
+			c.Reserve(start-11*time.Second, silent)
 			c.share.Store(leastShare)
-			c.Reserve(start-500*ms, spread)
-		}, 20 * ms, true},
+		}, silent, 20 * ms, true},
+		{"the share is forgotten after 10 s without a slot", 100_000, func(c *calendar) {
+			c.Reserve(start-11*time.Second, silent)
+			c.share.Store(leastShare)
+			c.Reserve(start-500*ms, silent)
+		}, silent, 20 * ms, true},
 	} {
 		c := calendar{longest: 10 * time.Second}
 		c.throughput.Store(tt.throughput)
 		tt.before(&c)
-		if wait, again := c.Reserve(start, spread); (wait-tt.wait).Abs() > time.Microsecond || again != tt.again {
+		if wait, again := c.Reserve(start, tt.refused); (wait-tt.wait).Abs() > time.Microsecond || again != tt.again {
 			t.Errorf("%s: got %v, %v; want %v, %v", tt.name, wait, again, tt.wait, tt.again)
 		}
 	}

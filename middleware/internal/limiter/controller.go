@@ -195,6 +195,9 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	case r.Retry && q.standing:
 		c.refused(1, now)
 		return nil, 0, ReasonRetry
+	case r.Returns && q.standing && c.returns.elsewhere(now):
+		c.refused(1, now)
+		return nil, 0, q.full()
 	case q.all.length >= c.room():
 		c.refused(1, now)
 		loser, reason := q.loserTo(w)

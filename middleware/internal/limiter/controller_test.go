@@ -72,7 +72,7 @@ func TestAdmissionRules(t *testing.T) {
 		{"no slot is free", func(r *room) string { return r.enter() }, "false"},
 		{"one leaves: so many were in the handler, and nobody waits", func(r *room) string { return fmt.Sprint(r.leave()) }, "1 false"},
 		{"one leaves: another waits", func(r *room) string { r.join(0, Request{}); return fmt.Sprint(r.leave()) }, "1 true"},
-		{"refused: back when the handler can serve it", func(r *room) string { return fmt.Sprint(r.Reserve(start, time.Second)) }, "40ms true"},
+		{"refused: back when the handler can serve it", func(r *room) string { return fmt.Sprint(r.Reserve(start, Refusal{Spread: time.Second})) }, "40ms true"},
 		{"a slot is free", func(r *room) string { r.leave(); return r.enter() }, "true"},
 		{"a slot is free, but a request waits for it", func(r *room) string {
 			r.join(0, Request{})
@@ -103,6 +103,29 @@ func TestAdmissionRules(t *testing.T) {
 		}, "expired"},
 		{"a retry", func(r *room) string { return r.join(0, Request{Retry: true}) }, "waits 200ms"},
 		{"a retry, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true}) }, "retry"},
+		{"one that may come back, in a standing queue, where those that were told are served elsewhere", func(r *room) string {
+			r.stand()
+			r.returns.told = 10
+			r.returns.looked = start + 300*ms
+			return r.join(300*ms, Request{Returns: true})
+		}, "queue"},
+		{"that, where they come back here", func(r *room) string {
+			r.stand()
+			r.returns.told, r.returns.back = 10, 10
+			r.returns.looked = start + 300*ms
+			return r.join(300*ms, Request{Returns: true})
+		}, "waits 50ms"},
+		{"that, of one that says nothing", func(r *room) string {
+			r.stand()
+			r.returns.told = 10
+			r.returns.looked = start + 300*ms
+			return r.join(300*ms, Request{})
+		}, "waits 50ms"},
+		{"that, before the queue stands", func(r *room) string {
+			r.returns.told = 10
+			r.returns.looked = start
+			return r.join(0, Request{Returns: true})
+		}, "waits 200ms"},
 		{"a retry, once no request was refused for an interval", func(r *room) string {
 			r.stand()
 			return r.join(400*ms, Request{Retry: true})

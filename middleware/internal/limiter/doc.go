@@ -21,7 +21,7 @@
 //	Abandon        the request waited too long, or its client left
 //	Learn          every measured completion adds to a window; at its end the limit may move
 //	Watch          looks how much memory is in use; while little is left the limit is lower
-//	Reserve        a refused client is told when to come back, or that it should not
+//	Reserve        a refused client is told when to come back, or that its call is over before
 //
 // # Terms
 //
@@ -46,7 +46,8 @@
 // does, patience.go, for clients that leave, routes.go and beyond.go, for routes, and
 // slots.go, for requests that are overtaken. Who waits and who is refused: queue.go,
 // priorities.go and, between callers, fair.go; the waits of requests for their clients:
-// pause.go; memory: memory.go; when clients come back: calendar.go. controller.go holds
+// pause.go; memory: memory.go; when clients come back: calendar.go, and whether others serve
+// them: returns.go. controller.go holds
 // the lock and what is read without it. The tests play whole worlds in milliseconds:
 //
 //	go test . -run Worlds -worlds

@@ -40,6 +40,7 @@ type Request struct {
 	Expires     time.Duration // its deadline; 0: none
 	Route       string        // as far as it is known; "": it is not
 	Retry       bool          // it is not the first attempt
+	Returns     bool          // its client may come back, and is known again then
 	Caller      uint64        // whose it is, if Config.Fair
 }
 
