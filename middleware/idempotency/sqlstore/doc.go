@@ -36,10 +36,12 @@
 //
 // # What it costs
 //
-// On Postgres a claim is one round trip, and so is a replay, which writes nothing and
-// waits for no lock. A request in a transaction has two round trips more than that
-// transaction alone. A duplicate is told at once that the first one is running. The pool needs
-// a connection for each handler in a transaction and a few for claims and renewals.
+// On Postgres a claim is one insert. A duplicate or a replay is one read, which writes
+// nothing and waits for no lock, or an insert and a read where the key is new to the
+// process. A request in a transaction has one statement more than that transaction
+// alone, and the claim. A duplicate is told at once that the first one is running. The
+// other databases read first. The pool needs a connection for each handler in a
+// transaction and a few for claims and renewals.
 //
 // # Postgres
 //

@@ -25,7 +25,7 @@ func (r *record) scan(row interface{ Scan(...any) error }) error {
 	if err := row.Scan(&r.fp, &r.owner, &r.runs, &r.applied, &lease, &keep, &r.answer); err != nil {
 		return err
 	}
-	if r.runs < 0 || r.applied < 0 || r.applied > 1 {
+	if r.runs < 1 || r.applied < 0 || r.applied > 1 {
 		return errForeign
 	}
 	r.lease, r.keep = time.Duration(lease)*time.Microsecond, time.Duration(keep)*time.Microsecond

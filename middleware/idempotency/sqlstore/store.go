@@ -31,6 +31,7 @@ type Store struct {
 	// locked has the owners whose transaction keeps every other writer out, and their
 	// renewals too, which are not needed then.
 	locked sync.Map
+	recent recent
 	early  atomic.Pointer[bool] // see locksEarly; nil if it is not known
 }
 
@@ -63,8 +64,11 @@ func (s *Store) Schema() string {
 
 // Begin implements [idempotency.Store].
 func (s *Store) Begin(ctx context.Context, c idempotency.Claim) (idempotency.Found, error) {
+	// Only Postgres tells at once that a key is there which somebody has locked.
+	look := s.dialect != Postgres || s.recent.add(c.Key)
 	for range maxTries {
-		found, ok, err := s.begin(ctx, c)
+		found, ok, err := s.begin(ctx, c, look)
+		look = true
 		if err != nil && s.dialect.failureOf(err) != conflict {
 			return idempotency.Found{}, s.wrap("Begin", c.Key, err)
 		}
@@ -76,8 +80,8 @@ func (s *Store) Begin(ctx context.Context, c idempotency.Claim) (idempotency.Fou
 }
 
 // begin reports false if another claim came in between.
-func (s *Store) begin(ctx context.Context, c idempotency.Claim) (idempotency.Found, bool, error) {
-	r, made, err := s.lookOrInsert(ctx, c)
+func (s *Store) begin(ctx context.Context, c idempotency.Claim, look bool) (idempotency.Found, bool, error) {
+	r, made, err := s.lookOrInsert(ctx, c, look)
 	if made {
 		return idempotency.Found{State: idempotency.Started, Runs: 1}, true, nil
 	}
@@ -99,18 +103,16 @@ func (s *Store) begin(ctx context.Context, c idempotency.Claim) (idempotency.Fou
 	return found, changed, err
 }
 
-// lookOrInsert returns the record, or inserts one. If there was none and another claim
-// is about to insert it, the error is sql.ErrNoRows.
-func (s *Store) lookOrInsert(ctx context.Context, c idempotency.Claim) (r record, made bool, err error) {
-	args := []any{c.Key, c.Fingerprint, c.Owner, c.Lease.Microseconds(), c.Keep.Microseconds()}
-	if s.dialect == Postgres {
-		err = r.scan(s.db.QueryRowContext(ctx, s.sql.begin.text, args...))
-		return r, err == nil && r.runs == 0, err
+// lookOrInsert returns the record, or inserts one. If look, it looks first, and a replay
+// is one read, which writes nothing and waits for no lock. If another claim has inserted
+// the record, the error is sql.ErrNoRows.
+func (s *Store) lookOrInsert(ctx context.Context, c idempotency.Claim, look bool) (r record, made bool, err error) {
+	if look {
+		if r, err = s.look(ctx, c.Key); !errors.Is(err, sql.ErrNoRows) {
+			return r, false, err
+		}
 	}
-	if r, err = s.look(ctx, c.Key); !errors.Is(err, sql.ErrNoRows) {
-		return r, false, err
-	}
-	n, err := s.exec(ctx, s.db, s.sql.insert, args...)
+	n, err := s.exec(ctx, s.db, s.sql.insert, c.Key, c.Fingerprint, c.Owner, c.Lease.Microseconds(), c.Keep.Microseconds())
 	if err == nil && n == 1 {
 		return r, true, nil
 	}

@@ -56,15 +56,22 @@ func pooled(t testing.TB, db *sql.DB) *sql.DB {
 	return db
 }
 
-// store returns a store in a table of its own.
+// store returns a store in a table of its own, which it makes.
 func (d database) store(t testing.TB, db *sql.DB) *sqlstore.Store {
+	t.Helper()
+	s := d.at(t, db)
+	d.exec(t, db, "DROP TABLE IF EXISTS "+tableFor(t))
+	d.exec(t, db, s.Schema())
+	return s
+}
+
+// at returns a store in the table of this test.
+func (d database) at(t testing.TB, db *sql.DB) *sqlstore.Store {
 	t.Helper()
 	s, err := sqlstore.New(db, d.dialect, sqlstore.Table(tableFor(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.exec(t, db, "DROP TABLE IF EXISTS "+tableFor(t))
-	d.exec(t, db, s.Schema())
 	return s
 }
 

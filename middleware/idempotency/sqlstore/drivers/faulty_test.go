@@ -12,6 +12,8 @@ import (
 // there fails once it is dead.
 type process struct {
 	dead bool
+	// severed ends its connection at the next point, and the process goes on.
+	severed bool
 	// at is called where the process may die or pause.
 	at func(point)
 }
@@ -25,7 +27,6 @@ const (
 	afterFinish // and before the commit
 	afterCommit // before its reply
 	afterReply
-	points
 )
 
 type processKey struct{}
@@ -135,18 +136,23 @@ type mortalTx struct {
 
 // Commit is where a process dies most interestingly.
 func (tx *mortalTx) Commit() error {
-	tx.process.at(afterFinish)
-	if tx.process.dead {
+	if tx.ends(afterFinish) {
 		return tx.conn.die()
 	}
 	if err := tx.Tx.Commit(); err != nil {
 		return err
 	}
-	tx.process.at(afterCommit)
-	if tx.process.dead {
+	if tx.ends(afterCommit) {
 		return tx.conn.die()
 	}
 	return nil
+}
+
+func (tx *mortalTx) ends(at point) bool {
+	tx.process.at(at)
+	severed := tx.process.severed
+	tx.process.severed = false
+	return tx.process.dead || severed
 }
 
 func (tx *mortalTx) Rollback() error {

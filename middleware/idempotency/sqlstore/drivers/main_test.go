@@ -1,6 +1,7 @@
 package drivers_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -11,6 +12,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		fmt.Fprintln(os.Stderr, childMain())
+		os.Exit(1)
+	}
 	code := m.Run()
 	postgres.stop()
 	mysql.stop()
