@@ -25,7 +25,7 @@ type Call struct {
 	Err      error         // the last error; nil with a response
 
 	// What the chain would have done, in a dry run.
-	WouldRefuse  StopReason    // refuse the first attempt: guard, breaker_open or retry_after, else ""
+	WouldRefuse  StopReason    // refuse the first attempt: guard, breaker_open, retry_after or in_flight, else ""
 	WouldRetry   bool          // make another attempt
 	WouldHedge   bool          // send a second copy
 	WouldTimeOut bool          // end the attempt at AttemptTimeout

@@ -69,6 +69,7 @@ var exceptions = []struct {
 	{"refused at the last try", func(f *facts) { f.refused, f.attempt = StopBreakerOpen, 3 }, StopBreakerOpen},
 	{"refused with retries off", func(f *facts) { f.refused, f.attempt, f.max = StopGuard, 1, 1 }, StopGuard},
 	{"refused for an inbound request that is a retry", func(f *facts) { f.refused, f.inbound = StopGuard, StopDisabled }, StopGuard},
+	{"no place among those in flight", func(f *facts) { f.refused, f.max = StopInFlight, 0 }, StopInFlight},
 	{"the hint is exactly what is allowed", func(f *facts) { f.hint = f.maxHint }, ""},
 	{"the wait ends just before the deadline", func(f *facts) { f.deadline, f.left = true, f.wait+1 }, ""},
 	{"an error of the caller's cancellation", func(f *facts) { f.class, f.failed, f.ended = classFinal, true, StopCancelled }, StopCancelled},

@@ -51,7 +51,8 @@
 //  6. The wait is too long. It is what the server asks for plus some jitter, or
 //     else the backoff. If it exceeds MaxRetryAfter: retry_after. If it reaches the
 //     deadline: deadline. A pause that another call was told of, which ends too late
-//     or has too many waiting: retry_after; see [WithPacing].
+//     or has too many waiting: retry_after; see [WithPacing]. No place among the
+//     attempts in flight until then: in_flight; see [WithInFlight].
 //  7. A circuit is open for longer than the wait, or refused the call MaxAttempts
 //     times: breaker_open. The call waited for the guard as long as it may, or has too
 //     little time left for a response, or the processes of [WithFleet] see an
@@ -179,6 +180,6 @@
 //
 // The chain keeps the state of up to 1,024 services at a time. A new service replaces
 // those that are idle. A service for which there is no room, or whose name is longer
-// than 1,024 bytes, has no guard and no hedging. All such services share one budget,
+// than 1,024 bytes, has no guard, no hedging, no pacing and no limit of WithInFlight. All such services share one budget,
 // with a floor of 1,024 times that of one service.
 package transport

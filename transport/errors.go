@@ -26,6 +26,7 @@ const (
 	StopRetryAfter   StopReason = "retry_after"    // the server asks for a longer wait than MaxRetryAfter
 	StopServerSaidNo StopReason = "server_said_no" // the server asked for no retry
 	StopGuard        StopReason = "guard"          // the guard throttled the call
+	StopInFlight     StopReason = "in_flight"      // too many attempts were in flight; see [WithInFlight]
 	StopCancelled    StopReason = "cancelled"      // the caller gave up
 	StopDisabled     StopReason = "disabled"       // MaxAttempts is 1, a dry run, or someone upstream retries
 )
@@ -34,7 +35,7 @@ const (
 func StopReasons() []StopReason {
 	return []StopReason{
 		StopSucceeded, StopNotRetryable, StopMethod, StopBody, StopAttempts, StopBudget, StopBreakerOpen,
-		StopDeadline, StopRetryAfter, StopServerSaidNo, StopGuard, StopCancelled, StopDisabled,
+		StopDeadline, StopRetryAfter, StopServerSaidNo, StopGuard, StopInFlight, StopCancelled, StopDisabled,
 	}
 }
 

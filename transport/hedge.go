@@ -168,6 +168,7 @@ type race struct {
 	winner  atomic.Int32               // place of the first to have a good answer; 0: none
 	state   atomic.Int32               // of the second, and so on
 	done    chan struct{}
+	placed  bool // the second takes a place of its bulkhead
 	attempt *attemptCtx
 	resp    *http.Response
 	err     error
@@ -188,6 +189,11 @@ func (r *race) primary(req *http.Request, delay time.Duration) (resp *http.Respo
 	r.parent, r.cancel[0] = req.Context(), cancel
 	timer := time.AfterFunc(delay, r.second)
 	joined := false
+	defer func() {
+		if r.placed {
+			r.round.call.known.bulkhead.leave()
+		}
+	}()
 	defer func() {
 		if !joined { // the base panicked, or a CheckRetry did
 			timer.Stop()
@@ -290,6 +296,12 @@ func (r *race) allowed(req *http.Request) bool {
 	}
 	if l.loop.opener != nil && l.loop.opener.OpenFor(req) > 0 {
 		return false
+	}
+	if b := r.round.call.known.bulkhead; b != nil {
+		if !b.try() {
+			return false
+		}
+		r.placed = true // until the race is over, since one of the two copies then is
 	}
 	if !r.copies.take() {
 		return false

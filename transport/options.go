@@ -47,6 +47,7 @@ type config struct {
 	fleet         Fleet
 	hedge         *Hedge
 	pacing        Pacing
+	inFlight      *int
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -92,6 +93,9 @@ func (c *config) validate() error {
 	}
 	if err := c.pacing.validate(); err != nil {
 		errs = append(errs, fmt.Errorf("transport: WithPacing: %w", err))
+	}
+	if c.inFlight != nil && *c.inFlight < 1 {
+		errs = append(errs, fmt.Errorf("transport: WithInFlight(%d): want at least 1", *c.inFlight))
 	}
 	return errors.Join(errs...)
 }

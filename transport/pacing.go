@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -88,9 +89,12 @@ type heldError struct {
 	stop    StopReason
 	text    string
 	retryIn time.Duration
+	err     error // the deadline, if that ended the wait
 }
 
 func (e *heldError) Error() string { return "transport: " + e.text }
+func (e *heldError) Unwrap() error { return e.err }
+func (e *heldError) Timeout() bool { return e.err != nil }
 
 // RefusedFor is described at [WithBreaker].
 func (e *heldError) RefusedFor() time.Duration { return e.retryIn }
@@ -110,7 +114,7 @@ func (r *round) pass(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	resp, err := r.loop.next.RoundTrip(req)
+	resp, err := r.inPlace(req)
 	if with.pause != nil || err == nil && resp != nil && resp.StatusCode >= 400 {
 		r.heard(resp, err, with)
 	}
@@ -129,33 +133,51 @@ func (r *round) queue(p *pacer, req *http.Request) (pass, error) {
 		r.wouldQueue(l.after(now))
 		return pass{}, nil
 	}
-	until := now + r.mayPause()
-	if deadline, ok := req.Context().Deadline(); ok {
-		until = min(until, now+time.Until(deadline))
-	}
 	limit := -1 // the number of retries is limited by that of calls
 	if r.sent.Load() == 0 {
 		limit = p.MaxWaiters
 	}
-	ok = l.enter(req.Context(), until, limit)
-	with.sent = p.clock()
-	waited := with.sent - now
+	var waited time.Duration
+	waited, ok = r.stand(req, &l.line, r.mayPause(), limit)
 	r.paused += waited
+	with.sent = now + waited
+	err := r.leftLine(req)
+	switch {
+	case err == nil && ok:
+		return with, nil
+	case r.interrupted:
+		return pass{}, err
+	}
+	in := l.after(with.sent)
+	return pass{}, &heldError{stop: StopRetryAfter, text: fmt.Sprintf("%s told an attempt to come back at %s",
+		r.call.record.Service, time.Now().Add(in).UTC().Format(time.RFC3339)), retryIn: in, err: err}
+}
+
+// stand waits in a line until the deadline, but no longer than it may. It returns how long
+// that took, and whether its turn came.
+func (r *round) stand(req *http.Request, l *line, longest time.Duration, limit int) (waited time.Duration, ok bool) {
+	ctx, now := req.Context(), l.clock()
+	until := now + longest
+	if deadline, bounded := ctx.Deadline(); bounded {
+		until = min(until, now+time.Until(deadline))
+	}
+	ok = l.enter(ctx, until, limit)
+	waited = l.clock() - now
 	r.throttled += waited
 	r.waited += waited
-	if waited > 0 {
-		r.lastWait += waited
+	r.lastWait += waited
+	return waited, ok
+}
+
+// leftLine returns why the context is done after a wait, if it is. Who cancels interrupts
+// the call. If the deadline has passed, the reason is what the call waited for.
+func (r *round) leftLine(req *http.Request) error {
+	ctx := req.Context()
+	if isPast(ctx) {
+		return context.DeadlineExceeded
 	}
-	switch {
-	case req.Context().Err() != nil:
-		r.interrupted = true
-		return pass{}, req.Context().Err()
-	case !ok:
-		in := l.after(with.sent)
-		return pass{}, &heldError{StopRetryAfter, fmt.Sprintf("%s told an attempt to come back at %s",
-			r.call.record.Service, time.Now().Add(in).UTC().Format(time.RFC3339)), in}
-	}
-	return with, nil
+	r.interrupted = ctx.Err() != nil
+	return ctx.Err()
 }
 
 // after is how long the next attempt would have to wait.

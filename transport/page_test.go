@@ -21,7 +21,7 @@ func TestReadme(t *testing.T) {
 	for _, f := range files {
 		sources += textOf(t, f)
 	}
-	options := map[string]string{"guard": "Transport_GuardState", "breaker": "WithBreaker", "budget": "WithBudget", "pacing": "WithPacing", "hedging": "WithHedging"}
+	options := map[string]string{"guard": "Transport_GuardState", "breaker": "WithBreaker", "budget": "WithBudget", "pacing": "WithPacing", "in_flight": "WithInFlight", "hedging": "WithHedging"}
 	pairs := regexp.MustCompile(`(?m)^\| (\w+) × (\w+) \|`).FindAllStringSubmatch(page, -1)
 	for _, pair := range pairs {
 		example := "ExampleTransport_" + pair[1]

@@ -48,7 +48,7 @@ type Policy struct {
 	// the call ends rather than retry too early. The default is 30s.
 	MaxRetryAfter time.Duration
 	// MaxThrottle is how long a call may wait in total while the guard limits how many
-	// attempts are in flight, and in pauses; see [WithPacing]. Then it ends with the last
+	// attempts are in flight, in pauses, and for [WithInFlight]; see [WithPacing]. Then it ends with the last
 	// response, or with an error such as a [*GuardError]. The default 0 means as long as its remaining attempts could take:
 	// AttemptTimeout for each, or the observed latency that replaces it, and the longest
 	// backoffs between them. Set less if a fast failure is better than a late response.

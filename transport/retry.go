@@ -242,6 +242,9 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
 	f.ended, f.inbound = endedBy(ctx), inboundStop(ctx)
+	if f.refused == StopRetryAfter || f.refused == StopInFlight {
+		f.ended = "" // the deadline ended a wait, and that is the reason
+	}
 	if f.inbound == "" && f.refused == "" && (r.repeatedAbove() || l.transport.isPaused(r.call.record.Service)) { // an attempt that was not sent multiplies nothing
 		f.inbound = StopDisabled
 	}

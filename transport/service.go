@@ -25,6 +25,8 @@ type known struct {
 	hedged *hedged       // nil without WithHedging, and where services share a known
 	fleet  FleetService  // nil without WithFleet, and where services share a known
 	pacer  *pacer        // nil without pacing, and where services share a known
+
+	bulkhead *bulkhead // nil without WithInFlight, and where services share a known
 }
 
 // services holds what is known of each service. Services for which there is no room share
@@ -69,6 +71,9 @@ func newServices(cfg *config, clock func() time.Duration) (*services, error) {
 		if !cfg.pacing.Off {
 			k.pacer = newPacer(cfg.pacing.filled(), clock)
 		}
+		if cfg.inFlight != nil {
+			k.bulkhead = newBulkhead(*cfg.inFlight, clock)
+		}
 		if cfg.hedge != nil {
 			k.hedged = newHedged(cfg.hedge.filled())
 		}
@@ -86,7 +91,7 @@ func (k *known) idle(now time.Duration, unspent budget.Stats) bool {
 			return false
 		}
 	}
-	return (k.guard == nil || k.guard.idle(now)) && (k.hedged == nil || k.hedged.idle()) && (k.pacer == nil || k.pacer.idle())
+	return (k.guard == nil || k.guard.idle(now)) && (k.hedged == nil || k.hedged.idle()) && (k.pacer == nil || k.pacer.idle()) && (k.bulkhead == nil || k.bulkhead.idle())
 }
 
 // find returns what is known of a service, and its policy.

@@ -40,6 +40,7 @@
 //	answered 429, Retry-After too long       throttled        retry_after     error 429           error retry_after     warn   -
 //	not sent, another was told to wait      -                retry_after     -                   error retry_after     warn   RefusedFor() time.Duration
 //	refused by the breaker                   -                breaker_open    -                   error breaker_open    warn   breaker.ErrOpen
+//	no place among those in flight          -                in_flight       -                   error in_flight       warn   RefusedFor() time.Duration
 //	refused by the guard                     -                guard           -                   error guard           warn   *transport.GuardError
 //	AttemptTimeout passed                    timeout          attempts        error timeout       error attempts        warn   context.DeadlineExceeded
 //	deadline of the caller passed            timeout          deadline        error timeout       error deadline        warn   context.DeadlineExceeded

@@ -47,7 +47,7 @@ func (c *config) validate() error {
 }
 
 // WithMaxServices bounds how many services have series of their own. The first services
-// seen get them; the others are counted as "(other services)". A service has 120 series, a third of
+// seen get them; the others are counted as "(other services)". A service has 121 series, a third of
 // them buckets. The default is 100; less than 1 is an error.
 func WithMaxServices(n int) Option {
 	return func(c *config) { c.maxServices = n }

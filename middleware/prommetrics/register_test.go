@@ -204,8 +204,8 @@ func TestSeriesOfAService(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 120 {
-		t.Errorf("%d series, want 120", lines)
+	if lines != 121 {
+		t.Errorf("%d series, want 121", lines)
 	}
 }
 
