@@ -24,7 +24,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx.round.sending()
 	req = announced(req, ctx)
 	if !l.observers.any() {
-		resp, err := l.bounded(req, ctx)
+		resp, err := l.timed(req, ctx)
 		ctx.resp = resp
 		return resp, err
 	}
@@ -44,7 +44,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		event.Duration = ctx.round.call.answered() - start
 		l.observers.attempt(req.Context(), event)
 	}()
-	resp, err := l.bounded(req, ctx)
+	resp, err := l.timed(req, ctx)
 	event.Err = err
 	ctx.resp = resp
 	if err == nil && resp != nil {

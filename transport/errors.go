@@ -119,6 +119,7 @@ type timeoutError struct {
 const (
 	missingHeader = "response header"
 	missingResult = "result"
+	missingBody   = "byte of the response body"
 )
 
 func (e *timeoutError) Error() string {

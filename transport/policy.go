@@ -39,11 +39,17 @@ type Policy struct {
 	// MaxDelay limits the backoff. The default is 2s, or BaseDelay if that is longer.
 	MaxDelay time.Duration
 	// AttemptTimeout limits each attempt up to its response header. It does not limit
-	// the body. The default 0 means no limit except the context. Without one, a
+	// the body; see BodyIdleTimeout. The default 0 means no limit except the context. Without one, a
 	// connection is not reused if net/http decompresses the response and another
 	// attempt replaces it: there is no safe way to stop reading from a server that
 	// stalls.
 	AttemptTimeout time.Duration
+	// BodyIdleTimeout limits the silence in a response body: how long a Read of it waits
+	// for a byte. Then the Read returns an error that is a timeout and says how many bytes
+	// came. The time that the caller takes between two Reads does not count, nor does that
+	// of an upgraded connection. Event streams count: give a service that is silent for
+	// long a policy of its own. The default 0 means no limit except the context.
+	BodyIdleTimeout time.Duration
 	// MaxRetryAfter is the longest wait that a server may ask for. If it asks for more,
 	// the call ends rather than retry too early. The default is 30s.
 	MaxRetryAfter time.Duration
@@ -110,6 +116,7 @@ func (p Policy) validate() error {
 		{"BaseDelay", p.BaseDelay},
 		{"MaxDelay", p.MaxDelay},
 		{"AttemptTimeout", p.AttemptTimeout},
+		{"BodyIdleTimeout", p.BodyIdleTimeout},
 		{"MaxRetryAfter", p.MaxRetryAfter},
 		{"MaxThrottle", p.MaxThrottle},
 	} {
@@ -142,6 +149,7 @@ var policyFields = []struct {
 	{"BaseDelay", "", func(p *Policy) any { return (*duration)(&p.BaseDelay) }},
 	{"MaxDelay", "", func(p *Policy) any { return (*duration)(&p.MaxDelay) }},
 	{"AttemptTimeout", "", func(p *Policy) any { return (*duration)(&p.AttemptTimeout) }},
+	{"BodyIdleTimeout", "", func(p *Policy) any { return (*duration)(&p.BodyIdleTimeout) }},
 	{"MaxRetryAfter", "", func(p *Policy) any { return (*duration)(&p.MaxRetryAfter) }},
 	{"MaxThrottle", "", func(p *Policy) any { return (*duration)(&p.MaxThrottle) }},
 	{"MaxReplayBytes", "a whole number of bytes", func(p *Policy) any { return &p.MaxReplayBytes }},
