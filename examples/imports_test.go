@@ -64,7 +64,7 @@ var rules = map[string]allowed{
 	"middleware/oteltrace":                  {ours: floors, modules: []string{otel, otelContrib}},
 }
 
-var floors = []string{"headers", "headers/service", "budget", "transport", "breaker", "middleware"}
+var floors = []string{"headers", "headers/service", "budget", "transport", "breaker", "middleware", "middleware/idempotency"}
 
 // A module whose path ends in a slash stands for all below it.
 const (

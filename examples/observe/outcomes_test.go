@@ -153,6 +153,7 @@ func (w *watch) counters(names ...string) map[string]float64 {
 var words = []string{
 	"evenkeel_client_attempts_total result", "evenkeel_client_calls_total stop",
 	"evenkeel_server_requests_total result", "evenkeel_server_shed_total reason", "evenkeel_server_would_shed_total reason",
+	"evenkeel_server_idempotency_total outcome",
 }
 
 // mark forgets what was seen so far.
@@ -270,7 +271,7 @@ const secret = "hunter2"
 // StopReason has its row in the table of package transport: metrics, spans and lines
 // treat them all alike.
 func TestEveryWordHasARow(t *testing.T) {
-	client, server := outcomes(t, clientHeads...), outcomes(t, serverHeads...)
+	client, server, keyed := outcomes(t, clientHeads...), outcomes(t, serverHeads...), outcomes(t, keyHeads...)
 	for _, tt := range []struct {
 		file, typ string
 		table     map[string][]string
@@ -279,6 +280,7 @@ func TestEveryWordHasARow(t *testing.T) {
 		{"../../transport/result.go", "Result", client, 0},
 		{"../../middleware/result.go", "Result", server, 0},
 		{"../../middleware/shedreason.go", "ShedReason", server, 1},
+		{"../../middleware/idempotency/event.go", "Outcome", keyed, 0},
 	} {
 		var has []string
 		for _, row := range tt.table {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/idempotency"
 	"github.com/datapunk/evenkeel/middleware/oteltrace"
 	"github.com/datapunk/evenkeel/middleware/prommetrics"
 	"github.com/datapunk/evenkeel/transport"
@@ -95,7 +96,15 @@ func (s *stack) newServer(metrics *prommetrics.Metrics, tracing *oteltrace.Traci
 	if err != nil {
 		return nil, err
 	}
-	return tracing.Server(wrap(s.backend)), nil
+	keys, err := idempotency.New(idempotency.NewMemory(16<<20), idempotency.ByAuthorization,
+		idempotency.WithObserver(metrics.Idempotency()),
+		idempotency.WithObserver(tracing.KeyObserver()),
+		idempotency.WithObserver(idempotency.Log(logger)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return tracing.Server(wrap(keys(s.backend))), nil
 }
 
 func newClient(shared *fleet, metrics *prommetrics.Metrics, tracing *oteltrace.Tracing, logger *slog.Logger) (*transport.Transport, error) {

@@ -22,7 +22,8 @@
 // an error if the call failed. It has no attributes of HTTP, as the semantic
 // conventions ask of a span around several requests. Server spans have evenkeel.shed, a
 // [middleware.ShedReason], evenkeel.attempt and evenkeel.queue_wait in seconds, where
-// they are known.
+// they are known. With [Tracing.KeyObserver] they have evenkeel.idempotency, an
+// [idempotency.Outcome], and evenkeel.runs if a request was resumed.
 //
 // # Status of spans
 //

@@ -26,6 +26,9 @@ const (
 	attrShed      = attribute.Key("evenkeel.shed")
 	attrDryRun    = attribute.Key("evenkeel.dry_run")
 	attrQueueWait = attribute.Key("evenkeel.queue_wait")
+
+	attrIdempotency = attribute.Key("evenkeel.idempotency")
+	attrRuns        = attribute.Key("evenkeel.runs")
 )
 
 // Tracing makes the spans of clients and servers. Make one with [New]; it is safe for

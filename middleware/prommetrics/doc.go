@@ -8,6 +8,7 @@
 //		transport.WithBreaker(circuits.Wrap),
 //	)
 //	wrap, err := middleware.New(middleware.WithObserver(metrics.Server()))
+//	keys, err := idempotency.New(store, account, idempotency.WithObserver(metrics.Idempotency()))
 //	metrics.Breakers(circuits.All)
 //	metrics.Budgets(client.Budgets) // FleetBudgets for those of a redisbudget.Fleet
 //
@@ -93,6 +94,32 @@
 // a proxy does that lost the server behind it or its client. If the client is still
 // there, the result is aborted, which is no fault of the program.
 //
+// A request with an Idempotency-Key has an outcome besides, an [idempotency.Outcome]: the
+// label outcome, the attribute evenkeel.idempotency and the field outcome of the log.
+//
+//	request with a key                       outcome            log
+//	answered                                 first              debug
+//	answered, an earlier run had died        resumed            info
+//	answered 429                             released           debug
+//	streamed                                 unkept             info
+//	panicked                                 interrupted        warn
+//	answered, and the store took no answer   unstored           warn
+//	answered, and another run has the key    lost               warn
+//	answered without a record, by FailOpen   unguarded          warn
+//	sent again                               replayed           debug
+//	sent again while it runs                 in_progress        debug
+//	sent again with another body             key_reused         info
+//	sent again, the first run had died       outcome_unknown    warn
+//	sent again, it was streamed              answer_not_kept    info
+//	has no key, and needs one                key_missing        debug
+//	has an empty key                         key_invalid        debug
+//	from nobody who is known                 no_caller          debug
+//	has too large a body                     body_too_large     debug
+//	has a body that ends early               body_unreadable    debug
+//	the store is away                        store_unavailable  warn
+//	the store rolled the transaction back    busy               info
+//	client left before the handler           cancelled          debug
+//
 // # Cost
 //
 // The series of a service are looked up once per event, and never by their labels.
@@ -114,4 +141,5 @@
 //	reason    in evenkeel_server_shed_total a [middleware.ShedReason]; in
 //	          evenkeel_client_retries_total the result that the retry follows, refused after
 //	          breaker or guard had refused the attempt before, or hedge
+//	outcome   an [idempotency.Outcome]
 package prommetrics

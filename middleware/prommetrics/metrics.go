@@ -22,6 +22,7 @@ type Metrics struct {
 	client   clientVecs
 	server   *serverSeries
 	changes  *prometheus.CounterVec
+	keys     *prometheus.CounterVec
 	vecs     []prometheus.Collector
 
 	mu       sync.Mutex // guards what follows; never held while a source is read
@@ -84,6 +85,8 @@ func build(cfg config) *Metrics {
 	m.server = m.newServerSeries()
 	m.changes = m.counters("breaker_transitions_total",
 		"State changes of circuits, since the start of the process.", "service", "from", "to")
+	m.keys = m.counters("server_idempotency_total",
+		"Requests with an Idempotency-Key, by what became of them.", "outcome")
 	for _, name := range cfg.services {
 		m.clientSeries(m.services.reserve(name))
 	}
