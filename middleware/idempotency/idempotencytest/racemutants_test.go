@@ -44,21 +44,18 @@ var raceMutants = []mutant{
 		}}
 	}},
 	{"lets Finish and a takeover both succeed", "finishrace", func(b *book) *spoiled {
-		return &spoiled{book: b, finish: func(ctx context.Context, h hold, a answer) error {
-			spy := claim{Hold: h, Fingerprint: fingerprint("one")}
-			mine, err := b.Begin(ctx, spy)
-			time.Sleep(time.Millisecond)
-			if err := b.Finish(ctx, h, a); err == nil || mine.State != idempotency.Started {
+		s := onFound(b, func(f *found) {
+			if f.State == idempotency.Done {
+				*f = found{State: idempotency.Started, Runs: 2}
+			}
+		})
+		s.finish = func(ctx context.Context, h hold, a answer) error {
+			if err := b.Finish(ctx, h, a); !errors.Is(err, idempotency.ErrLost) {
 				return err
 			}
-			return err
-		}, begin: func(ctx context.Context, c claim) (found, error) {
-			f, err := b.Begin(ctx, c)
-			if c.Resume && f.State == idempotency.Done {
-				f = found{State: idempotency.Started, Runs: 2}
-			}
-			return f, err
-		}}
+			return nil
+		}
+		return s
 	}},
 	{"loses the key with the context", "cancelled", func(b *book) *spoiled {
 		return &spoiled{book: b, finish: func(ctx context.Context, h hold, a answer) error {
