@@ -38,7 +38,7 @@ const (
 	OutcomeCancelled        Outcome = "cancelled"         // the client left, or its deadline passed, before the handler was called
 )
 
-// Outcomes returns the list.
+// Outcomes returns all outcomes, in the order of their declaration.
 func Outcomes() []Outcome {
 	return []Outcome{
 		OutcomeFirst, OutcomeResumed, OutcomeReleased, OutcomeUnkept, OutcomeInterrupted, OutcomeUnstored,
