@@ -22,6 +22,7 @@ var pages = []page{
 	{"../README.md", ".", false},
 	{"clients/README.md", "clients", true},
 	{"clients/moving/README.md", "clients/moving", true},
+	{"payments/README.md", "payments", false},
 	{"recipes/README.md", "recipes", true},
 	{"servers/README.md", "servers", true},
 }
