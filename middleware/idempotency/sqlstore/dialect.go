@@ -9,9 +9,9 @@ import (
 type Dialect int8
 
 const (
-	Postgres Dialect = iota + 1 // PostgreSQL 11 or later
-	SQLite                      // SQLite 3.35 or later
-	MySQL                       // MySQL 8.0 or later, MariaDB 10.6 or later, with InnoDB
+	Postgres Dialect = iota + 1 // PostgreSQL 9.5 or later; tested with 15
+	SQLite                      // SQLite 3.24 or later
+	MySQL                       // MySQL 8.0 or later, MariaDB 10.3 or later; tested with MariaDB 10.11
 )
 
 // String returns the name of the dialect.
@@ -106,8 +106,8 @@ func (s statement) args(numbered ...any) []any {
 // statements are all that a store needs. $1 is the key, and $2 the owner or the
 // fingerprint.
 type statements struct {
-	look, insert, replace, takeover, renew, finish, release, mark statement
-	lock, own, snapshot, sweep, resolve, free                     statement
+	look, first, insert, replace, takeover, renew, finish, release, mark statement
+	lock, own, snapshot, sweep, resolve, free                            statement
 }
 
 func (d Dialect) statements(table string) statements {
@@ -121,7 +121,8 @@ func (d Dialect) statements(table string) statements {
 	is := func(text string) statement { return d.statement(text, table) }
 	return statements{
 		look:   is("SELECT " + columns + " FROM {table} WHERE k = $1"),
-		insert: is(made + "VALUES (" + first + ")" + d.ignore()),
+		first:  is(made + "SELECT " + first + "{glance} ON CONFLICT (k) DO NOTHING"),
+		insert: is(made + d.values(first)),
 		replace: is("UPDATE {table} SET fp = $2, owner = $3, runs = 1, applied = 0, answer = NULL, lease_until = {now} + $4, keep_until = {now} + $5{wait}" +
 			" WHERE k = $1 AND owner = $6 AND keep_until <= {now}"),
 		takeover: is("UPDATE {table} SET owner = $2, runs = runs + 1, lease_until = {now} + $3, keep_until = {now} + $4{wait}" +
@@ -141,12 +142,13 @@ func (d Dialect) statements(table string) statements {
 }
 
 func (d Dialect) statement(text, table string) statement {
-	wait := ""
+	wait, glance := "", ""
 	if d == Postgres {
 		// The lock of a row is waited for this long, by this statement alone.
 		wait = " FROM set_config('lock_timeout', '2000', true) AS patience"
+		glance = " FROM set_config('lock_timeout', '5', true) AS patience"
 	}
-	text = strings.NewReplacer("{table}", table, "{now}", d.clock(), "{wait}", wait).Replace(text)
+	text = strings.NewReplacer("{table}", table, "{now}", d.clock(), "{wait}", wait, "{glance}", glance).Replace(text)
 	if d != MySQL {
 		return statement{text: text}
 	}
@@ -160,13 +162,16 @@ func (d Dialect) statement(text, table string) statement {
 	return s
 }
 
-// ignore lets an insert of a key that exists do nothing. In MySQL only IGNORE does,
-// which hides all other errors too: there it is an error that is recognized.
-func (d Dialect) ignore() string {
-	if d == MySQL {
-		return ""
+// values inserts the record if there is none. In MySQL only IGNORE would do nothing
+// about one, and hide all other errors too: there it is an error that is recognized.
+func (d Dialect) values(record string) string {
+	switch d {
+	case Postgres:
+		return "SELECT " + record + "{wait} ON CONFLICT (k) DO NOTHING"
+	case SQLite:
+		return "VALUES (" + record + ") ON CONFLICT (k) DO NOTHING"
 	}
-	return " ON CONFLICT (k) DO NOTHING"
+	return "VALUES (" + record + ")"
 }
 
 // sweep deletes at most $1 records. The subquery of the time is evaluated once, so

@@ -98,21 +98,6 @@ func ExampleStore_Join() {
 	_ = pay
 }
 
-// pgxTx makes a transaction of pgx an Execer: pgxTx{tx}, where tx is a pgx.Tx.
-type pgxTx struct {
-	tx interface {
-		Exec(ctx context.Context, query string, args ...any) (interface{ RowsAffected() int64 }, error)
-	}
-}
-
-func (x pgxTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	tag, err := x.tx.Exec(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return driver.RowsAffected(tag.RowsAffected()), nil
-}
-
 // connector is that of a driver, of which there is none here.
 type connector struct{}
 

@@ -9,8 +9,6 @@ import (
 	"github.com/datapunk/evenkeel/middleware/idempotency/sqlstore"
 )
 
-var _ sqlstore.Execer = pgxTx{}
-
 func TestNewErrors(t *testing.T) {
 	db := sql.OpenDB(connector{})
 	defer db.Close()

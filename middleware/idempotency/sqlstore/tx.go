@@ -13,8 +13,16 @@ import (
 // settleWithin is how long InTx asks for the end of a commit that failed.
 const settleWithin = 5 * time.Second
 
-// An Execer is a transaction that executes a statement: a *sql.Tx, or that of a library
-// above it. One of pgx takes five lines: see the Example of [Store.Join].
+// An Execer is a transaction that executes a statement, such as a *sql.Tx, the ConnPool
+// of gorm's tx.Statement, or ent's Tx with the feature sql/execquery. That of pgx has
+// another method:
+//
+//	type pgxTx struct{ pgx.Tx }
+//
+//	func (x pgxTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+//		tag, err := x.Exec(ctx, query, args...)
+//		return driver.RowsAffected(tag.RowsAffected()), err
+//	}
 type Execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
@@ -154,6 +162,9 @@ func (s *Store) settle(ctx context.Context, h idempotency.Hold, failed error) er
 // key at most one commits. The answer is stored after the commit. If the process ends
 // in between, the next run has Applied in its [idempotency.Info]: then the handler
 // answers from what it finds, and changes nothing.
+//
+// Under REPEATABLE READ and SERIALIZABLE call it first: a renewal of the lease after the
+// transaction has begun would make it fail.
 func (s *Store) Join(ctx context.Context, tx Execer) error {
 	info, ok := idempotency.FromContext(ctx)
 	if !ok {

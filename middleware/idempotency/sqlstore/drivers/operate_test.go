@@ -128,6 +128,11 @@ func TestStuckCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
+		// One that does not want to take it over does not wait, in any process.
+		begin(t, d.at(t, db), newClaim("k", time.Minute), idempotency.Unknown)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("unknown after %v", took)
+		}
 		if got := begin(t, s, resuming(newClaim("k", time.Minute)), idempotency.Busy); got.Left <= 0 {
 			t.Errorf("Left %v, want more than 0", got.Left)
 		}
