@@ -69,6 +69,18 @@ func withdrawAfterTimeout(b Budget, attempt int) bool {
 	return withdrawFor(b, attempt)
 }
 
+// Fetching is that of the first budget that fetches credit.
+func (bs all) Fetching() <-chan struct{} {
+	for _, b := range bs {
+		if g, ok := b.(Fetcher); ok {
+			if c := g.Fetching(); c != nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
 // Affords is false if one of the budgets is no Afforder.
 func (bs all) Affords(attempt int) bool {
 	for _, b := range bs {

@@ -12,8 +12,8 @@ import (
 // for concurrent use.
 //
 // The retry loop of package transport also uses the methods of [Refunder],
-// [Pricer], [Afforder] and [Settler] where a budget has them. The budgets of this
-// package have all four.
+// [Pricer], [Afforder], [Settler] and [Fetcher] where a budget has them. The budgets of
+// this package have the first four.
 type Budget interface {
 	// Deposit says that a first attempt was sent. Retries deposit nothing.
 	Deposit()
@@ -60,6 +60,15 @@ type Settler interface {
 	// Settle reports the outcome of an attempt. It is called at most once for
 	// each retry that was granted, and never for one that was refunded.
 	Settle(Outcome)
+}
+
+// A Fetcher is a budget that fetches credit after it has refused, as that of a fleet
+// does. Without it, a second refusal after the wait before a retry is final.
+type Fetcher interface {
+	// Fetching returns a channel that is closed when what a refusal asked for has come,
+	// or will not come. It returns nil if nothing was asked for, or if there is nobody
+	// to ask. The retry loop waits for it no longer than Policy.BaseDelay.
+	Fetching() <-chan struct{}
 }
 
 // The defaults of the stock, as seconds of budget.

@@ -65,6 +65,15 @@ func (c *charge) pay(attempt int, canWait bool) bool {
 	return c.paid
 }
 
+// fetching returns a channel that is closed when the credit that a refusal asked for has
+// come, or nil if none will.
+func (c *charge) fetching() <-chan struct{} {
+	if b, ok := c.budget.(budget.Fetcher); ok {
+		return b.Fetching()
+	}
+	return nil
+}
+
 // affords reports whether the budget could pay for the attempt.
 func (c *charge) affords(attempt int) bool {
 	b, ok := c.budget.(budget.Afforder)

@@ -377,12 +377,35 @@ func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopR
 	r.lastWait = wait
 	r.waited += wait
 	if !granted {
-		if !r.pay() {
+		if !r.pay() && !(r.fetch(ctx) && r.pay()) {
+			if stop := endedBy(ctx); stop != "" {
+				r.interrupted = true
+				return stop
+			}
 			return StopBudget
 		}
 		return paid()
 	}
 	return ""
+}
+
+// fetch waits while the budget fetches the credit that it lacked, for BaseDelay at most.
+func (r *round) fetch(ctx context.Context) bool {
+	fetched := r.charge.fetching()
+	if fetched == nil {
+		return false
+	}
+	start := time.Now()
+	defer func() { r.waited += time.Since(start) }()
+	limit := time.NewTimer(r.call.policy.BaseDelay)
+	defer limit.Stop()
+	select {
+	case <-fetched:
+		return true
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (r *round) pay() bool {

@@ -18,20 +18,32 @@
 // commands to Redis.
 //
 // A process without credit refuses a retry and asks the fleet at once. Package
-// transport asks a second time after the wait before the retry. By then the process
-// usually has a token, if the fleet had one.
+// transport asks a second time after the wait before the retry, and if the exchange is
+// still under way then waits for it, for BaseDelay at most. By then the process
+// usually has a token, if the fleet had one. A process in use keeps one token for its
+// next failure.
+//
+// A pool that is short is shared by max-min fairness: each process that asks gets a
+// token before any of them gets a second one, and what a process with few failures
+// leaves goes to the others. So a process all of whose calls fail, for reasons of its
+// own, does not take what the others need. If it is seen to have no use for retries at
+// all, as with broken DNS, it can be bounded more tightly by a budget of its own:
+//
+//	budget.All(own, shared)
 //
 // # What it promises
 //
 // In any window of time, over all processes together,
 //
-//	retries <= Ratio · requests + MinPerSecond · time + stock at its start
+//	retries <= Ratio · requests + MinPerSecond · (time + time alone) + stock at its start
 //
-// This holds for any number of processes and any interval between exchanges, and
-// does not depend on the clock of a process. The proof: let S be the sum of all
-// credit, in the processes, in the pool and under way. Only two things raise S: a
-// deposit, by Ratio, and the floor, by the time that passed on Redis's clock since
-// the pool was last stored. A withdrawal lowers it. What a process gives leaves its
+// This holds for any number of processes and any interval between exchanges. The time
+// alone is 0 unless Redis is out of reach: it is the time for which processes were cut
+// off, as a part of the processes. The proof: let S be the sum of all credit, in the
+// processes, in the pool and under way. Only three things raise S: a deposit, by Ratio;
+// the floor, by the time that passed on Redis's clock since the pool was last stored;
+// and in a process that is cut off its part of the floor, MinPerSecond divided by the
+// number of processes that it last knew, by the time that passed on its own clock. A withdrawal lowers it. What a process gives leaves its
 // account before it is sent and enters the pool at most once, because an exchange
 // with credit is never sent twice. What the pool grants leaves it before the reply
 // and enters a process at most once. Credit that is lost under way, dropped at a
@@ -58,7 +70,8 @@
 // all processes together,
 //
 //	retries that did not help <= Ratio · first attempts that succeeded
-//	                             + MinPerSecond · time + retries that helped
+//	                             + MinPerSecond · (time + time alone)
+//	                             + retries that helped
 //	                             + stock at its start
 //
 // A retry under way has not helped yet, and one whose process crashed never will.
@@ -77,7 +90,7 @@
 // it. But it ends when retries stop helping: where nothing succeeds in the whole
 // fleet,
 //
-//	retries <= MinPerSecond · time + stock at its start
+//	retries <= MinPerSecond · (time + time alone) + stock at its start
 //
 // for all processes and any number of requests, whatever helped before.
 //
@@ -85,8 +98,9 @@
 //
 // Retries never become unlimited, and no request waits. If Redis does not answer
 // within half a second, the credit of that exchange is lost. Each process then runs
-// on the ratio of its own requests, without the floor, until an exchange without
-// credit succeeds. A Redis that was restarted empty, was flushed or has evicted the
+// on the ratio of its own requests until an exchange without credit succeeds. If it
+// knew for 30 s how many processes there are, it also earns its part of the floor, of
+// which it saves at most 3 tokens. A process that has never reached Redis has no floor. A Redis that was restarted empty, was flushed or has evicted the
 // budget has lost a second of credit, which it earns again in about a second. If it
 // lost its scripts, they are sent in the same exchange. A failover that loses writes
 // brings back what was drawn in between, at most one pool. A clock of Redis that
@@ -117,7 +131,8 @@
 //
 // # Sizing Redis
 //
-// A process makes at most about three exchanges a second. The fleet makes about as
+// A process makes at most about three rounds a second, each of one exchange for every
+// 32 budgets that have something to say. The fleet makes about as
 // many as [WithMaxSyncRate] says, plus one in five seconds from each process. An
 // exchange takes some 30 microseconds of Redis for one budget, and less than 15 for
 // each of many. A budget takes 140 bytes, whatever the number of processes (Redis 7.0

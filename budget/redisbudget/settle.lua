@@ -37,7 +37,8 @@ local tag = 'evkbdgt1'
 local ttl = 600000 -- ms that an unused budget is remembered
 local resumed = 2592000000 -- ms that one is which was paused and resumed: 30 days
 local long, short = 10, 1 -- s over which sums decay
-local soon = 0.5 -- s of wants that a pool should be able to serve
+local soon = 0.5 -- s that a pool should last, and the most that an ask counts for
+local newcomer = 0.2 -- the least that an ask counts for
 local token = 1000000
 local most = 9007199254740992 -- 2^53; nothing here comes near it
 
@@ -137,7 +138,7 @@ for i, key in ipairs(KEYS) do
     local slow, fast = 1 + el / long, 1 + el / short
     act = act / slow + present
     req = req / slow + requests
-    wants = wants / fast + want
+    wants = wants / fast
     ret = ret / fast + spent
     den = den / fast + denied
     local rate = req / (long + el)
@@ -158,17 +159,27 @@ for i, key in ipairs(KEYS) do
       if earned > stock then earned = stock end
       pool = pool + floor * earned * token + give
       if pool > cap then pool = cap end
-      if want > 0 and pool >= token then
-        -- If the pool is short, each gets the same share of what it wants.
-        -- Drawing lots for the part of a token keeps that true where the
-        -- shares are small.
-        local share, need = want, wants / (short + el) * soon * token
-        if pool < need then share = want * pool / need end
-        grant = math.floor(share + draw)
-        if grant > want then grant = want end
-        local whole = math.floor(pool / token)
-        if grant > whole then grant = whole end
-        pool = pool - grant * token
+      if want > 0 then
+        -- Max-min fairness: each process that wants some has the same share of the
+        -- pool for the same time, and what a modest one leaves is for the others.
+        -- Drawing lots for the part of a token keeps that true where the shares
+        -- are small.
+        local weight = present
+        if weight < newcomer then weight = newcomer end
+        if weight > soon then weight = soon end
+        local wanting = (wants + weight) / (short + el) -- processes
+        local share = pool / token * weight / (wanting * soon)
+        if share < 1 and pool / token >= wanting then share = 1 end -- there is one for each
+        local part = 1
+        if want < share then part, share = want / share, want end
+        wants = wants + weight * part
+        if pool >= token then
+          grant = math.floor(share + draw)
+          if grant > want then grant = want end
+          local whole = math.floor(pool / token)
+          if grant > whole then grant = whole end
+          pool = pool - grant * token
+        end
       end
     end
 

@@ -9,7 +9,7 @@ import (
 type Stats = budget.FleetStats
 
 // A Shared is this process's part of a budget that a fleet shares. It is a
-// [budget.Budget], and a budget.Refunder, Pricer, Afforder and Settler. Its methods
+// [budget.Budget], and a budget.Refunder, Pricer, Afforder, Settler and Fetcher. Its methods
 // never wait for Redis: they only read and write memory.
 type Shared fleet.Budget
 
@@ -35,6 +35,10 @@ func (b *Shared) Affords(attempt int) bool { return b.part().Affords(attempt) }
 // Settle reports the outcome of an attempt. It has no effect without the policy's
 // Evidence.
 func (b *Shared) Settle(o budget.Outcome) { b.part().Settle(o) }
+
+// Fetching returns a channel that is closed when the exchange with Redis is over that a
+// refusal asked for. It is nil while Redis cannot be reached.
+func (b *Shared) Fetching() <-chan struct{} { return b.part().Fetching() }
 
 // Name returns the name of the budget in the fleet.
 func (b *Shared) Name() string { return b.part().Name() }

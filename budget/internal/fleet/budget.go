@@ -21,8 +21,9 @@ type Budget struct {
 	out      atomic.Bool // the syncer has forgotten it
 	in       bool        // the syncer has it; the syncer's
 
-	mu     sync.Mutex // guards the ledger; the hot path never takes it
-	ledger ledger
+	mu      sync.Mutex // guards what follows; the hot path never takes it
+	ledger  ledger
+	fetched chan struct{} // closed with the next exchange; nil if nobody waits for it
 }
 
 // newBudget returns a budget that calls wake when it was refused and should
@@ -54,6 +55,28 @@ func (b *Budget) Affords(attempt int) bool { return b.account.Affords(attempt) }
 // Settle is that of [budget.Settler].
 func (b *Budget) Settle(o budget.Outcome) { b.account.Settle(o) }
 
+// Fetching is that of [budget.Fetcher]: the channel is closed with the next exchange. It
+// is nil while the fleet cannot be reached, and while the budget is paused.
+func (b *Budget) Fetching() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := &b.ledger; l.paused() || l.foreign || !l.connected && l.exchanges > 0 {
+		return nil
+	}
+	if b.fetched == nil {
+		b.fetched = make(chan struct{})
+	}
+	return b.fetched
+}
+
+// exchanged tells those who wait that an exchange is over, with the lock held.
+func (b *Budget) exchanged() {
+	if b.fetched != nil {
+		close(b.fetched)
+		b.fetched = nil
+	}
+}
+
 // Name returns the name that the fleet knows the budget by.
 func (b *Budget) Name() string { return b.name }
 
@@ -69,7 +92,7 @@ func (b *Budget) Stats() budget.FleetStats {
 		Stats:     budget.Stats(books.Stats()),
 		Connected: l.connected, Paused: l.paused(), Interval: max(l.speakAt-l.saidAt, 0),
 		Given: l.given, Granted: l.granted, Lost: l.lost,
-		Learning:  l.learnt == 0 || l.saidAt < l.learnt,
+		Learning:  !l.known(),
 		Exchanges: l.exchanges, Failures: l.failures,
 		Pool: l.last.Pool, PoolCap: l.last.Cap, Instances: l.last.Instances,
 		FleetRequests: l.last.Requests, FleetRetries: l.last.Retries, FleetDenied: l.last.Denied,

@@ -138,6 +138,7 @@ func (s *syncer) end(c *call, now time.Duration, answers []Answer, err error) ou
 				o.foreign = append(o.foreign, b)
 			}
 		}
+		b.exchanged()
 		b.mu.Unlock()
 	}
 	switch {
@@ -181,6 +182,7 @@ func (s *syncer) part() {
 			b.mu.Lock()
 			b.ledger.connected = false
 			b.account.SetCeiling(0)
+			b.exchanged()
 			b.mu.Unlock()
 		}
 	}

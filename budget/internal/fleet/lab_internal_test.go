@@ -71,6 +71,7 @@ type lab struct {
 	earned  [2]float64 // by Ratio and by the floor
 	repaid  [2]float64 // for retries that succeeded, the interest included
 	helped  [2]float64 // retries, each of which brought interest
+	alone   [2]float64 // by the floor, in processes that could not reach the fleet
 	useless [2]float64 // retries that did not help, or have not yet
 	spent   [2]float64
 	limit   [2]float64 // the largest pool seen
@@ -272,7 +273,16 @@ func (l *lab) earnEach(tokens float64) {
 // exchange makes the calls that are due, which fare as how says.
 func (l *lab) exchange(p *process, how string) {
 	l.pass(time.Duration(150) * time.Millisecond)
-	for _, c := range p.sync.begin(l.now) {
+	var alone [2]float64
+	for k, b := range p.budgets {
+		alone[k] = b.ledger.alone
+	}
+	calls := p.sync.begin(l.now)
+	for k, b := range p.budgets {
+		l.earned[k] += b.ledger.alone - alone[k]
+		l.alone[k] += b.ledger.alone - alone[k]
+	}
+	for _, c := range calls {
 		sent := *c
 		if l.mistake == "keeps what it gives" {
 			c.takeBack()
@@ -378,7 +388,7 @@ func (l *lab) audit() error {
 					i, k, got.Requests(), got.Repaid, got.Spent, want)
 			}
 			left := want.deposits*mint - got.Dropped + want.repaid - want.spent
-			if elsewhere := s.Granted - s.Given - s.Lost; math.Abs(float64(got.Balance-left)/token-elsewhere) > rounding {
+			if elsewhere := s.Granted - s.Given - s.Lost + b.ledger.alone; math.Abs(float64(got.Balance-left)/token-elsewhere) > rounding {
 				return fmt.Errorf("process %d, budget %d: a balance of %d where the books leave %d, with %v tokens from elsewhere",
 					i, k, got.Balance, left, elsewhere)
 			}

@@ -19,6 +19,10 @@ const (
 	giveEvery = time.Second
 	// idleAfter is how long a budget lies still before it counts as unused.
 	idleAfter = 10 * time.Second
+	// aloneAfter is the same for what a process that cannot reach the fleet keeps.
+	aloneAfter = 5 * time.Minute
+	// aloneKeeps is how many tokens of the floor such a process saves, at most.
+	aloneKeeps = 3
 	// emptyFor bounds how far empty answers stretch the interval.
 	emptyFor = 2 * time.Second
 	// fades is the time that the figures of the fleet are averaged over.
@@ -54,6 +58,7 @@ type ledger struct {
 	switched  float64 // the newest turn of the switch that is known
 
 	given, granted, lost float64
+	alone                float64 // that the floor earned while the fleet was out of reach
 	exchanges, failures  int64
 }
 
@@ -71,6 +76,7 @@ func (l *ledger) look(now, interval time.Duration) {
 	}
 	l.seen, l.looked = books, now
 	l.requests += requests
+	l.earnAlone(elapsed)
 	weight := -math.Expm1(-elapsed)
 	l.rate += (float64(requests)/elapsed - l.rate) * weight
 	withdrawn := max(float64(spent)/token+float64(denied), 0)
@@ -84,6 +90,21 @@ func (l *ledger) look(now, interval time.Duration) {
 		l.demand = 0
 	}
 }
+
+// earnAlone earns a part of the fleet's floor while the fleet is out of reach: as much as
+// the others have, as far as their number is known, and no more than is kept.
+func (l *ledger) earnAlone(seconds float64) {
+	if l.connected || l.paused() || !l.known() || l.looked-l.active > aloneAfter {
+		return
+	}
+	earned := math.Floor(l.policy.MinPerSecond * seconds / max(l.last.Instances, 1) * token)
+	earned = max(min(earned, aloneKeeps*token-float64(l.account.Books().Balance)), 0)
+	l.account.Bring(int64(earned))
+	l.alone += earned / token
+}
+
+// known reports whether the figures of the fleet can be relied on.
+func (l *ledger) known() bool { return l.learnt > 0 && l.saidAt >= l.learnt }
 
 // failing reports whether calls of this process fail enough to matter.
 func (l *ledger) failing() bool {
@@ -118,10 +139,8 @@ func (l *ledger) keep(interval time.Duration) float64 {
 	case l.failing():
 		// A token at least: crumbs of one's own must be able to grow to one.
 		return max(l.own(), l.lease(interval), 1)
-	case l.connected && l.last.Pool >= max(l.last.Instances, 1):
-		return max(l.own(), 1)
 	}
-	return l.own()
+	return max(l.own(), 1)
 }
 
 // full reports whether the pool takes no more.
@@ -133,7 +152,7 @@ func (l *ledger) paused() bool { return l.switched > 0 }
 func (l *ledger) settleCeiling(interval time.Duration) {
 	ceiling := l.policy.Ratio * l.rate * (l.policy.Hold + l.policy.Pool).Seconds()
 	if l.connected {
-		ceiling = l.own() + l.policy.Ratio
+		ceiling = max(l.own(), 1) + l.policy.Ratio
 		if !l.full() {
 			// What collects until it is given, with room for chance.
 			ceiling += l.policy.Ratio * (ahead*l.rate*giveEvery.Seconds() + 3*math.Sqrt(l.rate))
@@ -150,11 +169,15 @@ func (l *ledger) settleCeiling(interval time.Duration) {
 	}
 }
 
-// least is what a process on its own may keep without traffic: the token that
-// it is saving for, until the budget is no longer in use.
+// least is what a process on its own may keep without traffic, until the budget is no
+// longer in use: the token that it is saving for, and as much of the floor as a local
+// budget starts with.
 func (l *ledger) least() float64 {
-	if l.looked-l.active > idleAfter {
+	switch {
+	case l.looked-l.active > aloneAfter:
 		return 0
+	case l.policy.MinPerSecond > 0 && l.known():
+		return aloneKeeps
 	}
 	return 1
 }
@@ -287,6 +310,9 @@ func (l *ledger) turn(switched float64) (changed bool) {
 // unused reports whether nothing is lost by forgetting the budget. A paused one is kept,
 // to tell a store that has lost its memory.
 func (l *ledger) unused(now time.Duration) bool {
-	b := l.account.Books()
-	return !l.paused() && now-l.active > idleAfter && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
+	b, after := l.account.Books(), idleAfter
+	if !l.connected {
+		after = aloneAfter
+	}
+	return !l.paused() && now-l.active > after && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
 }

@@ -65,22 +65,43 @@ func (w *world) peak() float64 {
 	return most
 }
 
-// jain is the fairness of the retries that each instance got for its requests.
-func jain(members []*member, atLeast int, failed func(*member) bool) float64 {
-	var sum, squares, n float64
+// jain is the fairness of the retries that the instances got. The fair share of each is
+// what its own requests earn, and of the rest the same as the others, but no more than
+// it can use: two retries for a request.
+func jain(members []*member, atLeast int, ratio float64, failed func(*member) bool) float64 {
+	var compared []*member
+	all := 0.0
 	for _, m := range members {
-		if m.requests < atLeast || !failed(m) {
-			continue
+		if m.requests >= atLeast && failed(m) {
+			compared = append(compared, m)
+			all += float64(m.retries)
 		}
-		x := float64(m.retries) / float64(m.requests)
+	}
+	fair := func(m *member, level float64) float64 {
+		return min(2*float64(m.requests), ratio*float64(m.requests)+level)
+	}
+	low, high := 0.0, all
+	for range 60 {
+		level, given := (low+high)/2, 0.0
+		for _, m := range compared {
+			given += fair(m, level)
+		}
+		if given < all {
+			low = level
+		} else {
+			high = level
+		}
+	}
+	var sum, squares float64
+	for _, m := range compared {
+		x := float64(m.retries) / fair(m, high)
 		sum += x
 		squares += x * x
-		n++
 	}
 	if squares == 0 {
 		return math.NaN()
 	}
-	return sum * sum / (n * squares)
+	return sum * sum / (float64(len(compared)) * squares)
 }
 
 // judge starts the window over which instances are compared.

@@ -46,7 +46,8 @@ type State struct {
 	Pool float64 // micro-tokens, so that crumbs of many processes add up to tokens
 	At   float64 // time of the last exchange, in microseconds
 
-	// Sums that decay: over longTerm, and from Wants on over shortTerm.
+	// Sums that decay: over longTerm, and from Wants on over shortTerm. Wants is for how
+	// long processes were present that want more than they get.
 	Present, Requests, Wants, Spent, Denied float64
 
 	Switch float64 // as in Answer
@@ -54,9 +55,9 @@ type State struct {
 
 const (
 	longTerm, shortTerm = 10, 1 // seconds
-	// wantsFor is for how many seconds of wants a pool should last, or it is
-	// shared out.
-	wantsFor = 0.5
+	// wantsFor is for how many seconds a pool should last, and the most that the time
+	// counts for which a process has asked for nothing. newcomer is the least.
+	wantsFor, newcomer = 0.5, 0.2 // seconds
 )
 
 // Settle is one exchange about a budget at the time now. The conversions to
@@ -73,7 +74,7 @@ func (s *State) Settle(a Ask, now float64) Answer {
 	slow, fast := 1+elapsed/longTerm, 1+elapsed/shortTerm
 	s.Present = s.Present/slow + a.Present
 	s.Requests = s.Requests/slow + a.Requests
-	s.Wants = s.Wants/fast + a.Want
+	s.Wants /= fast
 	s.Spent = s.Spent/fast + a.Spent
 	s.Denied = s.Denied/fast + a.Denied
 	s.turn(a, now)
@@ -102,18 +103,30 @@ func (s *State) turn(a Ask, now float64) {
 	}
 }
 
-// grant takes out of the pool what the process gets. If the pool is short, each
-// gets the same share of what it wants; drawing lots for the part of a token
-// keeps that true where the shares are small.
+// grant takes out of the pool what the process gets. A pool that is short is shared by
+// max-min fairness: each process that wants some has the same share for the same time,
+// and what a modest one leaves is for the others, so that nobody gets a second token
+// before those who want one have it, and one that wants much cannot take it all.
+// Drawing lots for the part of a token keeps that true where shares are small.
 func (s *State) grant(a Ask, elapsed float64) float64 {
-	if a.Want <= 0 || s.Pool < token {
+	if a.Want <= 0 {
 		return 0
 	}
-	share, need := a.Want, s.Wants/(shortTerm+elapsed)*wantsFor*token
-	if s.Pool < need {
-		share = a.Want * s.Pool / need
+	weight := min(max(a.Present, newcomer), wantsFor)
+	wanting := (s.Wants + weight) / (shortTerm + elapsed) // processes
+	share := s.Pool / token * weight / (wanting * wantsFor)
+	if share < 1 && s.Pool/token >= wanting {
+		share = 1 // there is one for each
 	}
-	grant := min(math.Floor(share+a.Draw), a.Want, math.Floor(s.Pool/token))
+	part := 1.0 // of the share that is wanted
+	if a.Want < share {
+		part = a.Want / share
+	}
+	s.Wants += float64(weight * part)
+	if s.Pool < token {
+		return 0
+	}
+	grant := min(math.Floor(min(share, a.Want)+a.Draw), a.Want, math.Floor(s.Pool/token))
 	s.Pool -= float64(grant * token)
 	return grant
 }

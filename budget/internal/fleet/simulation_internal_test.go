@@ -55,7 +55,7 @@ func simulate(sc scene, seed uint64) figures {
 		steady: float64(failing.retries) / float64(failing.requests),
 		target: p.Ratio + p.MinPerSecond/sc.requests,
 		excess: w.excess(w.buckets, sc.requests),
-		jain:   jain(w.members, 40, func(m *member) bool { return sc.fails(failFrom, m.i, sc.instances) == 1 }),
+		jain:   jain(w.members, 40, p.Ratio, func(m *member) bool { return sc.fails(failFrom, m.i, sc.instances) == 1 }),
 		broken: w.bound.worst,
 		calls:  float64(w.calls) / w.length.Seconds(),
 	}
@@ -143,7 +143,12 @@ func TestSimulation(t *testing.T) {
 			within("the excess", f.excess, 0, 2)
 			if sc.away == nil {
 				within("what is used", f.used, 0.9, 1.01)
-				within("the fairness", f.jain, 0.97, 1)
+				least := 0.97
+				if sc.name == "a fifth fails" {
+					// Lots are drawn for most of what they get, at about one ask per second each.
+					least = 0.95
+				}
+				within("the fairness", f.jain, least, 1)
 			}
 		}
 	}
