@@ -22,7 +22,7 @@
 //
 // To limit is to experiment. What a response takes with next to nothing in flight
 // is what it takes. If as many are refused with half as many in flight, and the
-// others take as long, that is not for what is in flight. Either way the limit goes.
+// others take as long, that is not for what is in flight. In both cases the limit rises.
 //
 // To wait is not to be refused. Attempts without room wait in a queue, and are
 // sent as soon as there is room.
@@ -58,7 +58,8 @@
 //     half of what is in flight. A timeout counts if the attempt had 0.9 T, was not
 //     overtaken, and is the first of its call, or if there is less than one call
 //     per T. A success ends the row.
-//   - as many calls in a row that the service refused
+//   - as many calls in a row that the service refused, with which the window is
+//     halved, and a pause begins
 //   - refusals of a tenth of the responses, and at least 3 in an epoch. The window
 //     is then what is in flight.
 //   - where attempts have no limit: a queue that grows. In two epochs in a row even
@@ -77,7 +78,10 @@
 //
 // Queued is what the success took beyond what is usual, and room is T without
 // that. Usual is what is typical, or what it took with a window of at most 2.
-// Within T of a refusal there is no window + 1.
+// Within T of a refusal only the last of these makes room. Where there is no smaller
+// window than one a refusal begins a pause, in which nothing is sent: of what is
+// typical, and twice as long each time, up to an epoch. A success takes a quarter
+// of it. Room is made only once there is none, unless the window is shut.
 //
 // The limiter opens when nobody waits, the window is 8 or more, and half of it is
 // not used.
@@ -85,8 +89,8 @@
 // Where refusals engaged it, they first reduce the window to no less than half. 25
 // responses to what is sent with that show whether it is of any use. If more than
 // 0.4 times as many are refused as before, and the others take more than 0.75 times
-// as long, it is not: the limiter opens, and refusals do not engage it for 30 s, as
-// long as there are not a quarter more of them. Else there is no such bound.
+// as long, it is not: the window is what it was, and refusals change nothing for
+// 30 s, as long as there are not a quarter more of them. Else there is no such bound.
 //
 // Probes are sent while the window is shut, and in silence. The time between them
 // is that of 20 calls, or of 4 calls and at least 2 s if that is less, within

@@ -99,6 +99,9 @@ func (l *Limiter) Hopeful(d time.Duration, inFlight int) bool {
 // there is no room a probe may be sent at times, or nothing would show that the
 // service responds again.
 func (l *Limiter) Admit(now time.Duration, s Scale, inFlight int) bool {
+	if l.Engaged() && now < l.refusals.until {
+		return false
+	}
 	silent := l.silent(now, s.T)
 	if l.full(inFlight, silent) {
 		// Responses to what is in flight show as much as a probe would.
@@ -138,7 +141,12 @@ func (l *Limiter) nextProbe(t time.Duration) time.Duration {
 	}
 	gap := l.gap()
 	l.probes++
-	return time.Duration(float64(gap) * (0.75 + l.chance()/2))
+	return l.about(gap)
+}
+
+// about is d, by chance a quarter more or less.
+func (l *Limiter) about(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.75 + l.chance()/2))
 }
 
 // gap is the mean time between probes: as 20 calls take if they are frequent, as
@@ -172,7 +180,7 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	if s == Failed {
 		return
 	}
-	l.refusals.served(a, now, l.window)
+	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now
 	l.timeouts, l.probes = 0, 0
@@ -226,7 +234,7 @@ func (l *Limiter) cut(now time.Duration, window float64) {
 	l.window, l.cutAt = max(window, shut), now
 }
 
-func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
+func (l *Limiter) open() { l.window, l.refusals.engaged, l.refusals.pause = math.Inf(1), 0, 0 }
 
 // grow makes room for a success: for one more, which doubles the window in a round
 // trip, while there is hardly a queue; for one more in a round trip while there is
@@ -239,10 +247,12 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	}
 	usual := max(*least, time.Duration(l.latency.typical))
 	room := max(a.Scale.T-usual, 0)
+	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
 	switch queued := took - usual; {
-	case queued <= room/8 && (l.refusals.at == 0 || now-l.refusals.at > a.Scale.T):
+	case l.refusals.pause > 0 && l.window >= 1: // it is asked more often instead
+	case queued <= room/8 && !refused:
 		l.window++
-	case queued <= room/2:
+	case queued <= room/2 && !refused:
 		l.window += 1 / max(l.window, 1)
 	default:
 		l.window += 0.25 / max(l.window, 1)

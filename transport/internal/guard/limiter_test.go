@@ -32,6 +32,7 @@ func TestRules(t *testing.T) {
 		})
 	}
 	pardoned := all(sheds, trial(12, 400*ms), hold(20))
+	opens := all(func(w *world) { w.Leave(w.waiter) }, hold(1), see(1, 20*ms, success), hold(20))
 	shut := all(limited(1), wait(T/4), see(1, T, timeout))
 	brief, guess := guard.Scale{T: T, Brief: true}, all(calls(40), scale(guard.Scale{T: T, Guessed: true}))
 	for _, tt := range []struct {
@@ -169,23 +170,38 @@ func TestRules(t *testing.T) {
 		{"refused: no less than half of what was in flight", []step{sheds, hold(2), see(1, 5*ms, shed)}, 10, 0},
 		{"refused: down to one if timeouts engaged", []step{limited(9), hold(3), see(1, 5*ms, shed), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: no window of one is made less", []step{limited(1), hold(0), see(1, 5*ms, shed)}, 1, 0},
-		{"refused: no more than a share for a success soon after", []step{sheds, hour, see(1, 20*ms, success)}, 20 + 1./20, 0},
-		{"refused: until a limit has passed", []step{sheds, hour, wait(T - 5*ms), see(1, 20*ms, success)}, 20 + 1./20, 0},
+		{"refused: no more than a little for a success soon after", []step{sheds, hour, see(1, 20*ms, success)}, 20 + 0.25/20, 0},
+		{"refused: until a limit has passed", []step{sheds, hour, wait(T - 5*ms), see(1, 20*ms, success)}, 20 + 0.25/20, 0},
 		{"refused: one for a success after that", []step{sheds, hour, wait(T), see(1, 20*ms, success)}, 21, 0},
 		{"refused: one for a success, if timeouts engaged since", []step{sheds, all(wait(T), see(1, 20*ms, success)), limited(4), hour, see(1, 20*ms, success)}, 5, 0},
-		{"trial: as many are refused with half as many", []step{sheds, trial(12, 400*ms)}, open, 0},
-		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, open, 0},
+		{"trial: as many are refused with half as many", []step{sheds, trial(12, 400*ms)}, 20, 0},
+		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, 20, 0},
 		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 2.25, 0},
 		{"trial: nor if the others are faster", []step{sheds, trial(12, 290*ms)}, 2.25, 0},
-		{"trial: but not by a quarter", []step{sheds, trial(12, 310*ms)}, open, 0},
+		{"trial: but not by a quarter", []step{sheds, trial(12, 310*ms)}, 20, 0},
 		{"trial: not by 24 responses", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed))}, 10, 0},
-		{"trial: by 25", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed)), see(1, 5*ms, shed)}, open, 0},
+		{"trial: by 25", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed)), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: not by what was sent before", []step{sheds, halve, later(ms/10, 50, 6*ms, shed)}, 10, 0},
 		{"trial: not with more in flight", []step{sheds, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), later(ms/10, 50, 6*ms, shed)}, 11.25, 0},
-		{"trial: then as many refusals engage nothing", []step{pardoned, repeat(40, mixed, see(1, 5*ms, shed))}, open, 0},
-		{"trial: for half a minute", []step{pardoned, wait(29 * T), repeat(4, mixed, see(1, 5*ms, shed))}, open, 0},
-		{"trial: but not for ever", []step{pardoned, wait(30 * T), engaging(mixed, see(1, 5*ms, shed))}, 20, 0},
-		{"trial: many more do", []step{pardoned, later(5*ms, 30, 5*ms, shed), see(1, 0, failed), later(5*ms, 3, 5*ms, shed), wait(T / 4), see(1, 0, failed)}, 20, 0},
+		{"trial: then as many refusals change nothing", []step{pardoned, see(40, 5*ms, failed), see(1, 5*ms, shed)}, 20, 0},
+		{"trial: nor engage", []step{pardoned, opens, repeat(40, mixed, see(1, 5*ms, shed))}, open, 0},
+		{"trial: for half a minute", []step{pardoned, opens, wait(28 * T), repeat(4, mixed, see(1, 5*ms, shed))}, open, 0},
+		{"trial: but not for ever", []step{pardoned, opens, wait(30 * T), engaging(mixed, see(1, 5*ms, shed))}, 20, 0},
+		{"trial: many more do", []step{pardoned, opens, later(5*ms, 30, 5*ms, shed), see(1, 0, failed), later(5*ms, 3, 5*ms, shed), wait(T / 4), see(1, 0, failed)}, 20, 0},
+		{"pause: none after a refusal with a window of one", []step{limited(1), see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
+		{"pause: for what is usual", []step{limited(1), see(1, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
+		{"pause: also where a probe is due", []step{shut, see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 0.5, 0},
+		{"pause: twice as long after the next", []step{limited(1), see(2, 5*ms, shed), wait(38 * ms), ask(3), wait(4 * ms), ask(3)}, 1, 1},
+		{"pause: up to an epoch", []step{limited(1), see(6, 5*ms, shed), wait(250*ms - 1), ask(3), wait(1), ask(3)}, 1, 1},
+		{"pause: by chance a quarter less", []step{limited(1), chance(0), see(1, 5*ms, shed), wait(14 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
+		{"pause: a success takes a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 20*ms, shed), wait(230 * ms), ask(3), wait(20 * ms), ask(3)}, 1, 1},
+		{"pause: until there is none", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 20*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
+		{"pause: not with more room", []step{limited(4), hold(1), see(1, 5*ms, shed), hold(0), ask(3)}, 1.5, 1},
+		{"pause: the window waits for the end of it", []step{limited(1), hour, see(2, 5*ms, shed), see(1, 20*ms, success)}, 1, 0},
+		{"pause: but not while shut", []step{shut, hour, see(2, 5*ms, shed), wait(T), see(1, 20*ms, success)}, 1.5, 0},
+		{"pause: also where calls are refused in a row", []step{calls(20), see(7, 5*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
+		{"pause: an open limiter has none", []step{calls(20), see(6, 5*ms, shed), ask(3)}, open, 3},
+		{"pause: it is forgotten as the limiter opens", []step{limited(1), see(4, 5*ms, shed), wait(2 * T), see(12, 20*ms, success), wait(T), limit(1), see(1, 5*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
 		{"refused: a success ends the row", []step{calls(20), repeat(9, see(6, 5*ms, shed), see(10, 5*ms, success))}, open, 0},
 	} {
 		w := newWorld()

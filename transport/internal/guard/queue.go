@@ -76,6 +76,9 @@ func (l *Limiter) Next(now time.Duration, inFlight int) (w *Waiter, admitted boo
 
 // Wake is when there may be room again if nothing happens before.
 func (l *Limiter) Wake(now time.Duration, s Scale) time.Duration {
+	if l.refusals.until > now {
+		return l.refusals.until
+	}
 	if l.probeAt > now {
 		return l.probeAt
 	}

@@ -9,6 +9,9 @@ type refusals struct {
 	row     int           // calls refused in a row
 	at      time.Duration // when they last narrowed the window
 
+	pause time.Duration // after a refusal, with a window of one
+	until time.Duration // when the last one ends
+
 	engaged  float64       // share of refusals when they engaged the limiter; 0: they did not
 	from     float64       // the window at that time
 	took     float64       // how long successes took then, ns
@@ -48,6 +51,7 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 		case l.succeeded < l.cutAt && now-l.cutAt >= epochOf(a.Scale.T):
 			l.cut(now, l.window/2)
 		}
+		l.rest(a, now)
 		return
 	}
 	if !l.Engaged() || r.ignore(now) || l.acquitted(a, now) || a.Start < r.at {
@@ -58,7 +62,19 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 		least = max(1, r.from/2)
 	}
 	r.at = now
+	if l.window <= 1 { // there is no smaller one
+		l.rest(a, now)
+		return
+	}
 	l.window = min(l.window, max(least, narrowed*min(l.window, float64(inFlight+1))))
+}
+
+// rest lets nothing be sent for a while. A service may refuse in no time, and what is
+// in flight does not limit how often it is asked.
+func (l *Limiter) rest(a Attempt, now time.Duration) {
+	r := &l.refusals
+	r.pause = min(max(2*r.pause, time.Duration(l.latency.typical)), epochOf(a.Scale.T))
+	r.until = now + l.about(r.pause)
 }
 
 // ignore reports whether refusals are as many as when they turned out not to depend
@@ -79,13 +95,16 @@ func (l *Limiter) weigh(now time.Duration, inFlight int) {
 }
 
 // served takes note of a success.
-func (r *refusals) served(a Attempt, now time.Duration, window float64) {
+func (r *refusals) served(a Attempt, now, usual time.Duration, window float64) {
 	if r.tries(a, now, window) {
 		r.trial.all++
 		r.trial.took += now - a.Start
 	}
 	r.share -= r.share / 16
 	r.row = 0
+	if r.pause = r.pause * 3 / 4; r.pause < usual {
+		r.pause = 0
+	}
 }
 
 // tries reports whether an attempt was sent with half of the window that refusals
@@ -102,7 +121,7 @@ func (r *refusals) tries(a Attempt, now time.Duration, window float64) bool {
 
 // acquitted counts a refusal with half as many in flight. If about as many are refused
 // as before and the rest takes as long, what is in flight is not the reason, and the
-// limiter opens.
+// window is what it was.
 func (l *Limiter) acquitted(a Attempt, now time.Duration) bool {
 	r := &l.refusals
 	if !r.tries(a, now, l.window) {
@@ -118,7 +137,7 @@ func (l *Limiter) acquitted(a Attempt, now time.Duration) bool {
 	*t = trial{since: now}
 	if share > 0.4*r.engaged && took > 0.75*r.took {
 		r.ignored, r.pardoned = now+pardon, share
-		l.open()
+		r.engaged, r.pause, l.window = 0, 0, r.from
 		return true
 	}
 	r.depend = true

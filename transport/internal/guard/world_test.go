@@ -22,6 +22,7 @@ type world struct {
 	chance   float64
 	held     []guard.Attempt // in flight
 	admitted int             // of those that asked
+	waiter   *guard.Waiter   // the last one in line
 }
 
 func newWorld() *world {
@@ -100,7 +101,8 @@ func hold(n int) step {
 // line lets one wait, with so much time left.
 func line(left time.Duration) step {
 	return func(w *world) {
-		w.Wait(&guard.Waiter{Attempt: guard.Attempt{Scale: w.scale, First: true}, Deadline: w.now + left})
+		w.waiter = &guard.Waiter{Attempt: guard.Attempt{Scale: w.scale, First: true}, Deadline: w.now + left}
+		w.Wait(w.waiter)
 	}
 }
 
