@@ -40,7 +40,7 @@ func (x *exchange) beginWithin(ctx context.Context, limit time.Duration) (Found,
 }
 
 // The pauses between looks at a key that another request has.
-const firstPause, longestPause = 20 * time.Millisecond, time.Second
+const firstPause, longestPause, shortestPause = 20 * time.Millisecond, time.Second, time.Millisecond
 
 // await claims the key, and waits for another request that has it as long as Wait
 // says.
@@ -54,7 +54,7 @@ func (x *exchange) await() (Found, error) {
 	end := time.NewTimer(x.wait)
 	defer end.Stop()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		if !x.pause(end.C, min(jittered(pause), found.Left)) {
+		if !x.pause(end.C, max(min(jittered(pause), found.Left), shortestPause)) {
 			return found, nil
 		}
 		if found, err = x.begin(); err != nil || found.State != Busy {

@@ -54,11 +54,11 @@
 //
 // # Answers
 //
-// All statuses are kept, failures too, except those that are about the moment
-// ([ReleaseOn]). In a transaction a status of 500 or above rolls back, so nothing has
-// happened, and the next request is run. A failure after the client has left is not an
-// answer: many handlers fail only because of that. In a transaction it rolls back; else
-// the outcome is unknown.
+// All statuses are kept, failures too, except those that are about the moment or ask
+// the client to send the request again ([ReleaseOn]). In a transaction a status of 500
+// or above rolls back, so nothing has happened, and the next request is run. A failure
+// after the client has left is not an answer: many handlers fail only because of that.
+// In a transaction it rolls back; else the outcome is unknown.
 //
 // The body and a few header fields are kept ([KeepHeaders]), and never Set-Cookie. An
 // answer that the handler flushes, or that is longer than [MaxBody], is sent as it comes

@@ -196,6 +196,9 @@ func (l *ledger) InTx(ctx context.Context, h idempotency.Hold, run func(context.
 	if !commit {
 		return nil
 	}
+	if ctx.Err() != nil { // as database/sql rolls back
+		return ctx.Err()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.commits++

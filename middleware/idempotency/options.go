@@ -139,8 +139,9 @@ func MaxBody(request, answer int64) Option {
 
 // ReleaseOn sets after which statuses the key is free again: the handler says that it
 // has done nothing, so the next request is run. The default is 401, 403, 408, 425 and
-// 429, which are about the moment rather than the request. An error status with
-// X-Should-Retry: true, as package middleware refuses requests, always frees the key.
+// 429, which are about the moment rather than the request. A 503 with Retry-After, and an
+// error status with X-Should-Retry: true, always free the key: they ask the client to
+// send the request again.
 func ReleaseOn(status func(int) bool) Option {
 	return func(c *config) {
 		if status == nil {

@@ -133,6 +133,11 @@ func TestStatusesThatFreeTheKey(t *testing.T) {
 		w.WriteHeader(status)
 	}
 	plain := func(w http.ResponseWriter, status int) { w.WriteHeader(status) }
+	later := func(w http.ResponseWriter, status int) { w.Header().Set("Retry-After", "1"); w.WriteHeader(status) }
+	never := func(w http.ResponseWriter, status int) {
+		headers.SetVerdict(w.Header(), headers.DoNotRetry)
+		later(w, status)
+	}
 	for _, tt := range []struct {
 		status int
 		answer func(http.ResponseWriter, int)
@@ -143,6 +148,7 @@ func TestStatusesThatFreeTheKey(t *testing.T) {
 		{500, plain, nil, 1}, {503, plain, nil, 1}, {504, plain, nil, 1},
 		{401, plain, nil, 2}, {403, plain, nil, 2}, {408, plain, nil, 2}, {425, plain, nil, 2}, {429, plain, nil, 2},
 		{503, shed, nil, 2}, {409, shed, nil, 2}, {200, shed, nil, 1},
+		{503, later, nil, 2}, {503, never, nil, 1}, {500, later, nil, 1}, {202, later, nil, 1},
 		{404, plain, []idempotency.Option{idempotency.ReleaseOn(func(status int) bool { return status == 404 })}, 2},
 		{429, plain, []idempotency.Option{idempotency.ReleaseOn(func(status int) bool { return status == 404 })}, 1},
 		{429, plain, []idempotency.Option{idempotency.ReleaseOn(nil)}, 2},

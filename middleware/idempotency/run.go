@@ -51,10 +51,19 @@ func (c *config) fateOf(status int, h http.Header, wrote, over, tx bool) fate {
 			return free
 		}
 		return abandon
-	case c.releaseOn(status), status >= 400 && headers.VerdictOf(h) == headers.Retry, tx && status >= 500:
+	case c.releaseOn(status), invites(status, h), tx && status >= 500:
 		return free
 	}
 	return keep
+}
+
+// invites reports whether a failure asks the client to send the request again. It would
+// get the same failure again if that were kept.
+func invites(status int, h http.Header) bool {
+	if status >= 400 && headers.VerdictOf(h) != headers.NoVerdict {
+		return headers.VerdictOf(h) == headers.Retry
+	}
+	return status == http.StatusServiceUnavailable && headers.Hinted(h, time.Now())
 }
 
 // start makes the handler's context and begins to renew the lease. The func that it
