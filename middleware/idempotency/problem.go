@@ -86,12 +86,12 @@ func (x *exchange) replay(a Answer) {
 	for name, values := range a.Header {
 		h[name] = values
 	}
-	if a.Status >= 500 && headers.VerdictOf(h) == headers.NoVerdict {
+	if a.Status >= 500 {
 		headers.SetVerdict(h, headers.DoNotRetry) // it would get the same answer
 	}
 	h[replayedField] = []string{"true"}
 	x.writer.WriteHeader(a.Status)
-	if bodyAllowed(a.Status) && len(a.Body) > 0 {
+	if len(a.Body) > 0 {
 		x.writer.Write(a.Body)
 	}
 }

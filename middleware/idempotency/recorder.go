@@ -146,7 +146,7 @@ func (r *recorder) answer(kept map[string]bool, limit int64) Answer {
 // final says of a stored failure that it does no good to send the request again: it
 // would get the same answer.
 func (r *recorder) final() {
-	if !r.streaming && r.code >= 500 && headers.VerdictOf(r.fields) == headers.NoVerdict {
+	if !r.streaming && r.code >= 500 {
 		headers.SetVerdict(r.fields, headers.DoNotRetry)
 	}
 }

@@ -367,3 +367,19 @@ func TestConnectionIsLost(t *testing.T) {
 	server.Close() // waits for the handler
 	k.expect("retry", k.do(request("k", "{}")), 200, idempotency.OutcomeReplayed)
 }
+
+// An upgrade that the handler only claims is no answer to repeat.
+func TestSwitchingProtocolsIsNotKept(t *testing.T) {
+	k := newKit(t, idempotency.NewMemory(0), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) })
+	k.expect("first", k.do(request("k", "{}")), 101, idempotency.OutcomeUnkept)
+	k.expect("again", k.do(request("k", "{}")), 409, idempotency.OutcomeNotKept)
+}
+
+// A Fingerprint of one's own needs the whole body, whatever its digest is.
+func TestContentDigestIsNoBody(t *testing.T) {
+	k := newKit(t, idempotency.NewMemory(0), new(pay).ServeHTTP, idempotency.MaxBody(5, 100),
+		idempotency.Fingerprint(func(_ *http.Request, body []byte) []byte { return body }))
+	sum := sha256.Sum256([]byte("123456"))
+	r := request("k", "123456", "Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+	k.expect("large", k.do(r), 413, idempotency.OutcomeBodyTooLarge)
+}
