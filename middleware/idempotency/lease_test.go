@@ -79,10 +79,10 @@ func TestKeyIsLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				memory := idempotency.NewMemory(0)
-				k := newKit(t, memory, func(w http.ResponseWriter, r *http.Request) {
+				store := &faulty{Store: idempotency.NewMemory(0)}
+				k := newKit(t, store, func(w http.ResponseWriter, r *http.Request) {
 					info, _ := idempotency.FromContext(r.Context())
-					steal(t, memory, info, tt.other)
+					steal(t, store.Store, info, tt.other)
 					<-r.Context().Done()
 					if got := context.Cause(r.Context()); got != idempotency.ErrLost {
 						t.Errorf("the handler was cancelled by %v, want %v", got, idempotency.ErrLost)
@@ -90,6 +90,9 @@ func TestKeyIsLost(t *testing.T) {
 					w.WriteHeader(tt.answer)
 				})
 				k.expect("run", k.do(request("k", "{}")), tt.status, tt.want)
+				if got := store.called("Finish"); got > 2 {
+					t.Errorf("Finish was called %d times: a key that is lost stays so", got)
+				}
 				k.do(request("k", "{}"))
 				if got := k.event().Outcome; got != tt.after {
 					t.Errorf("outcome of the retry %q, want %q", got, tt.after)

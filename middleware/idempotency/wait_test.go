@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/middleware/idempotency"
 )
 
@@ -114,4 +115,42 @@ func TestWaitEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A duplicate is told to come back when a run has usually ended. One that takes longer
+// may take as long again, and no longer than its lease without a sign of life.
+func TestWhenToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t, idempotency.NewMemory(0), func(w http.ResponseWriter, r *http.Request) {
+			d, err := time.ParseDuration(r.Header.Get("X-Takes"))
+			if err != nil {
+				t.Error(err)
+			}
+			time.Sleep(d)
+		})
+		asks := func(what, key string, want time.Duration) {
+			t.Helper()
+			resp := k.do(request(key, "{}", "X-Takes", "0s"))
+			if got, ok := headers.RetryAfterOf(resp.Header, time.Now()); resp.StatusCode != 409 || !ok || got != want {
+				t.Errorf("%s: %d with %v, want 409 with %v", what, resp.StatusCode, got, want)
+			}
+		}
+		run := func(key, takes string) (wait func()) {
+			var all sync.WaitGroup
+			all.Go(func() { k.do(request(key, "{}", "X-Takes", takes)) })
+			synctest.Wait()
+			return all.Wait
+		}
+		wait := run("a", "3s")
+		asks("nothing is known", "a", time.Second)
+		wait()
+		wait = run("b", "11s")
+		asks("runs take 3s", "b", 3*time.Second)
+		time.Sleep(5 * time.Second)
+		asks("for 5s", "b", 5*time.Second)
+		wait()
+		wait = run("c", "1s")
+		asks("runs take 3s, and one took 11s", "c", 4*time.Second)
+		wait()
+	})
 }
