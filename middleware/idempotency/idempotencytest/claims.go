@@ -78,7 +78,7 @@ func mismatch(r *rig) error {
 		return err
 	}
 	if err := r.store.Finish(r, c.Hold, plain); err != nil {
-		return fmt.Errorf("Finish after another fingerprint: %w", err)
+		return fmt.Errorf("store.Finish after another fingerprint: %w", err)
 	}
 	if err := foreign("when it is done"); err != nil {
 		return err
@@ -119,7 +119,7 @@ func ownLease(r *rig) error {
 		return err
 	}
 	if err := r.store.Renew(r, c.Hold); err != nil {
-		return fmt.Errorf("Renew: %w", err)
+		return fmt.Errorf("store.Renew: %w", err)
 	}
 	if err := r.lapse("a run that is late again"); err != nil {
 		return err
@@ -127,7 +127,7 @@ func ownLease(r *rig) error {
 	h := c.Hold
 	h.Lease = long
 	if err := r.store.Renew(r, h); err != nil {
-		return fmt.Errorf("Renew of a lease that is over: %w", err)
+		return fmt.Errorf("store.Renew of a lease that is over: %w", err)
 	}
 	if _, err := r.begin("after Renew", r.claim(long), idempotency.Busy); err != nil {
 		return err
@@ -136,7 +136,7 @@ func ownLease(r *rig) error {
 		return err
 	}
 	if err := r.store.Finish(r, c.Hold, plain); err != nil {
-		return fmt.Errorf("Finish after the lease: %w", err)
+		return fmt.Errorf("store.Finish after the lease: %w", err)
 	}
 	return r.finished("after Finish", r.claim(long), plain)
 }
@@ -168,7 +168,7 @@ func (r *rig) end(c idempotency.Claim) error {
 	h := c.Hold
 	h.Lease = 0
 	if err := r.store.Renew(r, h); err != nil {
-		return fmt.Errorf("Renew with Lease 0: %w", err)
+		return fmt.Errorf("store.Renew with Lease 0: %w", err)
 	}
 	return r.lapse("a lease that was ended")
 }
@@ -209,7 +209,7 @@ func fence(r *rig) error {
 		return err
 	}
 	if err := r.store.Finish(r, owner.Hold, plain); err != nil {
-		return fmt.Errorf("Finish of the second owner: %w", err)
+		return fmt.Errorf("store.Finish of the second owner: %w", err)
 	}
 	if err := turnedAway("when another has finished"); err != nil {
 		return err
@@ -226,7 +226,7 @@ func renew(r *rig) error {
 	h.Lease = long
 	for range 2 {
 		if err := r.store.Renew(r, h); err != nil {
-			return fmt.Errorf("Renew: %w", err)
+			return fmt.Errorf("store.Renew: %w", err)
 		}
 	}
 	wait(2 * short)

@@ -58,7 +58,7 @@ func done(r *rig) error {
 			return err
 		}
 		if err := r.store.Finish(r, c.Hold, a); err != nil {
-			return fmt.Errorf("Finish: %w", err)
+			return fmt.Errorf("store.Finish: %w", err)
 		}
 		for _, claim := range []idempotency.Claim{r.claim(long), resuming(r.claim(long)), c} {
 			if err := r.finished(fmt.Sprintf("answer %d", i), claim, a); err != nil {
@@ -76,7 +76,7 @@ func tombstone(r *rig) error {
 	}
 	a := idempotency.Answer{Status: 200, Header: http.Header{"Location": {"/payments/1"}}, Tombstone: true}
 	if err := r.store.Finish(r, c.Hold, a); err != nil {
-		return fmt.Errorf("Finish: %w", err)
+		return fmt.Errorf("store.Finish: %w", err)
 	}
 	return r.finished("an answer that was not kept", r.claim(long), a)
 }
@@ -88,7 +88,7 @@ func finishedTwice(r *rig) error {
 	}
 	for i, a := range []idempotency.Answer{plain, plain, other} {
 		if err := r.store.Finish(r, c.Hold, a); err != nil {
-			return fmt.Errorf("Finish number %d: %w", i+1, err)
+			return fmt.Errorf("store.Finish number %d: %w", i+1, err)
 		}
 	}
 	if err := r.finished("after Finish", r.claim(long), plain); err != nil {
@@ -110,7 +110,7 @@ func release(r *rig) error {
 	}
 	for range 2 {
 		if err := r.store.Release(r, c.Hold); err != nil {
-			return fmt.Errorf("Release: %w", err)
+			return fmt.Errorf("store.Release: %w", err)
 		}
 	}
 	next := r.claim(long)
@@ -152,7 +152,7 @@ func keep(r *rig) error {
 	h := next.Hold
 	h.Keep = 3 * short
 	if err := r.store.Finish(r, h, plain); err != nil {
-		return fmt.Errorf("Finish: %w", err)
+		return fmt.Errorf("store.Finish: %w", err)
 	}
 	return r.firstAgain("an answer that is kept for a while", r.claim(long))
 }
@@ -179,10 +179,10 @@ func kept(r *rig) error {
 	}
 	run.Keep, answered.Keep = day, day
 	if err := r.store.Renew(r, run.Hold); err != nil {
-		return fmt.Errorf("Renew: %w", err)
+		return fmt.Errorf("store.Renew: %w", err)
 	}
 	if err := r.store.Finish(r, answered.Hold, plain); err != nil {
-		return fmt.Errorf("Finish: %w", err)
+		return fmt.Errorf("store.Finish: %w", err)
 	}
 	wait(brief + short)
 	if _, err := r.begin("a run after its first Keep", r.claim(long), idempotency.Unknown); err != nil {
@@ -198,16 +198,16 @@ func cancelled(r *rig) error {
 	cancel()
 	c := r.claim(long)
 	if _, err := r.store.Begin(gone, c); isLost(err) {
-		return fmt.Errorf("Begin with a context that is done: %w", err)
+		return fmt.Errorf("store.Begin with a context that is done: %w", err)
 	}
 	if err := r.started("after it", c, 1); err != nil {
 		return err
 	}
 	if err := r.store.Finish(gone, c.Hold, plain); isLost(err) {
-		return fmt.Errorf("Finish with a context that is done: %w", err)
+		return fmt.Errorf("store.Finish with a context that is done: %w", err)
 	}
 	if err := r.store.Finish(r, c.Hold, plain); err != nil {
-		return fmt.Errorf("Finish after it: %w", err)
+		return fmt.Errorf("store.Finish after it: %w", err)
 	}
 	return r.finished("in the end", r.claim(long), plain)
 }

@@ -27,7 +27,7 @@ func (r *rig) together(claims []idempotency.Claim) ([]idempotency.Found, error) 
 	all.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("Begin of one of %d at once: %w", len(claims), err)
+			return nil, fmt.Errorf("store.Begin of one of %d at once: %w", len(claims), err)
 		}
 	}
 	return found, nil
@@ -118,7 +118,7 @@ func finishRace(r *rig) error {
 		case finish == nil && found[0].State == idempotency.Done:
 		case isLost(finish) && found[0].State == idempotency.Started:
 		default:
-			return fmt.Errorf("Finish returned %v, and the other claim found %v: want nil and done, or ErrLost and started", finish, found[0].State)
+			return fmt.Errorf("store.Finish returned %v, and the other claim found %v: want nil and done, or ErrLost and started", finish, found[0].State)
 		}
 	}
 	return nil

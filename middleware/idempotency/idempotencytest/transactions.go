@@ -35,7 +35,7 @@ func commit(r *rig, tx idempotency.Transactor) error {
 		return plain, true
 	})
 	if err != nil || calls != 1 {
-		return fmt.Errorf("InTx: %v after %d calls, want nil after 1", err, calls)
+		return fmt.Errorf("store.InTx: %v after %d calls, want nil after 1", err, calls)
 	}
 	if err := r.finished("after the commit", r.claim(long), plain); err != nil {
 		return err
@@ -50,13 +50,13 @@ func rollback(r *rig, tx idempotency.Transactor) error {
 	}
 	err = tx.InTx(r, c.Hold, func(context.Context) (idempotency.Answer, bool) { return plain, false })
 	if err != nil {
-		return fmt.Errorf("InTx without a commit: %w", err)
+		return fmt.Errorf("store.InTx without a commit: %w", err)
 	}
 	if _, err := r.begin("after the rollback", r.claim(long), idempotency.Busy); err != nil {
 		return err
 	}
 	if err := r.store.Release(r, c.Hold); err != nil {
-		return fmt.Errorf("Release after the rollback: %w", err)
+		return fmt.Errorf("store.Release after the rollback: %w", err)
 	}
 	return r.started("after Release", r.claim(long), 1)
 }
@@ -79,7 +79,7 @@ func panics(r *rig, tx idempotency.Transactor) error {
 		return err
 	}
 	if err := tx.InTx(r, c.Hold, func(context.Context) (idempotency.Answer, bool) { return plain, true }); err != nil {
-		return fmt.Errorf("InTx after a panic: %w", err)
+		return fmt.Errorf("store.InTx after a panic: %w", err)
 	}
 	return r.finished("in the end", r.claim(long), plain)
 }
@@ -101,7 +101,7 @@ func lost(r *rig, tx idempotency.Transactor) error {
 		return err
 	}
 	if err := tx.InTx(r, owner.Hold, func(context.Context) (idempotency.Answer, bool) { return plain, true }); err != nil {
-		return fmt.Errorf("InTx of the second owner: %w", err)
+		return fmt.Errorf("store.InTx of the second owner: %w", err)
 	}
 	if err := ask("InTx when another has finished", tx.InTx(r, stale.Hold, run), idempotency.ErrLost); err != nil {
 		return err
