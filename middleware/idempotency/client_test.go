@@ -1,7 +1,6 @@
 package idempotency_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -154,7 +153,7 @@ func Example_intent_incorrect() {
 		panic(err)
 	}
 	handler := keys(charges())
-	click := func() { post(handler, headers.NewIdempotencyKey(), fmt.Sprint("order 17")) }
+	click := func() { post(handler, headers.NewIdempotencyKey(), "order 17") }
 	click()
 	click()
 	// Output:
