@@ -48,7 +48,7 @@
 //
 // Circuits are not shared between processes. One process with a broken network
 // would close the service to all the others. [WithShared] adds what other processes
-// count, for processes with too few calls to judge alone.
+// count, for processes with too few calls to judge alone; package redisbreaker has that.
 //
 // # By hand
 //

@@ -7,6 +7,10 @@
 //	go run ./examples/fleet                        # 4 processes, an embedded Redis
 //	go run ./examples/fleet -n 20 -redis localhost:6379
 //	go run ./examples/fleet -own                   # a budget for each process, to compare
+//	go run ./examples/fleet -health                # how processes that call seldom recover from a stall
+//
+// With -health the backend has a queue and stalls for 8 seconds, once with processes that
+// judge alone and once with processes that share what they see.
 package main
 
 import (
@@ -29,7 +33,8 @@ type settings struct {
 	rate      float64 // requests per second of each
 	ratio     float64
 	floor     float64
-	own       bool
+	own       bool // with health: judge alone
+	health    bool
 	failAfter time.Duration
 	failFor   time.Duration
 	length    time.Duration // 0: until interrupted
@@ -49,7 +54,13 @@ func main() {
 	flag.DurationVar(&s.failAfter, "fail-after", 5*time.Second, "when the backend starts to fail")
 	flag.DurationVar(&s.failFor, "fail-for", 15*time.Second, "for how long it fails")
 	flag.DurationVar(&s.length, "for", 0, "how long to run; 0 runs until Ctrl-C")
+	flag.BoolVar(&s.health, "health", false, "show how processes recover from a stall, alone and as a fleet; -n is 40, -rate 0.5, -fail-for 8s and -for 36s unless given")
 	flag.Parse()
+	if s.health {
+		given := map[string]bool{}
+		flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		s.seldom(func(name string) bool { return given[name] })
+	}
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "fleet: unexpected argument %q: want flags only\n", flag.Arg(0))
 		os.Exit(2)
@@ -60,6 +71,22 @@ func main() {
 	if err := run(ctx, s, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
+	}
+}
+
+// seldom sets what is not given to what -health needs: many processes with few calls.
+func (s *settings) seldom(given func(flag string) bool) {
+	if !given("n") {
+		s.processes = 40
+	}
+	if !given("rate") {
+		s.rate = 0.5
+	}
+	if !given("fail-for") {
+		s.failFor = 8 * time.Second
+	}
+	if !given("for") {
+		s.length = s.failAfter + s.failFor + 23*time.Second
 	}
 }
 
@@ -79,6 +106,9 @@ func (s settings) validate() error {
 	if _, err := budget.NewLocal(s.policy()); err != nil {
 		errs = append(errs, fmt.Errorf("-ratio %g, -floor %g: %w", s.ratio, s.floor, err))
 	}
+	if s.health && s.length <= s.failAfter+s.failFor {
+		errs = append(errs, fmt.Errorf("-for %v: want more than -fail-after and -fail-for with -health", s.length))
+	}
 	if s.failAfter < 0 || s.failFor < 0 || s.length < 0 {
 		errs = append(errs, errors.New("-fail-after, -fail-for, -for: want no negative time"))
 	}
@@ -90,7 +120,7 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	if s.length > 0 {
+	if s.length > 0 && !s.health {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.length)
 		defer cancel()
@@ -100,6 +130,10 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 		return err
 	}
 	defer stopRedis()
+	if s.health {
+		s.redis = addr
+		return health(ctx, s, out)
+	}
 	b, err := newBackend()
 	if err != nil {
 		return err

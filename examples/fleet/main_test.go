@@ -64,6 +64,36 @@ func TestFleet(t *testing.T) {
 	}
 }
 
+// The stall is played twice, with processes of their own each time, and both recoveries
+// are told.
+func TestHealth(t *testing.T) {
+	var out lines
+	s := settings{health: true, processes: 5, rate: 4, failAfter: time.Second, failFor: time.Second, length: 5 * time.Second, ratio: 0.1}
+	if err := run(t.Context(), s, &out); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + out.b.String())
+	for _, want := range []string{"5 processes, alone", "5 processes, with the fleet", "stalls", "  alone ", "  with the fleet ", "attempts per call in the stall"} {
+		if !strings.Contains(out.b.String(), want) {
+			t.Errorf("the output lacks %q", want)
+		}
+	}
+}
+
+// What is not given is what -health needs.
+func TestSeldom(t *testing.T) {
+	var s settings
+	s.seldom(func(string) bool { return false })
+	if s.processes != 40 || s.rate != 0.5 || s.failFor != 8*time.Second || s.length <= s.failFor {
+		t.Errorf("got %+v", s)
+	}
+	s = settings{processes: 9, rate: 2, failFor: time.Second, length: time.Minute}
+	want := s
+	if s.seldom(func(string) bool { return true }); s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
+}
+
 // A member that fails is an error when the fleet stops.
 func TestMemberThatFails(t *testing.T) {
 	var out lines
@@ -82,10 +112,11 @@ func TestSettingsOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*settings){
-		"-n 0: want":      func(s *settings) { s.processes = 0 },
-		"-n 1001: want":   func(s *settings) { s.processes = 1001 },
-		"-rate 0: want":   func(s *settings) { s.rate = 0 },
-		"-rate NaN: want": func(s *settings) { s.rate = math.NaN() },
+		"-n 0: want":                                 func(s *settings) { s.processes = 0 },
+		"-n 1001: want":                              func(s *settings) { s.processes = 1001 },
+		"-rate 0: want":                              func(s *settings) { s.rate = 0 },
+		"-rate NaN: want":                            func(s *settings) { s.rate = math.NaN() },
+		"-for 0s: want more than -fail-after":        func(s *settings) { s.health = true },
 		"-ratio -1, -floor 10: budget: Policy.Ratio": func(s *settings) { s.ratio = -1 },
 		"-fail-after, -fail-for, -for: want":         func(s *settings) { s.length = -1 },
 	} {

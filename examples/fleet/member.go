@@ -30,6 +30,7 @@ type order struct {
 	Rate         float64
 	Ratio, Floor float64
 	Own          bool
+	Health       bool
 }
 
 // members are the processes that were started.
@@ -45,7 +46,7 @@ func start(s settings, url string, out io.Writer) (*members, error) {
 	}
 	m := &members{}
 	for i := range s.processes {
-		o, err := json.Marshal(order{i, s.redis, url, s.rate, s.ratio, s.floor, s.own})
+		o, err := json.Marshal(order{i, s.redis, url, s.rate, s.ratio, s.floor, s.own, s.health})
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +95,11 @@ func member() int {
 		io.Copy(io.Discard, os.Stdin)
 		leave()
 	}()
-	if err := serve(ctx, o); err != nil {
+	work := serve
+	if o.Health {
+		work = call
+	}
+	if err := work(ctx, o); err != nil {
 		fmt.Fprintf(os.Stderr, "process %d: %v\n", o.Number, err)
 		return 1
 	}

@@ -1,0 +1,5 @@
+//go:build race
+
+package health_test
+
+func init() { raced = true }

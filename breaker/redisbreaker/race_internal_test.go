@@ -1,0 +1,5 @@
+//go:build race
+
+package redisbreaker
+
+func init() { raced = true }
