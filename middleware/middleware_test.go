@@ -170,10 +170,32 @@ func TestLogNamesNoURL(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	_, err := middleware.New(nil, middleware.WithConcurrency(0), middleware.WithDeadlines(middleware.Deadlines{Max: -1, Default: -2}))
-	for _, want := range []string{"WithConcurrency(0): want", "Max -1ns: want", "Default -2ns: want"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v lacks %q", err, want)
+	for _, tt := range []struct {
+		name string
+		opts []middleware.Option
+		want []string // of the error; none: it is no mistake
+	}{
+		{"several at a time", []middleware.Option{nil, middleware.WithConcurrency(0), middleware.WithDeadlines(middleware.Deadlines{Max: -1, Default: -2})},
+			[]string{"WithConcurrency(0): want", "Max -1ns: want", "Default -2ns: want"}},
+		{"a priority that nothing is ordered by", []middleware.Option{middleware.WithPriority(middleware.HeaderPriority)}, []string{"WithPriority: want WithShedding"}},
+		{"no priority", []middleware.Option{middleware.WithShedding(middleware.Shedding{}), middleware.WithPriority(nil)}, []string{"WithPriority(nil): want"}},
+		{"no route, trust or drain", []middleware.Option{middleware.WithRoute(nil), middleware.WithTrust(nil), middleware.WithDrain(nil)},
+			[]string{"WithRoute(nil): want", "WithTrust(nil): want", "WithDrain(nil): want"}},
+		{"nothing exempt", []middleware.Option{middleware.WithExempt(nil)}, nil},
+		{"a limit below the least", []middleware.Option{middleware.WithConcurrency(4), middleware.WithShedding(middleware.Shedding{MinConcurrency: 5})}, []string{"WithConcurrency(4): want a limit within", "MinConcurrency 5"}},
+		{"a limit above the most", []middleware.Option{middleware.WithShedding(middleware.Shedding{MaxConcurrency: 3}), middleware.WithConcurrency(4)}, []string{"WithConcurrency(4): want a limit within", "MaxConcurrency 3"}},
+		{"a limit at both", []middleware.Option{middleware.WithConcurrency(4), middleware.WithShedding(middleware.Shedding{MinConcurrency: 4, MaxConcurrency: 4})}, nil},
+		{"a limit above the default of the least", []middleware.Option{middleware.WithConcurrency(1), middleware.WithShedding(middleware.Shedding{})}, nil},
+		{"no bound for the limit", []middleware.Option{middleware.WithConcurrency(20_000), middleware.WithShedding(middleware.Shedding{})}, nil},
+	} {
+		_, err := middleware.New(tt.opts...)
+		if (err != nil) != (tt.want != nil) {
+			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
+		}
+		for _, want := range tt.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v lacks %q", tt.name, err, want)
+			}
 		}
 	}
 }

@@ -22,10 +22,14 @@ type config struct {
 	trust     func(*http.Request) bool
 	observers []Observer
 	dryRun    bool
+	missing   []string // options that were given nil
 }
 
 func (c *config) validate() error {
 	errs := c.shedding.validate()
+	for _, option := range c.missing {
+		errs = append(errs, fmt.Errorf("middleware: %s(nil): want one that is not nil, or leave the option out", option))
+	}
 	if c.priority != nil && c.shedding == nil {
 		errs = append(errs, errors.New("middleware: WithPriority: want WithShedding too, whose queue it orders"))
 	}
@@ -35,8 +39,18 @@ func (c *config) validate() error {
 	if c.limit != nil && *c.limit < 1 {
 		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want at least 1", *c.limit))
 	}
+	if s := c.shedding; c.limit != nil && s != nil && (*c.limit < s.MinConcurrency || s.MaxConcurrency > 0 && *c.limit > s.MaxConcurrency) {
+		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want a limit within those of WithShedding, MinConcurrency %d and MaxConcurrency %d", *c.limit, s.MinConcurrency, s.MaxConcurrency))
+	}
 	errs = append(errs, c.deadlines.validate()...)
 	return errors.Join(errs...)
+}
+
+// want notes that an option was given nil, unless ok.
+func (c *config) want(ok bool, option string) {
+	if !ok {
+		c.missing = append(c.missing, option)
+	}
 }
 
 // WithShedding refuses requests that the handler has no room for. It finds out by
@@ -51,7 +65,8 @@ func WithShedding(s Shedding) Option {
 }
 
 // WithConcurrency sets the concurrency limit: how many requests the handler serves
-// at a time. It takes the place of the limit that WithShedding would find. A request
+// at a time. It takes the place of the limit that WithShedding would find, and must lie
+// within its MinConcurrency and MaxConcurrency, if those are given. A request
 // counts until its handler returns, hijacks the connection or flushes; from then on
 // it is a stream. Without WithShedding there is no queue: a request above the limit
 // is refused with 503 at once, and one that waits for its client to send or to read
@@ -66,10 +81,10 @@ func WithConcurrency(n int) Option {
 // levels. The class says how important a request is; levels may tell the users of a
 // class apart, so that under load the same users are served all the time. The func
 // is called only for requests that find no room. [HeaderPriority] reads the priority
-// from the header. The default is headers.MediumPriority (250) for all requests; it
-// is an error without WithShedding.
+// from the header. The default is headers.MediumPriority (250) for all requests. It
+// is an error without WithShedding, and so is nil.
 func WithPriority(of func(*http.Request) int) Option {
-	return func(c *config) { c.priority = of }
+	return func(c *config) { c.priority = of; c.want(of != nil, "WithPriority") }
 }
 
 // WithRate limits how many requests each client may send. It may be given more than
@@ -79,9 +94,10 @@ func WithRate(r Rate) Option {
 	return func(c *config) { c.rates = append(c.rates, r) }
 }
 
-// WithDrain refuses new requests once d is started. The default is never.
+// WithDrain refuses new requests once d is started. The default is never; nil is an
+// error.
 func WithDrain(d *Drain) Option {
-	return func(c *config) { c.drain = d }
+	return func(c *config) { c.drain = d; c.want(d != nil, "WithDrain") }
 }
 
 // WithAttempts reads which attempt a request is, in the dialects of
@@ -118,7 +134,7 @@ func WithDeadlines(d Deadlines) Option {
 
 // WithExempt lets requests for which exempt returns true past everything in this
 // package, such as health checks. It may be given more than once; one true is
-// enough. The default is none.
+// enough. The default, and nil, is none.
 func WithExempt(exempt func(*http.Request) bool) Option {
 	return func(c *config) {
 		if exempt != nil {
@@ -129,9 +145,9 @@ func WithExempt(exempt func(*http.Request) bool) Option {
 
 // WithTrust sets whose attempt, deadline and priority headers are believed. The
 // default is everybody's: attempt and deadline can only harm their sender, and only
-// [HeaderPriority] reads the priority.
+// [HeaderPriority] reads the priority. Nil is an error.
 func WithTrust(trusted func(*http.Request) bool) Option {
-	return func(c *config) { c.trust = trusted }
+	return func(c *config) { c.trust = trusted; c.want(trusted != nil, "WithTrust") }
 }
 
 // WithObserver adds an observer. It may be given more than once; observers are

@@ -19,9 +19,9 @@ import (
 // The default is the Pattern of the request, which a ServeMux sets. It is "" for
 // requests that are refused, with other routers, and if a layer in between passes on
 // a copy of the request, unless [Routed] is inside of it. Requests without a name
-// count as one route.
+// count as one route. Nil is an error.
 func WithRoute(of func(*http.Request) string) Option {
-	return func(c *config) { c.route = of }
+	return func(c *config) { c.route = of; c.want(of != nil, "WithRoute") }
 }
 
 // RouteOf returns a func for [WithRoute] that asks mux which pattern a request

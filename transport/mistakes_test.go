@@ -50,6 +50,16 @@ func TestTransportThatNewDidNotMake(t *testing.T) {
 	}
 }
 
+// A func that names services has to be there.
+func TestNobodyNamesServices(t *testing.T) {
+	_, err := transport.New(nil, transport.WithServiceName(nil), transport.WithPolicy(transport.Policy{MaxAttempts: -1}))
+	for _, want := range []string{"transport: WithServiceName(nil): want", "MaxAttempts"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+}
+
 // A proxy, which would take a nil response for one, gets an error.
 func TestProxyOverABrokenCallLayer(t *testing.T) {
 	rt := build(t, answering(200), transport.WithCallLayer(layer(func(http.RoundTripper, *http.Request) (*http.Response, error) { return nil, nil })))

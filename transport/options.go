@@ -36,6 +36,7 @@ type config struct {
 	policy        Policy
 	services      []servicePolicy
 	service       func(*http.Request) string
+	nameless      bool // service was given as nil
 	check         retryablehttp.CheckRetry
 	backoff       retryablehttp.Backoff
 	budget        func(service string) budget.Budget
@@ -83,6 +84,9 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
 		}
 	}
+	if c.nameless {
+		errs = append(errs, errors.New("transport: WithServiceName(nil): want a func, or leave the option out"))
+	}
 	if c.fleet != nil && !c.guard {
 		errs = append(errs, errors.New("transport: WithFleet, WithoutGuard: want one of them: the guard asks the fleet"))
 	}
@@ -129,9 +133,10 @@ func WithServicePolicy(service string, p Policy) Option {
 // WithServiceName sets how the service of a request is named. Policies, budgets,
 // guards, breakers and metrics are kept per service, so there should be few names:
 // never use a URL path or an ID. The default, which also replaces an empty name, is
-// URL.Host in lower case without the ports 80 and 443; see service.OfHost.
+// URL.Host in lower case without the ports 80 and 443; see service.OfHost. Nil is an
+// error of [New].
 func WithServiceName(name func(*http.Request) string) Option {
-	return option(func(c *config) { c.service = name })
+	return option(func(c *config) { c.service, c.nameless = name, name == nil })
 }
 
 // WithCheckRetry sets which responses and errors are worth another attempt. It takes
