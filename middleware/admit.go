@@ -48,7 +48,7 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if !ok && l.Awaits() && l.Lend(x.now()) {
 		slot, ok = l.Enter()
 	}
-	x.slot = slot
+	x.held.Slot = slot
 	switch {
 	case ok:
 		var now time.Duration

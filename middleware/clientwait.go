@@ -31,7 +31,7 @@ func (x *exchange) proceed(since time.Duration) {
 		return
 	}
 	x.machine.limiter.Resume(&x.held)
-	if x.slot.Weight > 0 {
+	if x.held.Slot.Weight > 0 {
 		x.waited.Add(int64(x.machine.now() - since))
 	}
 }
@@ -51,22 +51,21 @@ func (x *exchange) watchBody() {
 	if l := x.machine.limiter; l == nil || !l.Queues() || r.ContentLength == 0 || r.Body == nil {
 		return
 	}
-	x.body = clientBody{r.Body, x}
-	r.Body = &x.body
+	x.body, r.Body = r.Body, (*clientBody)(x)
 }
 
-// clientBody is the body of a request.
-type clientBody struct {
-	io.ReadCloser
-	exchange *exchange
-}
+// clientBody is the body of the request of an exchange. It has no allocation of its own.
+type clientBody exchange
 
 func (b *clientBody) Read(p []byte) (int, error) {
-	since := b.exchange.await()
-	n, err := b.ReadCloser.Read(p)
-	b.exchange.proceed(since)
+	x := (*exchange)(b)
+	since := x.await()
+	n, err := b.body.Read(p)
+	x.proceed(since)
 	return n, err
 }
+
+func (b *clientBody) Close() error { return b.body.Close() }
 
 // copyFrom is ReadFrom of the writer inside, as a wait for the client.
 func (x *exchange) copyFrom(r io.Reader) (int64, error) {

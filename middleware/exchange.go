@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -28,12 +29,10 @@ type exchange struct {
 	left      time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
 	bytes     int64
 
-	slot limiter.Slot // if it has one, else why it has none
-
-	held   limiter.Hold // on its slot
-	waited atomic.Int64 // for its client, while it was measured; ns
-	body   clientBody
-	caller uint64 // by whose share it was let in; 0: there is none
+	held   limiter.Hold  // on its slot
+	waited atomic.Int64  // for its client, while it was measured; ns
+	body   io.ReadCloser // of the request, behind clientBody
+	caller uint64        // by whose share it was let in; 0: there is none
 
 	status   int16 // 0 until the header is written
 	bounded  bool  // boundWrites has nothing left to do
@@ -158,14 +157,13 @@ func (x *exchange) now() time.Duration {
 
 // count notes that the request is in the handler, where no limiter does.
 func (x *exchange) count() {
-	x.slot.InFlight = int32(x.machine.busy.Add(1) - 1)
-	x.held.Take(limiter.Slot{})
+	x.held.Take(limiter.Slot{InFlight: int32(x.machine.busy.Add(1) - 1)})
 }
 
 // hold notes that the request has a slot.
 func (x *exchange) hold(since time.Duration, s limiter.Slot) {
-	s.InFlight, s.Limit = x.slot.InFlight, x.slot.Limit // when it came
-	x.entered, x.slot = since, s
+	s.InFlight, s.Limit = x.held.Slot.InFlight, x.held.Slot.Limit // when it came
+	x.entered = since
 	x.held.Take(s)
 }
 
@@ -182,7 +180,7 @@ func (x *exchange) leave(counted bool) {
 // handler, a flush or a hijack.
 func (x *exchange) release(counted bool) {
 	l := x.machine.limiter
-	held, slot := l.Drop(&x.held)
+	slot, held, has := l.Drop(&x.held)
 	if !held {
 		return
 	}
@@ -195,12 +193,12 @@ func (x *exchange) release(counted bool) {
 		l.Served(x.caller, now, now-x.entered)
 	}
 	inFlight, waiting := l.InFlight()+1, false
-	if slot {
-		if inFlight, waiting = l.Leave(x.held.Slot()); waiting {
+	if has {
+		if inFlight, waiting = l.Leave(slot); waiting {
 			l.Dispatch(x.machine.now())
 		}
 	}
-	if x.slot.Weight == 0 {
+	if x.held.Slot.Weight == 0 {
 		return
 	}
 	now := x.machine.now()
@@ -223,7 +221,7 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 		outcome = limiter.Failed
 	}
 	return limiter.Completion{
-		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Slot: x.slot,
+		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Slot: x.held.Slot,
 		Outcome: outcome, Route: x.pattern(),
 	}
 }
@@ -249,7 +247,7 @@ func (x *exchange) end() {
 	e := Event{
 		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
-		QueueWait: x.queueWait, InFlight: int(x.slot.InFlight), Limit: int(x.slot.Limit),
+		QueueWait: x.queueWait, InFlight: int(x.held.Slot.InFlight), Limit: int(x.held.Slot.Limit),
 		Attempt: x.attempt(), Shed: x.shed(), DryRun: x.shed() != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
 	var panicked any

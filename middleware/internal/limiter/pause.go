@@ -20,13 +20,17 @@ const (
 // back when the wait is over, even if that exceeds the limit: it has begun, so it
 // cannot be refused any more. The zero Hold has no slot.
 //
-// One wait is tracked at a time. All methods are safe for concurrent use.
+// One wait is tracked at a time. All methods are safe for concurrent use, except Take,
+// which comes first.
 type Hold struct {
+	Slot Slot // that it took, or else why there was none; it stays as it was
+
 	// word has the state in its lowest two bits, then whether the Hold is listed in
-	// Controller.awaits, then since when the request waits.
+	// Controller.awaits, then whether it has lent the slot and taken another, then
+	// since when the request waits.
 	word  atomic.Int64
-	slot  atomic.Uint64 // Slot.Generation and, above it, Slot.Beyond
-	place int32         // in awaits.holds; guarded by awaits.mu
+	place int32  // in awaits.holds; guarded by awaits.mu
+	other uint32 // generation of the other slot; written before word, by the one that waits
 }
 
 // The states of a Hold.
@@ -38,21 +42,22 @@ const (
 
 	holdState  = 3
 	holdListed = 4
-	holdSince  = 3 // bits to the right of the time
+	holdOther  = 8
+	holdSince  = 4 // bits to the right of the time
 )
 
 // Take notes that the request has taken a slot.
 func (h *Hold) Take(s Slot) {
-	h.set(s)
+	h.Slot = s
 	h.word.Store(holdsBusy)
 }
 
-func (h *Hold) set(s Slot) { h.slot.Store(uint64(s.Generation) | uint64(s.Beyond)<<32) }
-
-// Slot is the slot that the request has, or had last, as far as Leave asks.
-func (h *Hold) Slot() Slot {
-	s := h.slot.Load()
-	return Slot{Generation: uint32(s), Beyond: int16(s >> 32)}
+// has is the slot that a request with such a word has, as far as it is given back.
+func (h *Hold) has(word int64) Slot {
+	if word&holdOther != 0 {
+		return Slot{Generation: h.other}
+	}
+	return h.Slot
 }
 
 // Slots is how many slots the request has: 1 or 0.
@@ -106,9 +111,12 @@ func (a *awaits) lend(now time.Duration) (lent []Slot) {
 	}
 	a.looked = now
 	for _, h := range a.holds {
-		word, slot := h.word.Load(), h.Slot()
-		if word&holdState == holdsWaits && now-time.Duration(word>>holdSince) >= lendAfter &&
-			h.word.CompareAndSwap(word, word-holdsWaits+holdsLent) {
+		word := h.word.Load()
+		if word&holdState != holdsWaits || now-time.Duration(word>>holdSince) < lendAfter {
+			continue
+		}
+		slot := h.has(word) // first, since the request may take another once it is lent
+		if h.word.CompareAndSwap(word, word-holdsWaits+holdsLent) {
 			lent = append(lent, slot)
 		}
 	}
@@ -123,7 +131,7 @@ func (c *Controller) Pause(h *Hold, now time.Duration) bool {
 	if word&holdState != holdsBusy {
 		return false
 	}
-	waits := int64(now)<<holdSince | holdListed | holdsWaits
+	waits := int64(now)<<holdSince | word&holdOther | holdListed | holdsWaits
 	if word&holdListed == 0 {
 		return c.awaits.add(h, word, waits)
 	}
@@ -141,12 +149,11 @@ func (c *Controller) Resume(h *Hold) {
 				return
 			}
 		case holdsLent:
-			s := Slot{Generation: c.slots.force()} // first, since a caller that sees the request busy may take it away
-			h.set(s)
-			if h.word.CompareAndSwap(word, word-holdsLent+holdsBusy) {
+			h.other = c.slots.force() // first, since a caller that sees the request busy may take it away
+			if h.word.CompareAndSwap(word, word-holdsLent|holdsBusy|holdOther) {
 				return
 			}
-			c.giveBack(s)
+			c.giveBack(Slot{Generation: h.other})
 		default:
 			return // the request has given its slot back meanwhile
 		}
@@ -179,11 +186,14 @@ func (c *Controller) Lend(now time.Duration) bool {
 // Drop ends the hold of a request. It reports whether that was not done before, and
 // whether the request had a slot, which the caller has to give back by Leave. A nil
 // Controller will do if the request has never waited.
-func (c *Controller) Drop(h *Hold) (held, slot bool) {
+func (c *Controller) Drop(h *Hold) (slot Slot, held, has bool) {
 	before := h.word.Swap(holdsNone)
 	if before&holdListed != 0 {
 		c.awaits.remove(h)
 	}
 	state := before & holdState
-	return state != holdsNone, state == holdsBusy || state == holdsWaits
+	if state == holdsBusy || state == holdsWaits {
+		return h.has(before), true, true
+	}
+	return Slot{}, state != holdsNone, false
 }

@@ -71,8 +71,9 @@ func TestPause(t *testing.T) {
 					c.Resume(h)
 				case "drop":
 					var slot bool
-					if got, slot = c.Drop(h); slot {
-						c.Leave(h.Slot())
+					var s limiter.Slot
+					if s, got, slot = c.Drop(h); slot {
+						c.Leave(s)
 					}
 				case "lend":
 					got = c.Lend(s.at)
@@ -109,7 +110,7 @@ func TestSlotsOfAHold(t *testing.T) {
 	want("lent", 0)
 	c.Resume(h)
 	want("after the wait", 1)
-	if held, slot := c.Drop(h); !held || !slot {
+	if _, held, slot := c.Drop(h); !held || !slot {
 		t.Errorf("dropped %t, %t; want a hold with a slot", held, slot)
 	}
 	want("after the handler", 0)
@@ -146,8 +147,8 @@ func TestPauseUnderConcurrency(t *testing.T) {
 						c.Resume(h)
 					}
 				}
-				if _, slot := c.Drop(h); slot {
-					c.Leave(h.Slot())
+				if s, _, slot := c.Drop(h); slot {
+					c.Leave(s)
 				}
 				reader.Wait()
 			}
