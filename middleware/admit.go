@@ -131,8 +131,8 @@ func (h *handler) callerOf(r *http.Request) uint64 {
 // routeOf names the route of a request that found no room, as far as it is known
 // before it is served. A ServeMux can be asked.
 func (h *handler) routeOf(x *exchange, r *http.Request) string {
-	if route := x.noted().route; route != "" {
-		return route
+	if x.route != "" {
+		return x.route
 	}
 	if mux, ok := h.next.(*http.ServeMux); ok {
 		return RouteOf(mux)(r)

@@ -41,6 +41,8 @@ func BenchmarkAdmission(b *testing.B) {
 		{"channel", throttle(10, http.HandlerFunc(ok))},
 		{"concurrency", build(b, ok, middleware.WithConcurrency(10))},
 		{"shedding", build(b, ok, shedding)},
+		{"fair, routes", build(b, ok, middleware.WithShedding(middleware.Shedding{FairBy: func(r *http.Request) string { return r.RemoteAddr }}),
+			middleware.WithRoute(func(r *http.Request) string { return r.URL.Path }))},
 		{"and attempts", build(b, ok, shedding, attempts)},
 		{"and deadlines", build(b, ok, shedding, attempts, middleware.WithDeadlines(middleware.Deadlines{}))},
 		{"rate", build(b, ok, middleware.WithRate(middleware.Rate{Quota: middleware.Quota{Requests: 1e9, Per: time.Second}}))},

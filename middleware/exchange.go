@@ -21,6 +21,7 @@ type exchange struct {
 	request *http.Request // as the handler sees it
 	about   *about        // nil if the handler is told nothing
 	rare    atomic.Pointer[rare]
+	route   string // by WithRoute, as far as it is known
 
 	started   time.Duration // these three since the epoch of the machine
 	entered   time.Duration // the handler
@@ -49,7 +50,7 @@ type exchange struct {
 // [Routed] may be on another goroutine that nobody waits for any more.
 type rare struct {
 	shed   ShedReason
-	route  string      // its name, as far as it is known
+	route  string      // its name, by Routed
 	limits http.Header // fields of WithRate that wait for the answer
 }
 

@@ -118,9 +118,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Request) {
 	defer x.end()
 	if h.route != nil {
-		if name := h.route(r); name != "" {
-			x.note(func(r *rare) { r.route = name })
-		}
+		x.route = h.route(r)
 	}
 	if h.drain != nil && h.drain.Draining() && h.shed(x, wrapped, ShedDrain, 0) {
 		return

@@ -19,9 +19,9 @@ import (
 // The default is the Pattern of the request, which a ServeMux sets. It is "" for
 // requests that are refused, with other routers, and if a layer in between passes on
 // a copy of the request, unless [Routed] is inside of it. Requests without a name
-// count as one route. Nil is an error.
+// count as one route. Nil means the default.
 func WithRoute(of func(*http.Request) string) Option {
-	return func(c *config) { c.route = of; c.want(of != nil, "WithRoute") }
+	return func(c *config) { c.route = of }
 }
 
 // RouteOf returns a func for [WithRoute] that asks mux which pattern a request
@@ -72,9 +72,7 @@ func exchangeOf(ctx context.Context, w http.ResponseWriter) *exchange {
 func (x *exchange) pattern() string {
 	if of := x.machine.route; of != nil && !x.named {
 		x.named = true
-		if name := of(x.request); name != "" {
-			x.note(func(r *rare) { r.route = name })
-		}
+		x.route = cmp.Or(of(x.request), x.route)
 	}
-	return cmp.Or(x.noted().route, x.request.Pattern)
+	return cmp.Or(x.route, x.noted().route, x.request.Pattern)
 }

@@ -91,7 +91,7 @@ func (x *exchange) asLimiter() limiter.Refusal {
 
 // refuse answers a request that does not reach the handler.
 func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Duration) {
-	x.named = x.noted().route != "" // it never gets to a router
+	x.named = x.route != "" // it never gets to a router
 	stays := x.takeIn()
 	r, a, h := x.request, x.refusalFor(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
@@ -102,17 +102,15 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	if a.wait > 0 {
 		headers.SetRetryAfter(h, a.wait)
 	}
-	h["Cache-Control"] = []string{"no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	values := []string{"no-store", "nosniff", "text/plain; charset=utf-8"} // one allocation for three
+	h["Cache-Control"], h["X-Content-Type-Options"], h["Content-Type"] = values[0:1:1], values[1:2:2], values[2:]
 	if a.close || !stays { // an HTTP/2 server takes it for GOAWAY
 		h["Connection"] = []string{"close"}
 	}
 	text := a.text
 	if wantsProblem(r) {
-		h["Content-Type"] = []string{"application/problem+json"}
+		values[2] = "application/problem+json"
 		text = fmt.Sprintf(`{"type":%q,"title":%q,"status":%d,"detail":%q}`, a.problem, http.StatusText(a.status), a.status, text)
-	} else {
-		h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
