@@ -86,66 +86,88 @@ func says(h http.Header, name string, now, before patience) bool {
 	return !own || len(values) > 0
 }
 
-// announced returns the request with the headers that tell the server the number of the
-// attempt, the time left until the deadline, and how long the attempt waits. Times that
-// the request carries are only lowered. Its own Retry-Attempt stays, unless that is the
-// first attempt of a chain further out and this one is not. The first attempt has its
-// number only beside a time: a header for the number alone would cost three allocations.
-func announced(req *http.Request, ctx *attemptCtx) *http.Request {
-	r := ctx.round
+// mostWords is how many headers an attempt may get.
+const mostWords = 3
+
+// words are what an attempt says in its header: its number, the time left until the
+// deadline, and how long it waits.
+type words struct {
+	call, attempt                 patience
+	saysCall, saysAttempt, counts bool
+}
+
+func (w *words) any() bool { return w.saysCall || w.saysAttempt || w.counts }
+
+// words returns what the attempt says. Times that the request carries are only lowered.
+// Its own Retry-Attempt stays, unless that is the first attempt of a chain further out and
+// this one is not. The first attempt has its number only beside a time: a header for the
+// number alone would cost three allocations.
+func (c *attemptCtx) words(req *http.Request) (w words) {
+	r := c.round
 	if r.loop.dryRun || req.Header == nil { // the base refuses it
-		return req
+		return w
 	}
-	p := r.call.policy
-	call, attempt := times(req, p.AttemptTimeout)
+	w.call, w.attempt = times(req, r.call.policy.AttemptTimeout)
+	if !w.call.known && !w.attempt.known && c.number == 1 && r.told == nil {
+		return w
+	}
 	var before told
 	if r.told != nil {
 		before = *r.told
-		before.lower(&call, &attempt)
+		before.lower(&w.call, &w.attempt)
 	}
-	_, ownAttempt := req.Header[headers.RetryAttempt]
-	counts := ctx.number > 1 && (!ownAttempt || isFirst(req.Header))
-	saysCall := says(req.Header, headers.RequestTimeoutMs, call, before.call)
-	saysAttempt := says(req.Header, headers.RequestAttemptTimeoutMs, attempt, before.attempt)
-	if !counts && !saysCall && !saysAttempt {
-		return req
+	_, own := req.Header[headers.RetryAttempt]
+	w.saysCall = says(req.Header, headers.RequestTimeoutMs, w.call, before.call)
+	w.saysAttempt = says(req.Header, headers.RequestAttemptTimeoutMs, w.attempt, before.attempt)
+	if c.number == 1 {
+		w.counts = (w.saysCall || w.saysAttempt) && !own && r.comesBack()
+	} else {
+		w.counts = !own || isFirst(req.Header)
 	}
-	if !ctx.own {
-		req = withHeader(req)
+	return w
+}
+
+// write sets the header of req, which no other attempt has. The values are stored in
+// values, and their texts in one string, because nearly every request has several.
+func (w *words) write(req *http.Request, values *[mostWords]string, attempt *attemptCtx) {
+	r := attempt.round
+	switch {
+	case attempt.own:
+	case len(req.Header) == 0:
+		req.Header = make(http.Header, mostWords)
+	default:
+		req.Header = req.Header.Clone()
 	}
-	if counts {
-		a := headers.Attempt{N: int(ctx.number), Max: p.MaxAttempts, ID: strconv.FormatUint(r.callID(), 36)}
-		req.Header[headers.RetryAttempt] = []string{a.String()}
+	var room [96]byte
+	text := room[:0]
+	var ends [mostWords]int
+	if w.saysCall {
+		text = headers.AppendTimeout(text, w.call.d)
 	}
-	if !saysCall && !saysAttempt {
-		return req
+	ends[0] = len(text)
+	if w.saysAttempt {
+		text = headers.AppendTimeout(text, w.attempt.d)
 	}
-	// One allocation for all, because nearly every request has them.
-	var digits [96]byte
-	b := headers.AppendTimeout(digits[:0], call.d)
-	n := len(b)
-	b = headers.AppendTimeout(b, attempt.d)
-	m := len(b)
-	first := !ownAttempt && ctx.number == 1 && r.comesBack()
-	if first {
-		b = append(b, "1;max="...)
-		b = strconv.AppendInt(b, int64(p.MaxAttempts), 10)
-		b = append(b, `;id="`...)
-		b = strconv.AppendUint(b, r.callID(), 36)
-		b = append(b, '"')
+	ends[1] = len(text)
+	if w.counts { // a headers.Attempt
+		text = strconv.AppendInt(text, int64(attempt.number), 10)
+		text = append(text, ";max="...)
+		text = strconv.AppendInt(text, int64(r.call.policy.MaxAttempts), 10)
+		text = append(text, `;id="`...)
+		text = strconv.AppendUint(text, r.callID(), 36)
+		text = append(text, '"')
 	}
-	text := string(b)
-	values := []string{text[:n], text[n:m], text[m:]}
-	if saysCall {
-		req.Header[headers.RequestTimeoutMs] = values[:1:1]
+	all := string(text)
+	*values = [mostWords]string{all[:ends[0]], all[ends[0]:ends[1]], all[ends[1]:]}
+	if w.saysCall {
+		req.Header[headers.RequestTimeoutMs] = values[0:1:1]
 	}
-	if saysAttempt {
+	if w.saysAttempt {
 		req.Header[headers.RequestAttemptTimeoutMs] = values[1:2:2]
 	}
-	if first {
+	if w.counts {
 		req.Header[headers.RetryAttempt] = values[2:]
 	}
-	return req
 }
 
 // comesBack reports whether the call may be sent again by this chain.

@@ -14,15 +14,15 @@ import (
 type attemptLayer struct {
 	next      http.RoundTripper
 	observers observers
+	alone     bool // all layers above are ours, so what the loop sends may be changed
 }
 
 func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	ctx, ok := attemptIn(req.Context())
 	if !ok { // a layer replaced the context
 		return l.next.RoundTrip(req)
 	}
 	ctx.round.sending()
-	req = announced(req, ctx)
 	if !l.observers.any() {
 		resp, err := l.timed(req, ctx)
 		ctx.resp = resp
@@ -35,9 +35,9 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		Hedge:   ctx.hedge,
 		Waited:  ctx.round.lastWait,
 		Err:     errPanic,
-
-		AfterStatus: ctx.round.afterStatus,
-		AfterErr:    ctx.round.afterErr,
+	}
+	if before := ctx.round.replaced; before != nil {
+		event.AfterStatus, event.AfterErr = before.status, before.err
 	}
 	start := ctx.round.call.clock()
 	defer func() {
@@ -62,80 +62,106 @@ func (r *round) sending() {
 	}
 }
 
-// bounded sends the request with the time limit of an attempt, if there is
-// one. The limit ends with the response header, but the context of the attempt
-// lives until the body is closed or read to its end.
-func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
+// A sending is what an attempt on its way needs of its own, in one allocation.
+type sending struct {
+	req    http.Request
+	values [mostWords]string
+	body   boundedBody
+}
+
+// send adds to the request what the attempt says in its header, and the time limit
+// of an attempt, if there is one. The limit ends with the response header, but the
+// context of the attempt lives until the body is closed or read to its end.
+func (l *attemptLayer) send(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
 	limit := attempt.round.limit(req.Context())
-	if limit <= 0 {
+	w := attempt.words(req)
+	switch {
+	case limit > 0:
+		return l.bounded(req, attempt, limit, w)
+	case !w.any():
+		return l.next.RoundTrip(req)
+	case l.alone && req == attempt.round.attempt:
+		w.write(req, new([mostWords]string), attempt)
 		return l.next.RoundTrip(req)
 	}
+	s := &sending{req: *req.WithContext(req.Context())}
+	w.write(&s.req, &s.values, attempt)
+	return l.next.RoundTrip(&s.req)
+}
+
+func (l *attemptLayer) bounded(req *http.Request, attempt *attemptCtx, limit time.Duration, w words) (*http.Response, error) {
 	parent := req.Context()
 	ctx, cancel := context.WithCancelCause(parent)
-	late := &timeoutError{after: limit, missing: missingHeader}
-	timer := time.AfterFunc(limit, func() { cancel(late) })
+	s := &sending{req: *req.WithContext(ctx)}
+	if w.any() {
+		w.write(&s.req, &s.values, attempt)
+	}
+	timer := time.AfterFunc(limit, func() { cancel(&timeoutError{after: limit, missing: missingHeader}) })
 	held := false
 	defer func() {
-		timer.Stop()
 		if !held {
+			timer.Stop()
 			cancel(nil)
 		}
 	}()
-	resp, err := l.next.RoundTrip(req.WithContext(ctx))
+	resp, err := l.next.RoundTrip(&s.req)
 	if !timer.Stop() && parent.Err() == nil {
 		// The limit has passed, so the body could not be read.
 		if err == nil && resp != nil {
 			closeBody(resp)
 		}
+		late := &timeoutError{after: limit, missing: missingHeader}
 		// Our own cancellation is the only error.
-		if errors.Is(err, context.Canceled) || errors.Is(err, late) {
-			return nil, late
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
+			late.err = err
 		}
-		return nil, &timeoutError{after: limit, missing: missingHeader, err: err}
+		return nil, late
 	}
 	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
 		return resp, err
 	}
 	held = true
-	attempt.cancel = func() { cancel(nil) }
-	resp.Body = untilClosed(resp.Body, attempt.cancel)
+	attempt.cancel = cancel
+	resp.Body = s.body.around(resp.Body, cancel)
 	return resp, nil
 }
 
-// untilClosed calls done when the body is read to its end or closed. The body
-// of an upgraded connection stays writable.
-func untilClosed(body io.ReadCloser, done func()) io.ReadCloser {
-	if rw, ok := body.(io.ReadWriteCloser); ok {
-		return &upgradedBody{ReadWriteCloser: rw, done: done}
-	}
-	return &boundedBody{ReadCloser: body, done: done}
-}
-
+// A boundedBody ends the context of its attempt when it is read to its end or closed.
 type boundedBody struct {
 	io.ReadCloser
-	done func()
+	cancel context.CancelCauseFunc
+}
+
+// around makes b the body, unless that is the body of an upgraded connection, which
+// stays writable.
+func (b *boundedBody) around(body io.ReadCloser, cancel context.CancelCauseFunc) io.ReadCloser {
+	if rw, ok := body.(io.ReadWriteCloser); ok {
+		return &upgradedBody{ReadWriteCloser: rw, cancel: cancel}
+	}
+	*b = boundedBody{ReadCloser: body, cancel: cancel}
+	return b
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.done()
+		b.cancel(nil)
 	}
 	return n, err
 }
 
 func (b *boundedBody) Close() error {
-	defer b.done()
+	defer b.cancel(nil)
 	return b.ReadCloser.Close()
 }
 
 type upgradedBody struct {
 	io.ReadWriteCloser
-	done func()
+	cancel context.CancelCauseFunc
 }
 
 func (b *upgradedBody) Close() error {
-	defer b.done()
+	defer b.cancel(nil)
 	return b.ReadWriteCloser.Close()
 }
 

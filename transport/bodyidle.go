@@ -13,7 +13,7 @@ import (
 func (l *attemptLayer) timed(req *http.Request, attempt *attemptCtx) (*http.Response, error) {
 	limit := attempt.round.call.policy.BodyIdleTimeout
 	if limit <= 0 || attempt.round.loop.dryRun {
-		return l.bounded(req, attempt)
+		return l.send(req, attempt)
 	}
 	parent := req.Context()
 	ctx, cancel := context.WithCancelCause(parent)
@@ -23,18 +23,17 @@ func (l *attemptLayer) timed(req *http.Request, attempt *attemptCtx) (*http.Resp
 			cancel(nil)
 		}
 	}()
-	resp, err := l.bounded(req.WithContext(ctx), attempt)
+	resp, err := l.send(req.WithContext(ctx), attempt)
 	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
 		return resp, err
 	}
 	kept = true
-	done := func() { cancel(nil) }
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = untilClosed(resp.Body, done)
+		resp.Body = new(boundedBody).around(resp.Body, cancel)
 		return resp, nil
 	}
 	if attempt.cancel == nil {
-		attempt.cancel = done
+		attempt.cancel = cancel
 	}
 	resp.Body = &heardBody{ReadCloser: resp.Body, parent: parent, limit: limit, cancel: cancel}
 	return resp, nil

@@ -36,7 +36,7 @@ type Call struct {
 // and 0 outside a chain. Layers below the retry loop find it in the context of the
 // request, and the operation of [Do] in its own.
 func Attempt(ctx context.Context) int {
-	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
+	if a, ok := attemptIn(ctx); ok {
 		return int(a.number)
 	}
 	return 0
@@ -53,7 +53,7 @@ func CallOf(resp *http.Response) (Call, bool) {
 	if resp == nil || resp.Request == nil {
 		return Call{}, false
 	}
-	a, ok := resp.Request.Context().Value(attemptKey{}).(*attemptCtx)
+	a, ok := attemptIn(resp.Request.Context())
 	if !ok {
 		return Call{}, false
 	}
@@ -68,7 +68,7 @@ func CallIn(ctx context.Context) (Call, bool) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.snapshot(), true
 	}
-	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok {
+	if a, ok := attemptIn(ctx); ok {
 		return a.round.call.snapshot(), true
 	}
 	return Call{}, false
@@ -181,13 +181,15 @@ func (c *call) report(r *round, stop StopReason, status int, err error) {
 	c.record.Attempts += int(r.sent.Load())
 	c.record.Waited += r.waited
 	c.record.Paused += r.paused
-	c.record.WouldWait += r.wouldWait
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
-	c.record.WouldRetry = c.record.WouldRetry || r.wouldRetry
-	c.record.WouldHedge = c.record.WouldHedge || r.wouldHedge
-	c.record.WouldTimeOut = c.record.WouldTimeOut || r.wouldTimeOut
-	if r.wouldRefuse != "" {
-		c.record.WouldRefuse = r.wouldRefuse
+	if w := r.would; w != nil {
+		c.record.WouldWait += w.wait
+		c.record.WouldRetry = c.record.WouldRetry || w.retry
+		c.record.WouldHedge = c.record.WouldHedge || w.hedge
+		c.record.WouldTimeOut = c.record.WouldTimeOut || w.timeOut
+		if w.refuse != "" {
+			c.record.WouldRefuse = w.refuse
+		}
 	}
 	if c.born != nil {
 		c.record.Elapsed = c.elapsed()
@@ -229,10 +231,19 @@ type attemptCtx struct {
 	round  *round
 	number int32
 	hedge  bool
-	own    bool           // its Header is no other attempt's, nor the caller's
-	slow   bool           // the guard saw it succeed, but late
-	resp   *http.Response // to close, should a layer above panic
-	cancel func()         // ends it; nil without an AttemptTimeout
+	own    bool                    // its Header is no other attempt's, nor the caller's
+	slow   bool                    // the guard saw it succeed, but late
+	resp   *http.Response          // to close, should a layer above panic
+	cancel context.CancelCauseFunc // ends it; nil without an AttemptTimeout
+}
+
+// attemptIn returns the attempt that ctx belongs to.
+func attemptIn(ctx context.Context) (*attemptCtx, bool) {
+	if a, ok := ctx.(*attemptCtx); ok { // as in the layers above the limit
+		return a, true
+	}
+	a, ok := ctx.Value(attemptKey{}).(*attemptCtx)
+	return a, ok
 }
 
 func (c *attemptCtx) Value(key any) any {

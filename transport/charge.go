@@ -131,6 +131,6 @@ func (c *charge) settle(succeeded, slow, shed bool) {
 // isShed reports whether a server refused to process a request: by a throttle, or by a
 // 503 that says when or whether to come back. Any other 503 is an ordinary error.
 func isShed(resp *http.Response) bool {
-	return resp != nil && (isThrottle(resp) ||
+	return resp != nil && resp.StatusCode >= 400 && (isThrottle(resp) ||
 		resp.StatusCode == http.StatusServiceUnavailable && headers.Hinted(resp.Header, time.Now()))
 }

@@ -105,6 +105,9 @@ func doing(ctx context.Context, p Policy, opts []DoOption, op func(context.Conte
 		return fmt.Errorf("transport: Do: %w", err)
 	}
 	r := &round{loop: &loop{backoff: cfg.backoff, budget: cfg.budget, dryRun: cfg.dryRun}}
+	if cfg.dryRun {
+		r.would = new(would)
+	}
 	c := &r.own
 	r.call, c.policy = c, p.filled()
 	c.record.Service = service.Of(ctx)
@@ -166,7 +169,7 @@ func (r *round) repeat(ctx context.Context, op func(context.Context) error, os o
 			stop = r.wouldGoOn()
 		}
 		if stop == "" {
-			stop = r.await(ctx, f.wait, func() StopReason { r.afterErr = err; return "" })
+			stop = r.await(ctx, f.wait, func() StopReason { r.replaced = &failure{err: err}; return "" })
 		}
 		switch {
 		case r.interrupted:
@@ -181,7 +184,10 @@ func (r *round) repeat(ctx context.Context, op func(context.Context) error, os o
 func (r *round) try(ctx context.Context, op func(context.Context) error, os observers) (err error) {
 	r.sending()
 	event := AttemptEvent{
-		Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic, AfterErr: r.afterErr,
+		Service: r.call.record.Service, Attempt: int(r.sent.Load()), Waited: r.lastWait, Err: errPanic,
+	}
+	if r.replaced != nil {
+		event.AfterErr = r.replaced.err
 	}
 	if len(os) > 0 {
 		start := r.call.clock()
@@ -193,7 +199,7 @@ func (r *round) try(ctx context.Context, op func(context.Context) error, os obse
 	var attempt context.Context = &attemptCtx{Context: ctx, round: r, number: r.sent.Load()}
 	if r.loop.dryRun && r.call.policy.AttemptTimeout > 0 {
 		start := time.Now()
-		defer func() { r.wouldTimeOut = time.Since(start) >= r.call.policy.AttemptTimeout }()
+		defer func() { r.would.timeOut = time.Since(start) >= r.call.policy.AttemptTimeout }()
 	}
 	if limit := r.limit(ctx); limit > 0 {
 		late := &timeoutError{after: limit, missing: missingResult}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -38,11 +39,31 @@ type drain struct {
 	crashed any
 }
 
+// A failure is what an attempt replaces.
+type failure struct {
+	status int
+	err    error
+}
+
+// replace sets the response in hand aside for another attempt.
+func (r *round) replace(resp *http.Response, err error) {
+	r.replaced = &failure{err: err}
+	switch {
+	case resp != nil:
+		r.replaced.status = resp.StatusCode
+		r.kept = setAside(resp, r.newest.cancel)
+	case err != nil:
+		if _, refused := refusedBy(err); !refused {
+			r.kept = nil
+		}
+	}
+}
+
 // setAside ends a response that another attempt is to replace. If all of its body arrives
 // within the limits, it returns the response with the body in memory, for the case that
 // the attempt is not made. Otherwise it returns nil, and the body of resp is what arrived
 // and then an error. cancel ends the attempt if it is not nil.
-func setAside(resp *http.Response, cancel func()) *http.Response {
+func setAside(resp *http.Response, cancel context.CancelCauseFunc) *http.Response {
 	body := resp.Body
 	if body == nil || body == http.NoBody {
 		return resp
@@ -79,7 +100,7 @@ func setAside(resp *http.Response, cancel func()) *http.Response {
 // net/http's own bodies, which allow the two at once. Another body is left to
 // its reader, which closes it after the Read at hand: nothing can end that
 // Read, and the call does not wait for it.
-func (d *drain) wait(cancel func()) bool {
+func (d *drain) wait(cancel context.CancelCauseFunc) bool {
 	timer := time.NewTimer(drainTime)
 	defer timer.Stop()
 	select {
@@ -90,7 +111,7 @@ func (d *drain) wait(cancel func()) bool {
 	d.late.Store(true)
 	switch {
 	case cancel != nil:
-		cancel()
+		cancel(nil)
 	case isNetHTTP(d.body):
 		d.body.Close()
 	}

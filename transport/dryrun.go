@@ -21,7 +21,7 @@ type dryRunLayer struct {
 const dryRunLimit = 10 * time.Minute
 
 func (l *dryRunLayer) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	ctx, ok := attemptIn(req.Context())
 	if !ok {
 		return l.send.RoundTrip(req)
 	}
@@ -102,11 +102,11 @@ func (h *rehearsal) report(ctx *attemptCtx, resp *http.Response) {
 	}
 	r := ctx.round
 	ctx.slow = h.slow
-	r.wouldTimeOut = h.late.Load()
+	r.would.timeOut = h.late.Load()
 	if !h.reached.Load() {
-		r.wouldRefuse = StopBreakerOpen
+		r.would.refuse = StopBreakerOpen
 		if isGuard(h.refused) {
-			r.wouldRefuse = StopGuard
+			r.would.refuse = StopGuard
 		}
 	}
 	// A judge that waits for the end of the body sees it through one of its own.
@@ -163,7 +163,7 @@ func (b *lentBody) Close() error {
 // dry ends a dry run with the result of its only attempt.
 func (r *round) dry(resp *http.Response, err error) (*http.Response, error) {
 	seen, seenErr := resp, err
-	if r.wouldTimeOut {
+	if r.would.timeOut {
 		seen, seenErr = nil, &timeoutError{after: r.call.policy.AttemptTimeout, missing: missingHeader}
 	}
 	r.charge.settle(seenErr == nil && seen.StatusCode < 500 && !isShed(seen), r.newest.slow, isShed(seen))
@@ -171,22 +171,29 @@ func (r *round) dry(resp *http.Response, err error) (*http.Response, error) {
 	if stop == "" {
 		stop = r.wouldGoOn()
 	}
-	if r.wouldTimeOut && err == nil && resp.StatusCode < 400 {
+	if r.would.timeOut && err == nil && resp.StatusCode < 400 {
 		stop = StopSucceeded // as the request did
 	}
 	return r.finish(resp, err, stop)
 }
 
+// would is what a call would have met or done without a dry run.
+type would struct {
+	refuse                StopReason
+	wait                  time.Duration
+	retry, hedge, timeOut bool
+}
+
 // wouldGoOn records that another attempt would be made if the budget pays for it. An
 // attempt that would have been refused is not retried.
 func (r *round) wouldGoOn() StopReason {
-	if r.wouldRefuse != "" {
+	if r.would.refuse != "" {
 		return StopDisabled
 	}
 	if !r.pay() {
 		return StopBudget
 	}
-	r.wouldRetry, r.charge.paid = true, false
+	r.would.retry, r.charge.paid = true, false
 	return StopDisabled
 }
 

@@ -63,7 +63,7 @@ func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) 
 	if r.scale.T == 0 {
 		r.scale = g.limiter.Scale(r.call.policy.AttemptTimeout, left)
 	}
-	w := guard.Waiter{Attempt: guard.Attempt{Start: now, Scale: r.scale, First: first}, Resent: int(r.sent.Load()) > r.turnedAway}
+	w := guard.Waiter{Attempt: guard.Attempt{Start: now, Scale: r.scale, First: first}, Resent: r.sent.Load() > r.turnedAway}
 	// Only a retry is paid for before it has room. The charge of what is sent beside
 	// another attempt, or judged beside it in a dry run, belongs to the other goroutine.
 	w.Unproved = !first && !ctx.hedge && r.charge.unproved
@@ -200,7 +200,7 @@ const forever = math.MaxInt64 / 4 // leaves room for sums
 // patience is what the attempts that the call has left could take, and the waits
 // between them. With a MaxThrottle it is that and one attempt.
 func (r *round) patience() time.Duration {
-	p, sent := r.call.policy, int(r.sent.Load())-r.turnedAway
+	p, sent := r.call.policy, int(r.sent.Load()-r.turnedAway)
 	if p.MaxThrottle > 0 {
 		return min(r.mayThrottle(), forever) + min(r.scale.T, forever)
 	}

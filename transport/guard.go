@@ -66,7 +66,7 @@ type guardLayer struct {
 }
 
 func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	ctx, ok := attemptIn(req.Context())
 	if !ok {
 		return l.next.RoundTrip(req)
 	}

@@ -117,7 +117,7 @@ func (c *copies) take() bool {
 func (c *copies) giveBack() { c.left.Add(oneCopy) }
 
 func (l *hedgeLayer) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	ctx, ok := attemptIn(req.Context())
 	if !ok || ctx.number != 1 || !ctx.round.hedgeable() {
 		return l.next.RoundTrip(req)
 	}
@@ -255,7 +255,7 @@ func (r *race) second() {
 		return
 	}
 	if r.round.loop.dryRun {
-		r.round.wouldHedge, r.round.charge.paid = true, false
+		r.round.would.hedge, r.round.charge.paid = true, false
 		return
 	}
 	if hasBody(req) {
@@ -336,8 +336,7 @@ func (r *race) won(i int, resp *http.Response) *http.Response {
 		r.cancel[i](nil)
 		return resp
 	}
-	cancel := r.cancel[i]
-	resp.Body = untilClosed(resp.Body, func() { cancel(nil) })
+	resp.Body = new(boundedBody).around(resp.Body, r.cancel[i])
 	return resp
 }
 

@@ -100,7 +100,7 @@ func (r *round) inPlace(req *http.Request) (resp *http.Response, err error) {
 	resp, err = r.loop.next.RoundTrip(req)
 	if err == nil && resp != nil && resp.Body != nil && resp.Body != http.NoBody {
 		kept = true
-		resp.Body = untilClosed(resp.Body, leave)
+		resp.Body = new(boundedBody).around(resp.Body, func(error) { leave() })
 	}
 	return resp, err
 }
@@ -110,7 +110,7 @@ func (r *round) enter(b *bulkhead, req *http.Request) error {
 	if r.loop.dryRun {
 		if !b.try() {
 			b.force()
-			r.wouldRefuse = StopInFlight
+			r.would.refuse = StopInFlight
 		}
 		return nil
 	}

@@ -190,10 +190,10 @@ func (l *line) after(now time.Duration) time.Duration {
 
 // wouldQueue records what a dry run does not wait for.
 func (r *round) wouldQueue(wait time.Duration) {
-	r.wouldWait = wait
+	r.would.wait = wait
 	deadline, ok := r.req.Context().Deadline()
 	if wait > r.mayPause() || ok && wait > time.Until(deadline) {
-		r.wouldRefuse = StopRetryAfter
+		r.would.refuse = StopRetryAfter
 	}
 }
 

@@ -41,7 +41,7 @@ func urlOf(ctx context.Context) *url.URL {
 	if u, ok := ctx.Value(urlKey{}).(*url.URL); ok {
 		return u
 	}
-	if a, ok := ctx.Value(attemptKey{}).(*attemptCtx); ok && a.round.req != nil {
+	if a, ok := attemptIn(ctx); ok && a.round.req != nil {
 		return a.round.req.URL
 	}
 	return nil

@@ -49,6 +49,9 @@ func (l *loop) RoundTrip(req *http.Request) (*http.Response, error) {
 // do sends the request until decide finds a reason not to.
 func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 	r.loop, r.req = l, req
+	if l.dryRun {
+		r.would = new(would)
+	}
 	r.told = toldBy(req.Header)
 	defer r.end()
 	body, err := r.begin()
@@ -60,7 +63,8 @@ func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 		if l.dryRun {
 			return r.dry(resp, err)
 		}
-		r.charge.settle(err == nil && resp.StatusCode < 500 && !isShed(resp), r.newest.slow, isShed(resp))
+		shed := isShed(resp)
+		r.charge.settle(err == nil && resp.StatusCode < 500 && !shed, r.newest.slow, shed)
 		wait, stop := r.judge(try, resp, err)
 		if stop == "" {
 			body, stop = r.prepare(resp, err, wait)
@@ -88,35 +92,32 @@ type round struct {
 	stream *stream // of a body without
 	told   *told   // nil if it says nothing
 
-	lastWait    time.Duration // before the current attempt
-	scale       guard.Scale   // what it gives its attempts; zero until the guard asks
-	throttled   time.Duration // of waited, without any for a retry
-	paused      time.Duration // of waited, since the server had told another attempt to
-	wouldWait   time.Duration // in a pause, without a dry run
-	turnedAway  int           // attempts that the server refused before its handler, saying when to come back
-	afterStatus int           // what the current attempt replaces
-	afterErr    error
-	waited      time.Duration  // in total
-	kept        *http.Response // the last response from the server, kept in memory
-	id          atomic.Uint64  // of the call; 0 until it is sent
-	attempt     *http.Request  // the newest attempt
-	newest      *attemptCtx    // its context
-	body        io.Closer      // of the current attempt, to close if the base panics
+	lastWait   time.Duration  // before the current attempt
+	scale      guard.Scale    // what it gives its attempts; zero until the guard asks
+	throttled  time.Duration  // of waited, without any for a retry
+	paused     time.Duration  // of waited, since the server had told another attempt to
+	turnedAway int32          // attempts that the server refused before its handler, saying when to come back
+	sent       atomic.Int32   // attempts that reached the attempt layer
+	replaced   *failure       // by the current attempt; nil for the first
+	waited     time.Duration  // in total
+	kept       *http.Response // the last response from the server, kept in memory
+	id         atomic.Uint64  // of the call; 0 until it is sent
+	attempt    *http.Request  // the newest attempt
+	newest     *attemptCtx    // its context
+	body       io.Closer      // of the current attempt, to close if the base panics
 
-	wouldRefuse StopReason   // without a dry run, and so on
-	sent        atomic.Int32 // attempts that reached the attempt layer
+	would *would // nil except in a dry run
 
-	entered                              bool // RoundTrip need not close the request body
-	interrupted                          bool // the context ended during a wait
-	once                                 bool // the error is that of the first attempt, not of the chain
-	ended                                bool // the context was done when the newest attempt ended
-	wouldRetry, wouldHedge, wouldTimeOut bool
-	over                                 bool // finish, fail or refuse has run
-	asked                                bool // WithRepeatable was asked
-	repeatable                           bool // its answer
+	entered     bool // RoundTrip need not close the request body
+	interrupted bool // the context ended during a wait
+	once        bool // the error is that of the first attempt, not of the chain
+	ended       bool // the context was done when the newest attempt ended
+	over        bool // finish, fail or refuse has run
+	asked       bool // WithRepeatable was asked
+	repeatable  bool // its answer
 
 	// The first attempt and, without call layers, the call. They are here so that
-	// most rounds need one allocation.
+	// most rounds need one allocation, of 768 bytes as long as a round has at most 760.
 	first    attemptCtx
 	firstReq http.Request
 	own      call
@@ -237,7 +238,7 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 			r.charge.free = true
 		}
 	}
-	f.attempt = waits - r.turnedAway
+	f.attempt = waits - int(r.turnedAway)
 	if l.opener != nil && f.refused == "" {
 		f.openFor = l.opener.OpenFor(r.attempt)
 	}
@@ -271,8 +272,8 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
 	if err != nil {
 		if _, refused := refusedBy(err); !refused || r.kept == nil {
-			if refused && r.charge.unproved { // which is between the guard and the budget
-				err = r.afterErr
+			if refused && r.charge.unproved && r.replaced != nil { // which is between the guard and the budget
+				err = r.replaced.err
 			}
 			return nil, r.fail(err, stop)
 		}
@@ -411,18 +412,4 @@ func (r *round) fetch(ctx context.Context) bool {
 func (r *round) pay() bool {
 	k := r.call.known
 	return r.charge.pay(int(r.sent.Load())+1, k != nil && k.guard != nil)
-}
-
-// replace sets the response in hand aside for another attempt.
-func (r *round) replace(resp *http.Response, err error) {
-	r.afterStatus, r.afterErr = 0, err
-	switch {
-	case resp != nil:
-		r.afterStatus = resp.StatusCode
-		r.kept = setAside(resp, r.newest.cancel)
-	case err != nil:
-		if _, refused := refusedBy(err); !refused {
-			r.kept = nil
-		}
-	}
 }

@@ -91,7 +91,8 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 	// not cost the caller the answer in hand.
 	t.loop.opener, _ = t.loop.next.(opener)
 	t.loop.layered = len(cfg.attemptLayers) > 0
-	t.loop.strange = !direct || cfg.breaker != nil && t.loop.opener == nil
+	send.alone = cfg.breaker == nil || t.loop.opener != nil
+	t.loop.strange = !direct || !send.alone
 	if cfg.guard {
 		t.loop.next = &guardLayer{next: t.loop.next, born: t.born}
 	}

@@ -82,7 +82,7 @@ func (t *Transport) nested(req *http.Request) bool {
 // or nil. Layers make requests of their own with the context of an attempt, such
 // as one for a token, so that the context alone does not tell.
 func attemptOf(req *http.Request) *attemptCtx {
-	outer, ok := req.Context().Value(attemptKey{}).(*attemptCtx)
+	outer, ok := attemptIn(req.Context())
 	if !ok || outer.round.req == nil { // nil for Do
 		return nil
 	}
