@@ -185,7 +185,10 @@ func (g *gate) done(a guard.Attempt, now time.Duration, s guard.Signal) {
 func (g *gate) state() GuardState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return GuardState{Engaged: g.limiter.Engaged(), Window: g.limiter.Window(), InFlight: int(g.inFlight.Load())}
+	return GuardState{
+		Engaged: g.limiter.Engaged(), Window: g.limiter.Window(),
+		InFlight: int(g.inFlight.Load()), Waiting: g.limiter.Waiting(),
+	}
 }
 
 // idle reports whether the gate holds nothing that would be missed.

@@ -44,6 +44,8 @@ type GuardState struct {
 	Window float64
 	// InFlight is the number of attempts in flight. It is 0 without a guard.
 	InFlight int
+	// Waiting is the number of throttled attempts, which wait for room.
+	Waiting int
 }
 
 // GuardState returns the state of the guard of a service, which is named as in

@@ -40,14 +40,14 @@ func TestPageInChromium(t *testing.T) {
 		b.click("[data-policy=client-breaker]")
 		b.await(last + `.policy === "client-breaker" && ` + last + `.answers > 0`)
 		// In this order: while a breaker is open no attempt reaches the guard.
-		for _, fault := range []string{"stall", "slow", "break"} {
-			health := map[string]string{"stall": "stalled", "slow": "slow", "break": "broken"}[fault]
+		for _, fault := range []string{"stall", "slow", "deploy", "break"} {
+			health := map[string]string{"stall": "stalled", "slow": "slow", "break": "broken", "deploy": "slower since a deploy"}[fault]
 			button := fmt.Sprintf("[data-fault=%s]", fault)
 			b.click(button)
 			b.await(fmt.Sprintf(`%s.fault === %q && document.querySelector(%q).ariaPressed === "true" && document.querySelector("#health").textContent === %q`,
 				last, fault, button, health))
-			if n := eval[int](b, `document.querySelectorAll(".plot rect.hatch").length`); n < 5 {
-				t.Errorf("%s: %d marks of the fault, want one on each of 5 plots", fault, n)
+			if n := eval[int](b, `document.querySelectorAll(".plot rect.hatch").length`); n < 6 {
+				t.Errorf("%s: %d marks of the fault, want one on each of 6 plots", fault, n)
 			}
 			switch fault {
 			case "stall":
@@ -73,6 +73,20 @@ func TestPageInChromium(t *testing.T) {
 			}
 		}
 		b.await(`document.querySelectorAll("#goodput .switch").length > 1`)
+	})
+	t.Run("server", func(t *testing.T) {
+		b := b.in(t)
+		b.click("[data-policy=both]")
+		b.await(last + `.server?.limit > 0 && document.querySelector("#server .value").textContent.includes("limit")`)
+		b.click("[data-policy=client]")
+		b.await(`document.querySelector("#server .value").textContent.includes("alone")`)
+	})
+	t.Run("fleet", func(t *testing.T) {
+		b := b.in(t)
+		b.click("#half")
+		b.await(last + `.naive_half && ` + last + `.guard && document.querySelector("#half").ariaPressed === "true"`)
+		b.click("#half")
+		b.await(`!` + last + `.naive_half && document.querySelector("#half").ariaPressed === "false"`)
 	})
 	t.Run("attempts", func(t *testing.T) {
 		b := b.in(t)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/datapunk/evenkeel/middleware"
 )
 
 // config describes a storm.
@@ -24,8 +26,9 @@ type config struct {
 	seed     uint64
 	policies []policy
 	json     bool
-	attempts int    // most attempts of a call, where evenkeel decides
-	http     string // address of the page; empty: tables
+	attempts int                               // most attempts of a call, where evenkeel decides
+	http     string                            // address of the page; empty: tables
+	loads    func(load func() middleware.Load) // is given the load of the server; may be nil
 }
 
 func (c config) meanService() time.Duration {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/datapunk/evenkeel/middleware"
 )
 
 // A live storm has one backend and runs until it is interrupted. The user of the
@@ -25,6 +27,8 @@ type live struct {
 	mu       sync.Mutex // guards what follows, and changes of the above
 	policy   policy
 	attempts int
+	half     bool                   // every second client has the naive policy
+	load     func() middleware.Load // of the server; nil: the backend alone
 	history  history
 }
 
@@ -40,9 +44,16 @@ const (
 	faultStall = "stall" // serves nothing
 	faultSlow  = "slow"  // takes five times as long: slowness
 	faultBreak = "break" // answers 500 at once
+
+	// faultDeploy answers 600 ms later and serves as many as before, as after the
+	// deploy of a version that waits for something. That is no overload.
+	faultDeploy = "deploy"
 )
 
-const slowness = 5
+const (
+	slowness   = 5
+	deployAdds = 600 * time.Millisecond
+)
 
 // The errors of the page's buttons.
 var (
@@ -107,19 +118,33 @@ func (l *live) use(name string) error {
 	}
 	p, cfg, front := l.cfg.policies[i], l.cfg, l.bare
 	cfg.attempts = l.attempts
+	var load func() middleware.Load
 	if p.server != nil {
+		cfg.loads = func(of func() middleware.Load) { load = of }
 		wrap, err := p.server(cfg)
 		if err != nil {
 			return err
 		}
 		front = wrap(front)
 	}
+	if l.half {
+		p.client = everySecondNaive(p.client)
+	}
 	if err := l.lane.use(p, cfg); err != nil {
 		return err
 	}
 	l.front.Store(&front)
-	l.policy = p
+	l.policy, l.load = l.cfg.policies[i], load
 	return nil
+}
+
+// mix has every second client retry naively, or all have the policy again.
+func (l *live) mix(half bool) error {
+	l.mu.Lock()
+	l.half = half
+	name := l.policy.name
+	l.mu.Unlock()
+	return l.use(name)
 }
 
 // retry changes how many attempts a call may take, in the running chains.
@@ -132,6 +157,9 @@ func (l *live) retry(attempts int) error {
 	cfg := l.cfg
 	cfg.attempts = attempts
 	for _, c := range *l.lane.clients.Load() {
+		if c.naive {
+			continue
+		}
 		if c.chain == nil {
 			return fmt.Errorf("attempts of %s: %w", l.policy.title, errNotHere)
 		}
@@ -149,7 +177,7 @@ func (l *live) setFault(fault string) error {
 	defer l.mu.Unlock()
 	var next *activeFault
 	switch fault {
-	case faultStall, faultSlow, faultBreak:
+	case faultStall, faultSlow, faultBreak, faultDeploy:
 		next = &activeFault{fault: fault, until: time.Now().Add(l.cfg.stall), over: make(chan struct{})}
 	case "":
 	default:
@@ -179,6 +207,8 @@ func (l *live) health(now time.Time) health {
 		return health{stall: a.until.Sub(now), changed: a.over}
 	case a.fault == faultSlow:
 		return health{slow: slowness}
+	case a.fault == faultDeploy:
+		return health{later: deployAdds}
 	}
 	return health{broken: true}
 }

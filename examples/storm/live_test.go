@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,63 @@ func TestHealingEndsAStall(t *testing.T) {
 			t.Errorf("got %d of a backend that was closed, want nothing", got)
 		}
 	})
+}
+
+// After a slow deploy answers come later, and no fewer of them.
+func TestSlowDeployKeepsTheCapacity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &live{storm: &storm{cfg: config{stall: time.Hour}}}
+		b := bare(l)
+		l.setFault(faultDeploy)
+		start, took := time.Now(), make(chan time.Duration, 2)
+		for range cap(took) { // more than the one worker
+			go func() {
+				b.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				took <- time.Since(start)
+			}()
+			time.Sleep(20 * time.Millisecond) // 20 times the mean work
+		}
+		for i := range cap(took) {
+			least := time.Duration(i)*20*time.Millisecond + deployAdds
+			if got := <-took; got < least || got > least+20*time.Millisecond {
+				t.Errorf("answer %d after %v, want 600 ms after its work, from %v", i, got, least)
+			}
+		}
+	})
+}
+
+// A naive half are the odd clients, whatever the policy of the others is then.
+func TestNaiveHalf(t *testing.T) {
+	l := still(t, "-policies", "client,both")
+	naive := func() (all []bool) {
+		for _, c := range *l.lane.clients.Load() {
+			all = append(all, c.naive)
+		}
+		return all
+	}
+	if err := l.mix(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.use("both"); err != nil {
+		t.Fatal(err)
+	}
+	if got := naive(); !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("naive %v, want the second of two", got)
+	}
+	if err := l.retry(3); err != nil {
+		t.Errorf("attempts of the others: %v", err)
+	}
+	l.sample(time.Now())
+	if s := l.history.samples[0]; !s.NaiveHalf || s.Guard == nil || s.MaxAttempts != 3 || s.Server == nil || s.Server.Limit == 0 {
+		t.Errorf("%+v: want a naive half, the guard of the others, their attempts and the limit of the server", s)
+	}
+	if err := l.mix(false); err != nil {
+		t.Fatal(err)
+	}
+	l.sample(time.Now())
+	if got := naive(); !slices.Equal(got, []bool{false, false}) || l.history.samples[1].NaiveHalf {
+		t.Errorf("naive %v after the half was undone, want none", got)
+	}
 }
 
 // A request over the backlog is neither served nor kept once its client is gone.

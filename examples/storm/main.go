@@ -15,10 +15,11 @@
 //	go run ./examples/storm -http :8080
 //
 // This serves a page on the loopback interface until Ctrl-C. It plots goodput,
-// amplification, the balance of the retry budget, the limit of the guard and
-// the state of the circuit breakers. Its buttons stall, slow or break the
-// backend, and change the policy of the clients while they go on calling.
-// Programs can use them too:
+// amplification, the balance of the retry budget, the limits of the guard and
+// of the server, and the state of the circuit breakers. Its buttons stall, slow
+// or break the backend, deploy a slower one, and change the policy of the
+// clients, or of half of them, while they go on calling. Programs can use them
+// too:
 //
 //	curl -X POST localhost:8080/fault/stall
 //	curl -X POST localhost:8080/policy/retryablehttp

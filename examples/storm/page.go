@@ -28,6 +28,7 @@ type Setting struct {
 	Timeout       float64         `json:"attempt_timeout_seconds"`
 	FaultSeconds  float64         `json:"fault_seconds"`
 	Slowness      float64         `json:"slowness"`
+	DeployAdds    float64         `json:"deploy_adds_seconds"`
 	SampleSeconds float64         `json:"sample_seconds"`
 	History       float64         `json:"history_seconds"`
 	Policies      []PolicySetting `json:"policies"`
@@ -95,8 +96,9 @@ func isLoopback(a net.Addr) bool {
 // page serves the page, its data, and its buttons:
 //
 //	GET  /samples?since=N     the samples after number N, or the next when there is one
-//	POST /fault/{fault}       stall, slow or break for the time of -stall; none ends it
+//	POST /fault/{fault}       stall, slow, break or deploy for the time of -stall; none ends it
 //	POST /policy/{name}       the policy of new calls
+//	POST /fleet/{fleet}       half: every second client retries naively; whole: none does
 //	POST /attempts/{number}   most attempts of a call, 1 to 10
 //
 // The page and programs such as curl can use the buttons; pages of other sites
@@ -121,6 +123,14 @@ func (l *live) page(local bool) http.Handler {
 	})
 	mux.HandleFunc("POST /policy/{name}", func(w http.ResponseWriter, req *http.Request) {
 		done(w, l.use(req.PathValue("name")))
+	})
+	mux.HandleFunc("POST /fleet/{fleet}", func(w http.ResponseWriter, req *http.Request) {
+		switch fleet := req.PathValue("fleet"); fleet {
+		case "half", "whole":
+			done(w, l.mix(fleet == "half"))
+		default:
+			done(w, fmt.Errorf("fleet %q: %w", fleet, errNoSuch))
+		}
 	})
 	mux.HandleFunc("POST /attempts/{number}", func(w http.ResponseWriter, req *http.Request) {
 		n, err := strconv.Atoi(req.PathValue("number"))
@@ -169,7 +179,7 @@ func (l *live) setting() Setting {
 	s := Setting{
 		Started: l.start.UnixMilli(),
 		Clients: l.cfg.clients, Rate: l.cfg.rate, Capacity: l.cfg.capacity, Timeout: l.cfg.timeout.Seconds(),
-		FaultSeconds: l.cfg.stall.Seconds(), Slowness: slowness,
+		FaultSeconds: l.cfg.stall.Seconds(), Slowness: slowness, DeployAdds: deployAdds.Seconds(),
 		SampleSeconds: samplePeriod.Seconds(), History: historyTime.Seconds(),
 	}
 	for _, p := range l.cfg.policies {

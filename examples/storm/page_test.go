@@ -107,11 +107,11 @@ func TestSamplesAreJSON(t *testing.T) {
 	}
 	l.sample(l.start.Add(500 * time.Millisecond))
 
-	first := `{"number":1,"at":0.25,"policy":"client-breaker","fault":"","fault_left":0,"calls":0,"attempts":0,"answers":0,` +
+	first := `{"number":1,"at":0.25,"policy":"client-breaker","naive_half":false,"fault":"","fault_left":0,"calls":0,"attempts":0,"answers":0,` +
 		`"failures":{},"late_calls":0,"max_attempts":5,"budget":{"balance":12,"ceiling":12},` +
-		`"guard":{"engaged":0,"low":null,"median":null,"high":null,"in_flight":0},"breaker":{"closed":2,"half_open":0,"open":0}}`
-	second := `{"number":2,"at":0.5,"policy":"none","fault":"","fault_left":0,"calls":1,"attempts":2,"answers":0,` +
-		`"failures":{"timeout":1},"late_calls":0,"max_attempts":0,"budget":null,"guard":null,"breaker":null}`
+		`"guard":{"engaged":0,"probing":0,"waiting":0,"low":null,"median":null,"high":null,"in_flight":0},"breaker":{"closed":2,"half_open":0,"open":0},"server":null}`
+	second := `{"number":2,"at":0.5,"policy":"none","naive_half":false,"fault":"","fault_left":0,"calls":1,"attempts":2,"answers":0,` +
+		`"failures":{"timeout":1},"late_calls":0,"max_attempts":0,"budget":null,"guard":null,"breaker":null,"server":null}`
 	for _, tt := range []struct{ target, want string }{
 		{"/samples", "[" + first + "," + second + "]"},
 		{"/samples?since=0", "[" + first + "," + second + "]"},

@@ -30,6 +30,7 @@ type client struct {
 	budget    func(service string) budget.Budget // nil without a budget
 	circuits  *breaker.Set                       // nil without a breaker
 	unguarded bool
+	naive     bool // it has another policy than the rest
 }
 
 func allPolicies() []policy {
@@ -95,6 +96,22 @@ func (c config) retries() transport.Policy {
 	return transport.Policy{MaxAttempts: c.attempts, AttemptTimeout: c.timeout}
 }
 
+// everySecondNaive makes clients of the policy and, in turn, such as retry without a
+// budget: a fleet of which not all are as careful as they should be.
+func everySecondNaive(careful func(config, http.RoundTripper) (*client, error)) func(config, http.RoundTripper) (*client, error) {
+	turn := 0
+	return func(cfg config, base http.RoundTripper) (*client, error) {
+		if turn++; turn%2 == 1 {
+			return careful(cfg, base)
+		}
+		c, err := retryable(cfg, base)
+		if err == nil {
+			c.naive = true
+		}
+		return c, err
+	}
+}
+
 // A part makes a new option for each client: in production the clients would be
 // separate programs.
 type part func(*client) (transport.Option, error)
@@ -127,8 +144,9 @@ func noGuard(c *client) (transport.Option, error) {
 }
 
 // protected is the middleware, which finds the capacity of the backend by itself.
-func protected(config) (func(http.Handler) http.Handler, error) {
+func protected(cfg config) (func(http.Handler) http.Handler, error) {
 	return middleware.New(
+		middleware.WithObserver(middleware.Observer{OnNew: cfg.loads}),
 		middleware.WithShedding(middleware.Shedding{}),
 		middleware.WithAttempts(),
 		middleware.WithDeadlines(middleware.Deadlines{}),

@@ -24,6 +24,7 @@ type health struct {
 	stall   time.Duration   // how long it will serve nothing
 	changed <-chan struct{} // closed if the stall ends early; nil: it does not
 	slow    float64         // factor on the service time; 0 means 1
+	later   time.Duration   // added to each answer, while the worker serves the next request
 	broken  bool            // it answers 500 at once
 }
 
@@ -52,26 +53,35 @@ func (p *pool) work(ctx context.Context, closing <-chan struct{}) (status int) {
 			return 0
 		}
 	}
+	status, later := p.serve(closing)
+	if later > 0 && !pause(later, nil, closing) {
+		return 0
+	}
+	return status
+}
+
+// serve returns the status, and by how much later the answer is to come.
+func (p *pool) serve(closing <-chan struct{}) (status int, later time.Duration) {
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-closing:
-		return 0
+		return 0, 0
 	}
 	h := p.health(time.Now())
 	for h.stall > 0 {
 		if !pause(h.stall, h.changed, closing) {
-			return 0
+			return 0, 0
 		}
 		h = p.health(time.Now())
 	}
 	if h.broken {
-		return http.StatusInternalServerError
+		return http.StatusInternalServerError, 0
 	}
 	if !pause(p.service(h.slow), nil, closing) {
-		return 0
+		return 0, 0
 	}
-	return http.StatusOK
+	return http.StatusOK, h.later
 }
 
 func (p *pool) service(slow float64) time.Duration {

@@ -21,7 +21,8 @@ type Sample struct {
 	Number    int            `json:"number"`     // from 1
 	At        float64        `json:"at"`         // seconds since the start
 	Policy    string         `json:"policy"`     // of the clients
-	Fault     string         `json:"fault"`      // of the backend: stall, slow, break; empty: none
+	NaiveHalf bool           `json:"naive_half"` // every second client has another policy
+	Fault     string         `json:"fault"`      // of the backend: stall, slow, break, deploy; empty: none
 	FaultLeft float64        `json:"fault_left"` // seconds until it is over
 	Calls     int            `json:"calls"`      // that arrived
 	Attempts  int            `json:"attempts"`   // that were sent
@@ -33,6 +34,7 @@ type Sample struct {
 	Budget      *BudgetSample  `json:"budget"`       // null where the policy has none
 	Guard       *GuardSample   `json:"guard"`
 	Breaker     *BreakerSample `json:"breaker"`
+	Server      *ServerSample  `json:"server"`
 }
 
 // A BudgetSample is in tokens, of all clients together.
@@ -44,10 +46,20 @@ type BudgetSample struct {
 // A GuardSample has the concurrency limits of the clients; null means no limit.
 type GuardSample struct {
 	Engaged  int      `json:"engaged"` // clients whose guard limits concurrency
+	Probing  int      `json:"probing"` // of these, clients that only send probes
+	Waiting  int      `json:"waiting"` // calls that wait for room, of all clients
 	Low      *float64 `json:"low"`
 	Median   *float64 `json:"median"`
 	High     *float64 `json:"high"`
 	InFlight float64  `json:"in_flight"` // mean of the clients
+}
+
+// A ServerSample is the load of the middleware in front of the backend.
+type ServerSample struct {
+	Limit    int    `json:"limit"`     // of the concurrency
+	InFlight int    `json:"in_flight"` // in the backend
+	Waiting  int    `json:"waiting"`   // in the queue
+	Reason   string `json:"reason"`    // why the limit last changed
 }
 
 // A BreakerSample is how many clients have their circuit in each state.
@@ -74,7 +86,13 @@ func (l *live) sample(now time.Time) {
 	s := Sample{At: milli(now.Sub(l.start).Seconds()), Policy: l.policy.name}
 	fault, left := l.fault(now)
 	s.Fault, s.FaultLeft = fault, milli(left.Seconds())
-	clients := *l.lane.clients.Load()
+	// The others of a mixed fleet have no state to show.
+	clients := slices.DeleteFunc(slices.Clone(*l.lane.clients.Load()), func(c *client) bool { return c.naive })
+	s.NaiveHalf = l.half
+	if l.load != nil {
+		load := l.load()
+		s.Server = &ServerSample{Limit: load.Limit, InFlight: load.InFlight, Waiting: load.Waiting, Reason: load.Reason}
+	}
 	if clients[0].chain != nil {
 		s.MaxAttempts = l.attempts
 	}
@@ -171,6 +189,10 @@ func guardSample(clients []*client, service string) *GuardSample {
 		if state.Engaged {
 			g.Engaged++
 		}
+		if state.Window < 1 {
+			g.Probing++
+		}
+		g.Waiting += state.Waiting
 		g.InFlight += float64(state.InFlight) / float64(len(clients))
 		windows = append(windows, state.Window)
 	}
