@@ -104,7 +104,7 @@ func TestGuardStateFollowsTheGuard(t *testing.T) {
 		client := guarded(t, f, 1)[0]
 		var mu sync.Mutex
 		var engaged, open bool
-		low := math.Inf(1)
+		low, waiting := math.Inf(1), 0
 		done := make(chan struct{})
 		var watch sync.WaitGroup
 		watch.Go(func() {
@@ -122,6 +122,7 @@ func TestGuardStateFollowsTheGuard(t *testing.T) {
 				engaged = engaged || s.Engaged
 				open = engaged && !s.Engaged
 				low = min(low, s.Window)
+				waiting = max(waiting, s.Waiting)
 				mu.Unlock()
 			}
 		})
@@ -131,6 +132,9 @@ func TestGuardStateFollowsTheGuard(t *testing.T) {
 		watch.Wait()
 		if !engaged || low > 1 {
 			t.Errorf("engaged %v, smallest window %v; want a guard that shuts in a stall", engaged, low)
+		}
+		if waiting == 0 || client.GuardState("farm.test").Waiting != 0 {
+			t.Errorf("%d calls waited at most; want some, and none in the end", waiting)
 		}
 		if !open {
 			t.Error("the guard did not open again")

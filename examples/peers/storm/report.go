@@ -17,7 +17,7 @@ type report struct {
 	Command   string
 	Go        string
 	CPUs      int
-	Side      int
+	Side      int // runs side by side; 0 in virtual time
 	Refused   int // runs that do not count, since the machine was late
 	Results   []result
 	Runs      []result // without their seconds
@@ -176,11 +176,12 @@ func sections() []section {
 
 func (rep *report) markdown(w io.Writer) error {
 	var b strings.Builder
-	runs := 0
-	for _, r := range rep.Results {
-		runs = max(runs, r.Runs)
+	runs := rep.runs()
+	how := fmt.Sprintf("%d of which side by side, %s, %d CPUs", rep.Side, rep.Go, rep.CPUs)
+	if rep.Side == 0 {
+		how = "in virtual time, " + rep.Go
 	}
-	fmt.Fprintf(&b, "Medians of %d run(s), %d of which side by side, %s, %d CPUs:\n\n    %s\n", runs, rep.Side, rep.Go, rep.CPUs, rep.Command)
+	fmt.Fprintf(&b, "Medians of %d run(s), %s:\n\n    %s\n", runs, how, rep.Command)
 	if rep.Refused > 0 {
 		fmt.Fprintf(&b, "\n%d run(s) are left out, since the load generator or the server was late in them.\n", rep.Refused)
 	}
@@ -224,20 +225,34 @@ func (rep *report) markdown(w io.Writer) error {
 	return err
 }
 
+// runs is of how many runs the results are medians.
+func (rep *report) runs() (most int) {
+	for _, r := range rep.Results {
+		most = max(most, r.Runs)
+	}
+	return most
+}
+
 // optima is the line of what the scenarios could have come to.
 func optima(cols []scenario, runs int) (line string, any bool) {
 	for _, s := range cols {
-		sum, known := 0.0, s.kind == storm
-		for seed := uint64(1); known && seed <= uint64(runs); seed++ {
-			var success float64
-			success, known = s.optimum(seed)
-			sum += success
-		}
+		best, known := s.meanOptimum(runs)
 		if !known {
 			line += " |"
 			continue
 		}
-		line, any = line+fmt.Sprintf(" %.3f |", sum/float64(runs)), true
+		line, any = line+fmt.Sprintf(" %.3f |", best), true
 	}
 	return line, any
+}
+
+// meanOptimum is the mean of the optima of so many seeds, from 1.
+func (s *scenario) meanOptimum(runs int) (mean float64, known bool) {
+	known = s.kind == storm && runs > 0
+	for seed := uint64(1); known && seed <= uint64(runs); seed++ {
+		var success float64
+		success, known = s.optimum(seed)
+		mean += success / float64(runs)
+	}
+	return mean, known
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -207,7 +206,7 @@ func TestVirtual(t *testing.T) {
 			}
 		}
 	})
-	if err := newReport([]string{"(virtual time)"}, runtime.NumCPU(), scenarios(false), runs).markdown(os.Stdout); err != nil {
+	if err := newReport([]string{"(virtual time)"}, 0, scenarios(false), runs).markdown(os.Stdout); err != nil {
 		t.Fatal(err)
 	}
 }
