@@ -1,26 +1,56 @@
 package peers
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/datapunk/evenkeel/examples/overload/worlds"
 )
 
+var (
+	tables = flag.String("tables", "", "write the table of TestServersInWorlds to this file, in Markdown")
+	readme = flag.Bool("readme", false, "compare servers in the worlds of the README only, which takes a few minutes")
+)
+
+// inREADME are the worlds of the table in the README of the project, by the figure
+// that each is about.
+func inREADME(w *worlds.World, c *worlds.Check) bool {
+	return slices.Contains([]string{
+		"starts into 400 a second of 200, patient clients: useful",
+		"ten times slower for 20 s: useful",
+		"twice the capacity for 10 s and next to nothing for 10 s: useful, third time",
+		"from 5 to 100 ms after 2 s, 100 a second: harmed",
+		"one in twenty takes 5 s, the others 5 ms, 100 a second: harmed",
+		"60 long polls, and one call in eight given up: harmed, api",
+		"one caller asks for 1000 a second of 200, another for 20: served, quiet",
+		"one route hangs for a minute, patterns: served, fast",
+		"64 uploads that dribble for a minute: served, api",
+	}, w.Name+": "+c.Name)
+}
+
 // TestServersInWorlds plays the worlds of examples/overload with each library in
-// evenkeel's place and tells which bounds each keeps. A table of all:
+// evenkeel's place and tells which bounds each keeps. A table of all, and the one of
+// the README:
 //
-//	go test -run ServersInWorlds -overload -v -timeout 60m .
+//	go test -run ServersInWorlds -overload -v -timeout 90m -tables worlds.md .
+//	go test -run ServersInWorlds -readme -v -tables readme.md .
 //
-// With -short it is one of the short worlds.
+// With -short the first is one of the short worlds.
 func TestServersInWorlds(t *testing.T) {
 	var list []worlds.World
 	for _, w := range worlds.All() {
-		if *overloads && (w.Short || !testing.Short()) || len(list) < 2 && w.Short && w.Room > 0 {
+		if *readme && !slices.ContainsFunc(w.Checks, func(c worlds.Check) bool { return inREADME(&w, &c) }) {
+			continue
+		}
+		if *readme || *overloads && (w.Short || !testing.Short()) || len(list) < 2 && w.Short && w.Room > 0 {
 			list = append(list, w)
 		}
 	}
@@ -66,6 +96,9 @@ func TestServersInWorlds(t *testing.T) {
 	table.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(libraries)) + "\n")
 	for i := range list {
 		for c := range list[i].Checks {
+			if *readme && !inREADME(&list[i], &list[i].Checks[c]) {
+				continue
+			}
 			v := verdicts[i][0][c]
 			fmt.Fprintf(&table, "| %s | %s | %s |", v.World.Name, v.Check.Name, v.Wanted())
 			for j := range libraries {
@@ -86,6 +119,12 @@ func TestServersInWorlds(t *testing.T) {
 				}
 			}
 			table.WriteByte('\n')
+		}
+	}
+	if *tables != "" {
+		text := fmt.Sprintf("%s\nIn bold what does not keep its bound. %s, %s/%s.\n", &table, time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH)
+		if err := os.WriteFile(*tables, []byte(text), 0o666); err != nil {
+			t.Error(err)
 		}
 	}
 	t.Logf("in bold what does not keep its bound\n\n%s", &table)
