@@ -92,7 +92,7 @@ func TestBusyIsAnsweredAtOnce(t *testing.T) {
 	}()
 	<-began
 	fastest := time.Hour
-	for range 10 { // of which one at least is not disturbed by other processes
+	for range 10 { // at least one is not disturbed by other processes
 		start := time.Now()
 		resp := k.do(request("k", "{}"))
 		fastest = min(fastest, time.Since(start))

@@ -97,7 +97,7 @@ func (x *exchange) release() {
 	}
 }
 
-// abandon ends the lease of a run of which nobody knows what it has done. If that
+// abandon ends the lease of a run: nobody knows what it has done. If that
 // fails, the lease ends by itself.
 func (x *exchange) abandon() {
 	ctx, cancel := x.detached(releaseTime)

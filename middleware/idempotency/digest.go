@@ -34,7 +34,7 @@ func contentDigest(h http.Header) (digest [sha256.Size]byte, ok bool) {
 }
 
 // verified is a body too large to be read in advance. Its end is an error if the body
-// is not the one of which the digest is.
+// does not have the digest.
 type verified struct {
 	io.Reader
 	closer io.Closer

@@ -33,7 +33,7 @@ func keyOf(h http.Header) (string, bool) {
 	return key, ok
 }
 
-// ByAuthorization is a scope for [New]: the caller is whoever has these credentials,
+// ByAuthorization is a scope for [New]: the caller is known by these credentials,
 // by a digest of the Authorization header. It returns false if there is none. A caller
 // whose token is replaced between two attempts is another caller, so the id of an
 // account is better where it is known.

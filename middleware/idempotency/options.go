@@ -69,7 +69,7 @@ func (c *config) validate() error {
 		if !validField(name) {
 			wrong("KeepHeaders(%q): want the name of a header", name)
 		} else if slices.Contains(neverKept, http.CanonicalHeaderKey(name)) {
-			wrong("KeepHeaders(%q): want a header that may go to whoever sends the request again", name)
+			wrong("KeepHeaders(%q): want a header that any sender of the request may see", name)
 		}
 	}
 	if u, err := url.Parse(c.docs); c.docs != "" && (err != nil || !u.IsAbs() || strings.ContainsAny(c.docs, "<>\"\\ ")) {

@@ -140,11 +140,11 @@ func ExampleFingerprint() {
 	// 422 key-reused
 }
 
-// A header that says the same to whoever asks may be repeated; Set-Cookie may not.
+// A header that says the same to everybody may be repeated; Set-Cookie may not.
 func ExampleKeepHeaders() {
 	_, err := idempotency.New(idempotency.NewMemory(64<<20), account, idempotency.KeepHeaders("X-Charge-Id", "Set-Cookie"))
 	fmt.Println(err)
-	// Output: idempotency: KeepHeaders("Set-Cookie"): want a header that may go to whoever sends the request again
+	// Output: idempotency: KeepHeaders("Set-Cookie"): want a header that any sender of the request may see
 }
 
 // A route that may rather run twice than not at all.

@@ -40,7 +40,7 @@ func (r *recorder) WriteHeader(status int) {
 		// As of net/http, the first one counts.
 	case status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols:
 		r.begin(status)
-	default: // informational, or a mistake of which net/http panics
+	default: // informational, or invalid: then net/http panics
 		r.inner.WriteHeader(status)
 	}
 }

@@ -207,7 +207,7 @@ func (x *exchange) runInTx(found Found) {
 	}
 }
 
-// settle answers after a transaction that was not committed, or of which nobody knows:
+// settle answers after a transaction that was not committed, or perhaps was:
 // the store does.
 func (x *exchange) settle(err error) {
 	x.event.Err = err
