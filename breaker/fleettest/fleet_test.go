@@ -48,7 +48,7 @@ func TestLoss(t *testing.T) {
 			defer m.Close(context.Background())
 			members, guards = append(members, m), append(guards, m.Guard().Service("api.test"))
 		}
-		for range 40 {
+		for range 80 {
 			for _, g := range guards[:3] {
 				g.Admit(1)
 				g.Saw(transport.SightLate, time.Now().Add(-time.Second))

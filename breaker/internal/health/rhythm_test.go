@@ -132,7 +132,7 @@ func TestRoom(t *testing.T) {
 		d.set(func(d *desk) { d.reply.Share, d.reply.Circuit = 0.05, 0.05 })
 		a.Admit(1)
 		b.Verdict()
-		synctest.Wait()
+		settle(1200 * time.Millisecond)
 		open, _ := b.Verdict()
 		if _, ok := a.Admit(2); ok || !open {
 			t.Errorf("admitted %v, open %v after services were called again: want the verdict", ok, open)

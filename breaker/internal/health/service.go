@@ -141,8 +141,11 @@ func (s *Service) Verdict() (open bool, retryIn time.Duration) {
 
 // Ticket reports whether a request may pass that found the verdict open.
 func (s *Service) Ticket() bool {
+	if rand.Float64() < s.verdict.Load().circuit {
+		return true // and is counted when it ends
+	}
 	s.asked.Add(1)
-	return rand.Float64() < s.verdict.Load().circuit
+	return false
 }
 
 // collect makes a report of what was counted since the last one. It also returns how many

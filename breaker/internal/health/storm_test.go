@@ -52,7 +52,7 @@ func TestStall(t *testing.T) {
 	}
 	if *long {
 		worlds["1000 with 0.17"], worlds["3000 with 0.17"] = seldom(1000), seldom(3000)
-		worlds["3000 clients"], worlds["5000 clients"] = stall(3000), stall(5000)
+		worlds["3000 clients"], worlds["10000 clients"] = stall(3000), stall(10_000)
 	}
 	for name, w := range worlds {
 		t.Run(name, func(t *testing.T) {
