@@ -54,6 +54,9 @@ func TestClientsThatAreServedElsewhere(t *testing.T) {
 		if again != tt.soon || (wait == soon) != tt.soon {
 			t.Errorf("%s: told %v, %v; want soon %v", tt.name, wait, again, tt.soon)
 		}
+		if wait, again := c.Reserve(now, Refusal{Left: call, HasLeft: true, Spread: spread}); wait == soon {
+			t.Errorf("%s: one that says nothing is told %v, %v; want what the calendar says", tt.name, wait, again)
+		}
 	}
 }
 
