@@ -106,8 +106,8 @@ func (s statement) args(numbered ...any) []any {
 // statements are all that a store needs. $1 is the key, and $2 the owner or the
 // fingerprint.
 type statements struct {
-	look, first, insert, replace, takeover, renew, finish, release, mark statement
-	lock, own, snapshot, sweep, resolve, free                            statement
+	look, insert, replace, takeover, renew, finish, release, mark statement
+	lock, own, snapshot, sweep, resolve, free                     statement
 }
 
 func (d Dialect) statements(table string) statements {
@@ -121,7 +121,6 @@ func (d Dialect) statements(table string) statements {
 	is := func(text string) statement { return d.statement(text, table) }
 	return statements{
 		look:   is("SELECT " + columns + " FROM {table} WHERE k = $1"),
-		first:  is(made + "SELECT " + first + "{glance} ON CONFLICT (k) DO NOTHING"),
 		insert: is(made + d.values(first)),
 		replace: is("UPDATE {table} SET fp = $2, owner = $3, runs = 1, applied = 0, answer = NULL, lease_until = {now} + $4, keep_until = {now} + $5{wait}" +
 			" WHERE k = $1 AND owner = $6 AND keep_until <= {now}"),
@@ -142,13 +141,12 @@ func (d Dialect) statements(table string) statements {
 }
 
 func (d Dialect) statement(text, table string) statement {
-	wait, glance := "", ""
+	wait := ""
 	if d == Postgres {
 		// The lock of a row is waited for this long, by this statement alone.
 		wait = " FROM set_config('lock_timeout', '2000', true) AS patience"
-		glance = " FROM set_config('lock_timeout', '5', true) AS patience"
 	}
-	text = strings.NewReplacer("{table}", table, "{now}", d.clock(), "{wait}", wait, "{glance}", glance).Replace(text)
+	text = strings.NewReplacer("{table}", table, "{now}", d.clock(), "{wait}", wait).Replace(text)
 	if d != MySQL {
 		return statement{text: text}
 	}
@@ -162,12 +160,14 @@ func (d Dialect) statement(text, table string) statement {
 	return s
 }
 
-// values inserts the record if there is none. In MySQL only IGNORE would do nothing
-// about one, and hide all other errors too: there it is an error that is recognized.
+// values inserts the record if there is none. In Postgres ON CONFLICT alone would wait for
+// a transaction that has changed the record and not committed. In MySQL only IGNORE would
+// do nothing about one, and hide all other errors too: there it is an error that is
+// recognized.
 func (d Dialect) values(record string) string {
 	switch d {
 	case Postgres:
-		return "SELECT " + record + "{wait} ON CONFLICT (k) DO NOTHING"
+		return "SELECT " + record + " WHERE NOT EXISTS (SELECT FROM {table} WHERE k = $1) ON CONFLICT (k) DO NOTHING"
 	case SQLite:
 		return "VALUES (" + record + ") ON CONFLICT (k) DO NOTHING"
 	}

@@ -35,7 +35,7 @@ func TestStatements(t *testing.T) {
 }
 
 func all(s statements) []statement {
-	return []statement{s.look, s.first, s.insert, s.replace, s.takeover, s.renew, s.finish, s.release, s.mark,
+	return []statement{s.look, s.insert, s.replace, s.takeover, s.renew, s.finish, s.release, s.mark,
 		s.lock, s.own, s.snapshot, s.sweep, s.resolve, s.free}
 }
 

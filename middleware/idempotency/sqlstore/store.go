@@ -64,7 +64,7 @@ func (s *Store) Schema() string {
 
 // Begin implements [idempotency.Store].
 func (s *Store) Begin(ctx context.Context, c idempotency.Claim) (idempotency.Found, error) {
-	// Only Postgres inserts or tells within a few milliseconds that a key is there.
+	// Only Postgres tells at once that a key is there which somebody has locked.
 	look := s.dialect != Postgres || s.recent.add(c.Key)
 	for range maxTries {
 		found, ok, err := s.begin(ctx, c, look)
@@ -107,19 +107,16 @@ func (s *Store) begin(ctx context.Context, c idempotency.Claim, look bool) (idem
 // is one read, which writes nothing and waits for no lock. If another claim has inserted
 // the record, the error is sql.ErrNoRows.
 func (s *Store) lookOrInsert(ctx context.Context, c idempotency.Claim, look bool) (r record, made bool, err error) {
-	insert := s.sql.first
 	if look {
-		insert = s.sql.insert
 		if r, err = s.look(ctx, c.Key); !errors.Is(err, sql.ErrNoRows) {
 			return r, false, err
 		}
 	}
-	n, err := s.exec(ctx, s.db, insert, c.Key, c.Fingerprint, c.Owner, c.Lease.Microseconds(), c.Keep.Microseconds())
+	n, err := s.exec(ctx, s.db, s.sql.insert, c.Key, c.Fingerprint, c.Owner, c.Lease.Microseconds(), c.Keep.Microseconds())
 	if err == nil && n == 1 {
 		return r, true, nil
 	}
-	switch failure := s.dialect.failureOf(err); {
-	case err == nil, failure == duplicate, failure == blocked && !look:
+	if err == nil || s.dialect.failureOf(err) == duplicate {
 		err = sql.ErrNoRows
 	}
 	return r, false, err

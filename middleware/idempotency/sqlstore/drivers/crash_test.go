@@ -230,6 +230,7 @@ func TestCrashAnywhere(t *testing.T) {
 			keys = 150
 		}
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			for _, tt := range []struct {
 				name string
 				plan plan

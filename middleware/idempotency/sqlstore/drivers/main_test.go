@@ -1,6 +1,7 @@
 package drivers_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -16,6 +17,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, childMain())
 		os.Exit(1)
 	}
+	// These tests wait for databases nearly all of their time.
+	flag.Parse()
+	flag.Set("test.parallel", "6")
 	code := m.Run()
 	postgres.stop()
 	mysql.stop()

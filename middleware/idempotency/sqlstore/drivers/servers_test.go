@@ -15,7 +15,7 @@ var postgres = &server{
 	},
 	serve: func(programs []string, dir, port string) []string {
 		return []string{programs[1], "-D", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-			"-c", "fsync=off", "-c", "max_connections=200"}
+			"-c", "fsync=off", "-c", "max_connections=500"}
 	},
 	open: func(addr string) (*sql.DB, error) { return sql.Open("pgx", postgresURL(addr)) },
 }
@@ -35,7 +35,7 @@ var mysql = &server{
 	serve: func(programs []string, dir, port string) []string {
 		return []string{programs[1], "--no-defaults", "--datadir=" + dir, "--port=" + port, "--bind-address=127.0.0.1",
 			"--socket=" + filepath.Join(dir, "socket"), "--skip-grant-tables", "--innodb-flush-log-at-trx-commit=0",
-			"--innodb-buffer-pool-size=64M", "--max-connections=300"}
+			"--innodb-buffer-pool-size=64M", "--max-connections=500"}
 	},
 	open: func(addr string) (*sql.DB, error) { return sql.Open("mysql", mysqlDSN(addr)) },
 }
