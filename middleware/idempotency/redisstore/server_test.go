@@ -130,34 +130,50 @@ func embedded(t testing.TB) (addr string) {
 	return m.Addr()
 }
 
-// startCluster starts three masters and returns a client of all.
-func startCluster(t testing.TB) *redis.ClusterClient {
+// A cluster has masters, and as many replicas of each.
+type cluster struct {
+	client  *redis.ClusterClient
+	masters []*redis.Client
+	ids     []string // of the masters
+}
+
+func startCluster(t testing.TB, masters, replicas int) *cluster {
 	t.Helper()
+	c, nodes, ctx := &cluster{}, masters*(1+replicas), t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	var addrs []string
-	var admins []*redis.Client
-	for i := range 3 {
+	for i := range nodes {
 		s := startRedis(t, "--cluster-enabled", "yes", "--cluster-config-file", filepath.Join(t.TempDir(), "nodes"))
 		a := s.client(t)
-		if err := a.Do(t.Context(), "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := a.ClusterAddSlotsRange(t.Context(), i*16384/3, (i+1)*16384/3-1).Err(); err != nil {
-			t.Fatal(err)
+		must(a.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err())
+		if i < masters {
+			must(a.ClusterAddSlotsRange(ctx, i*16384/masters, (i+1)*16384/masters-1).Err())
+			id, err := a.ClusterMyID(ctx).Result()
+			must(err)
+			c.masters, c.ids, addrs = append(c.masters, a), append(c.ids, id), append(addrs, s.addr)
 		}
 		if i > 0 {
-			if err := admins[0].ClusterMeet(t.Context(), "127.0.0.1", s.port()).Err(); err != nil {
-				t.Fatal(err)
-			}
+			must(c.masters[0].ClusterMeet(ctx, "127.0.0.1", s.port()).Err())
 		}
-		addrs, admins = append(addrs, s.addr), append(admins, a)
+		if i >= masters {
+			eventually(t, 15*time.Second, "a replica finds its master", func() bool {
+				return a.ClusterReplicate(ctx, c.ids[i%masters]).Err() == nil
+			})
+		}
 	}
-	for _, a := range admins {
+	for _, a := range c.masters {
 		eventually(t, 20*time.Second, "the cluster is whole", func() bool {
-			info := a.ClusterInfo(t.Context()).Val()
-			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+			info := a.ClusterInfo(ctx).Val()
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprint("cluster_known_nodes:", nodes)) &&
+				strings.Contains(a.Info(ctx, "replication").Val(), fmt.Sprint("connected_slaves:", replicas))
 		})
 	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
-	t.Cleanup(func() { client.Close() })
-	return client
+	c.client = redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	t.Cleanup(func() { c.client.Close() })
+	return c
 }

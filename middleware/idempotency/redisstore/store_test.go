@@ -63,7 +63,7 @@ func TestStore(t *testing.T) {
 	})
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
-		s := newStore(t, startCluster(t))
+		s := newStore(t, startCluster(t, 3, 0).client)
 		idempotencytest.Run(t, func(*testing.T) idempotency.Store { return s })
 	})
 	t.Run("replicas", func(t *testing.T) {

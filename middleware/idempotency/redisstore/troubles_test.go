@@ -102,3 +102,48 @@ func TestSecondRunAfterLostClaims(t *testing.T) {
 		})
 	}
 }
+
+// The slot of a key moves to another master. The client finds that out, and replicas of
+// that one confirm the claim.
+func TestClusterSlotMoves(t *testing.T) {
+	t.Parallel()
+	c, ctx := startCluster(t, 2, 1), t.Context()
+	s := newStore(t, c.client, redisstore.Replicas(1))
+	begin(t, s, newClaim("another", time.Minute), idempotency.Started)
+	claim := newClaim("k", time.Minute)
+	slot, err := c.masters[0].ClusterKeySlot(ctx, "evenkeel:idempotency:{"+claim.Key+"}").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := 1
+	if slot >= 8192 {
+		to = 0
+	}
+	for _, step := range []struct {
+		at     int
+		kind   string
+		master int
+	}{{to, "IMPORTING", 1 - to}, {1 - to, "MIGRATING", to}, {to, "NODE", to}, {1 - to, "NODE", to}} {
+		if err := c.masters[step.at].Do(ctx, "CLUSTER", "SETSLOT", slot, step.kind, c.ids[step.master]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin(t, s, claim, idempotency.Started)
+	if err := s.Finish(ctx, claim.Hold, paid); err != nil {
+		t.Errorf("Finish: %v", err)
+	}
+	begin(t, s, newClaim("k", time.Minute), idempotency.Done)
+	if n := c.masters[to].DBSize(ctx).Val(); n == 0 {
+		t.Error("the key is not where its slot is")
+	}
+}
+
+// A cluster without replicas lets nothing begin that needs one.
+func TestClusterWithoutReplicas(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 3, 0)
+	if got, err := newStore(t, c.client, redisstore.Replicas(1)).Begin(t.Context(), newClaim("k", time.Minute)); err == nil {
+		t.Errorf("Begin: %+v, want an error", got)
+	}
+	begin(t, newStore(t, c.client), newClaim("k", time.Minute), idempotency.Started)
+}

@@ -21,6 +21,9 @@ type database struct {
 // databases are all drivers, and the isolation levels that change what they do.
 var databases = []database{
 	{"sqlite", "sqlite", sqlstore.SQLite, func(t testing.TB) string { return sqliteDSN(filepath.Join(t.TempDir(), "db")) }},
+	{"sqlite deferred", "sqlite", sqlstore.SQLite, func(t testing.TB) string {
+		return "file:" + filepath.Join(t.TempDir(), "db") + "?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)"
+	}},
 	{"pgx", "pgx", sqlstore.Postgres, pgxWith("")},
 	{"pgx repeatable read", "pgx", sqlstore.Postgres, pgxWith("&default_transaction_isolation=repeatable%20read")},
 	{"pgx serializable", "pgx", sqlstore.Postgres, pgxWith("&default_transaction_isolation=serializable")},
