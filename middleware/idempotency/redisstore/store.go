@@ -15,8 +15,10 @@ import (
 const (
 	// replicaTime is how long replicas may take to confirm.
 	replicaTime = time.Second
-	// maxMoves is how often a key is looked for that has moved in a cluster.
-	maxMoves = 3
+	// maxMoves is how often a key is looked for that has moved in a cluster, and
+	// movePause how long the client has to find out where to.
+	maxMoves  = 10
+	movePause = 100 * time.Millisecond
 )
 
 // Store is an [idempotency.Store] in Redis. It is safe for concurrent use and starts no
@@ -158,9 +160,14 @@ func (s *Store) sendAndWait(ctx context.Context, call []any) (reply any, err err
 		reply, err := cmd.Result()
 		if _, moved := redis.IsMovedError(err); moved {
 			if cluster, ok := s.client.(*redis.ClusterClient); ok {
-				cluster.ReloadState(ctx)
+				cluster.ReloadState(ctx) // which does not wait for the state
 			}
-			continue
+			select {
+			case <-time.After(movePause):
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		}
 		if err != nil {
 			return nil, err
