@@ -278,6 +278,7 @@ func TestEveryWordHasARow(t *testing.T) {
 		column    int
 	}{
 		{"../../transport/result.go", "Result", client, 0},
+		{"../../transport/errors.go", "StopReason", client, 1},
 		{"../../middleware/result.go", "Result", server, 0},
 		{"../../middleware/shedreason.go", "ShedReason", server, 1},
 		{"../../middleware/idempotency/event.go", "Outcome", keyed, 0},

@@ -56,7 +56,7 @@ func TestStorms(t *testing.T) {
 		{"stall.naive", "evenkeel", 5, 0.35, 0.80},
 		{"drop.naive", "evenkeel", 3, 0.4, 0.85},
 		{"spike.naive", "evenkeel", 8, 0.8, 0.86}, // 1 to 6 s, by chance
-		{"stall.evenkeel", "evenkeel", 5, 1.2, 0.79},
+		{"stall.evenkeel", "evenkeel", 3, 1.2, 0.86},
 		{"stall.naive", "finagle", never, 1.6, 0},
 		{"stall.naive", "evenkeel-ratio", never, 1.3, 0},
 		{"quiet.err20", "evenkeel", never, 1.28, 0.995},

@@ -234,7 +234,7 @@ func (l *Limiter) cut(now time.Duration, window float64) {
 	l.window, l.cutAt = max(window, shut), now
 }
 
-func (l *Limiter) open() { l.window, l.refusals.engaged, l.refusals.pause = math.Inf(1), 0, 0 }
+func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 
 // grow makes room for a success: for one more, which doubles the window in a round
 // trip, while there is hardly a queue; for one more in a round trip while there is

@@ -34,6 +34,8 @@ func TestRules(t *testing.T) {
 	pardoned := all(sheds, trial(12, 400*ms), hold(20))
 	opens := all(func(w *world) { w.Leave(w.waiter) }, hold(1), see(1, 20*ms, success), hold(20))
 	shut := all(limited(1), wait(T/4), see(1, T, timeout))
+	// A window of 11 with responses that take 620 ms, and 600 ms alone.
+	alone := all(limited(1), hour, wait(T), see(1, 600*ms, success), see(9, 620*ms, success))
 	brief, guess := guard.Scale{T: T, Brief: true}, all(calls(40), scale(guard.Scale{T: T, Guessed: true}))
 	for _, tt := range []struct {
 		rule     string
@@ -120,6 +122,9 @@ func TestRules(t *testing.T) {
 		{"grow: what it takes alone may become less", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 300*ms, success), see(1, 410*ms, success)}, 3 + 1./3, 0},
 		{"grow: what it takes alone is found anew", []step{limited(1), hour, wait(T), see(1, 600*ms, success), wait(T + 1), late(1), wait(T), see(1, 500*ms, success), see(1, 530*ms, success)}, 3, 0},
 
+		{"grow: what it takes alone is remembered above that", []step{alone, wait(T + 1), late(1), wait(T), see(1, 620*ms, success)}, 6.5, 0},
+		{"grow: but not once it was open", []step{alone, opens, limit(4), hour, hold(4), see(1, 640*ms, success)}, 4.0625, 0},
+
 		// What opens.
 		{"open: nobody waits, half is used", []step{limited(8), hold(4), see(1, 20*ms, success)}, open, 0},
 		{"open: not while somebody waits", []step{limited(8), hour, hold(4), see(1, 20*ms, success)}, 9, 0},
@@ -183,6 +188,7 @@ func TestRules(t *testing.T) {
 		{"trial: by 25", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed)), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: not by what was sent before", []step{sheds, halve, later(ms/10, 50, 6*ms, shed)}, 10, 0},
 		{"trial: not with more in flight", []step{sheds, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), later(ms/10, 50, 6*ms, shed)}, 11.25, 0},
+		{"trial: nor by successes", []step{sheds, hour, hold(50), see(1, 5*ms, shed), each(30*ms, 30, 400*ms, success), hold(2), see(3, 5*ms, shed)}, 10, 0},
 		{"trial: then as many refusals change nothing", []step{pardoned, see(40, 5*ms, failed), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: nor engage", []step{pardoned, opens, repeat(40, mixed, see(1, 5*ms, shed))}, open, 0},
 		{"trial: for half a minute", []step{pardoned, opens, wait(28 * T), repeat(4, mixed, see(1, 5*ms, shed))}, open, 0},
@@ -191,17 +197,22 @@ func TestRules(t *testing.T) {
 		{"pause: none after a refusal with a window of one", []step{limited(1), see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
 		{"pause: for what is usual", []step{limited(1), see(1, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
 		{"pause: also where a probe is due", []step{shut, see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 0.5, 0},
-		{"pause: twice as long after the next", []step{limited(1), see(2, 5*ms, shed), wait(38 * ms), ask(3), wait(4 * ms), ask(3)}, 1, 1},
-		{"pause: up to an epoch", []step{limited(1), see(6, 5*ms, shed), wait(250*ms - 1), ask(3), wait(1), ask(3)}, 1, 1},
-		{"pause: by chance a quarter less", []step{limited(1), chance(0), see(1, 5*ms, shed), wait(14 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
-		{"pause: a success takes a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 20*ms, shed), wait(230 * ms), ask(3), wait(20 * ms), ask(3)}, 1, 1},
-		{"pause: until there is none", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 20*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
+		{"pause: twice as long after the next", []step{limited(1), see(2, 5*ms, shed), wait(38 * ms), ask(3)}, 1, 0},
+		{"pause: no more than twice as long", []step{limited(1), see(2, 5*ms, shed), wait(42 * ms), ask(3)}, 1, 1},
+		{"pause: up to an epoch", []step{limited(1), see(6, 5*ms, shed), wait(250*ms - 1), ask(3)}, 1, 0},
+		{"pause: no more than an epoch", []step{limited(1), see(6, 5*ms, shed), wait(250 * ms), ask(3)}, 1, 1},
+		{"pause: by chance a quarter less", []step{limited(1), chance(0), see(1, 5*ms, shed), wait(14 * ms), ask(3)}, 1, 0},
+		{"pause: by chance no more than that", []step{limited(1), chance(0), see(1, 5*ms, shed), wait(16 * ms), ask(3)}, 1, 1},
+		{"pause: a success takes a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 5*ms, shed), wait(230 * ms), ask(3)}, 1, 0},
+		{"pause: no less than a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 5*ms, shed), wait(250 * ms), ask(3)}, 1, 1},
+		{"pause: until there is none", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
+		{"pause: and then it begins anew", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
 		{"pause: not with more room", []step{limited(4), hold(1), see(1, 5*ms, shed), hold(0), ask(3)}, 1.5, 1},
 		{"pause: the window waits for the end of it", []step{limited(1), hour, see(2, 5*ms, shed), see(1, 20*ms, success)}, 1, 0},
 		{"pause: but not while shut", []step{shut, hour, see(2, 5*ms, shed), wait(T), see(1, 20*ms, success)}, 1.5, 0},
-		{"pause: also where calls are refused in a row", []step{calls(20), see(7, 5*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
+		{"pause: also where calls are refused in a row", []step{calls(20), see(7, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
+		{"pause: as long as any other there", []step{calls(20), see(7, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
 		{"pause: an open limiter has none", []step{calls(20), see(6, 5*ms, shed), ask(3)}, open, 3},
-		{"pause: it is forgotten as the limiter opens", []step{limited(1), see(4, 5*ms, shed), wait(2 * T), see(12, 20*ms, success), wait(T), limit(1), see(1, 5*ms, shed), wait(19 * ms), ask(3), wait(2 * ms), ask(3)}, 1, 1},
 		{"refused: a success ends the row", []step{calls(20), repeat(9, see(6, 5*ms, shed), see(10, 5*ms, success))}, open, 0},
 	} {
 		w := newWorld()
