@@ -29,19 +29,24 @@
 //
 // # The concurrency limit
 //
-// WithShedding finds the concurrency limit. What counts is the throughput of
-// useful answers, those that a client waited for: a limit is too low if more
-// requests in the handler give more of them, and too high if fewer give as many.
-// So a limit for which requests wait or are refused is moved in steps, and each
-// step is judged by the answers that it gives. Latency alone lowers no limit, since
-// a handler that has become slower is not overloaded. A status of 500 or above
-// says nothing about capacity, and neither does a panic.
+// WithShedding finds the concurrency limit. As long as answers are not late for
+// their clients, nothing is refused, and a limit that is reached grows. An answer is
+// late from a fourth of the time that clients wait, or twice the latency of the
+// handler without load. Late answers have one of two causes. If requests stand in a
+// line in the handler, fewer at a time are answered as often. If the handler just takes
+// that long, they are answered less often. A trial of another limit tells. In the first
+// case the limit becomes what is served in time, and stays there; in the second the
+// limit grows, since a handler that has become slower is not overloaded. A status of
+// 500 or above says nothing about capacity, and neither does a panic.
+//
+// Clients say how long they wait in Request-Attempt-Timeout-Ms and Request-Timeout-Ms.
+// Of others it is seen when they leave; until then they are taken to wait for a second.
 //
 // Each route has a usual latency, by the Pattern of its ServeMux or the name from
-// WithRoute. While one route takes longer than usual and refuses requests, routes
-// that are as quick as ever are let in beyond the limit. A request that is
-// overtaken by three times as many as the limit, such as a long poll, no longer
-// counts, with or without names. A second signal is how long goroutines wait for a
+// WithRoute. Routes that are as quick as ever are let in beyond a limit that is
+// reached. A request that is overtaken by three times as many as the limit, such as a
+// long poll, no longer counts, with or without names. A second signal is how long
+// goroutines wait for a
 // processor: requests that only compute queue there, before their handler starts. A
 // third is memory: while more than 85 % of GOMEMLIMIT, or of the memory of the
 // container, is live, the limit is lowered. Load says what the limit is, and why it last changed.

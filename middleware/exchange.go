@@ -222,7 +222,7 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 		outcome = limiter.Failed
 	}
 	return limiter.Completion{
-		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), InFlight: inFlight, Slot: x.held.Slot,
+		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), Waited: x.queueWait, InFlight: inFlight, Slot: x.held.Slot,
 		Outcome: outcome, Route: x.pattern(),
 	}
 }

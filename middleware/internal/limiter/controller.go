@@ -166,8 +166,9 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	if r.HasPatience {
 		a.patience.say(r.Patience.Seconds())
 	}
-	if a.short() {
+	if a.short(now) {
 		c.publish()
+		c.dispatch(now)
 	}
 	c.slots.age(int(c.limit.Load()), c.spare())
 	c.refused(q.prune(now), now)
@@ -232,6 +233,9 @@ func (c *Controller) Abandon(w *Waiter, now time.Duration, reason Reason) Decisi
 	}
 	c.queue.remove(w)
 	c.waiting.Store(int64(c.queue.all.length))
+	if reason == ReasonGone {
+		c.adaptive.patience.leave((now - w.at).Seconds())
+	}
 	if reason == ReasonNone {
 		reason = c.queue.reason(w, now)
 		c.refused(1, now)
@@ -329,7 +333,7 @@ func (c *Controller) admitted(before slotCount, generation uint32, now time.Dura
 // Learn takes in a request that was measured, once it has given back its slot.
 func (c *Controller) Learn(done Completion) {
 	c.mu.Lock()
-	if c.adaptive.completed(done) {
+	if c.adaptive.completed(done, c.queue.all.length) {
 		c.publish()
 		c.dispatch(done.At)
 	}
@@ -387,7 +391,7 @@ func (c *Controller) publish() {
 	c.publishLimit()
 	c.queue.short = min(max(shortWait, time.Duration(a.baseline)), c.maxWait)
 	c.queue.interval = min(max(time.Duration(5*a.baseline), leastPatient), c.maxWait)
-	if a.windows <= learning {
+	if a.windows <= young {
 		c.queue.interval = c.maxWait // the limit may be too low yet
 	}
 	c.calendar.throughput.Store(int64(a.throughput() * 1000))

@@ -208,7 +208,7 @@ func TestAdmissionRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, MaxRetryAfter: time.Second, Priorities: 3})}
-			r.adaptive.baseline, r.adaptive.most, r.adaptive.windows = float64(work), 50, learning+1
+			r.adaptive.baseline, r.adaptive.work, r.adaptive.windows = float64(work), 50, young+1
 			r.publish()
 			slot, ok := r.Enter()
 			if !ok {

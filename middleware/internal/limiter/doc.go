@@ -23,32 +23,59 @@
 //	Watch          looks how much memory is in use; while little is left the limit is lower
 //	Reserve        a refused client is told when to come back, or that its call is over before
 //
+// # The limit
+//
+// It is judged by whether answers are late for their clients.
+//
+//	An answer is late from a fourth of the time that clients wait, or twice the latency in which
+//	there is no line. A window is late if a fourth of its answers are, or a tenth of its clients
+//	have left. Of clients that say nothing it is known how soon they leave; 1 s until then.
+//
+//	nothing late       nothing to judge. A limit that binds grows by half with each window. One
+//	                   that does not is four times the most in flight, or what is served in time.
+//	late, no room      why? Of a line in the handler, fewer requests in flight give as many answers,
+//	                   and sooner. Of a handler that takes that long, they give fewer. A trial tells.
+//	a line             the limit is what is served in a third of the time from which on answers are
+//	                   late, by Little's law. So none is, and no trial disturbs the overload. When
+//	                   the handler can do more, answers come sooner, and the limit grows.
+//	no line            answers that take that long are not late. For a while nothing is.
+//	which trial first  twice the limit, if no more is asked for than was served before, and answers,
+//	                   so late, are still of use: it costs nothing if the handler has become slower.
+//	                   Otherwise less, down to an eighth: that costs nothing if there is a line.
+//	late, but room     while the number in flight rises, or clients leave, the limit comes down to
+//	                   little more than what is in flight, so that it is tried. If answers come less
+//	                   often than requests meanwhile, that is a sign of a line.
+//	silence            a handler that is full and answers nobody is given one more request from time
+//	                   to time. If that is quick, the others hang, and the limit grows.
+//
+// Errors teach nothing of this. Routes with a name that are as quick as ever stand in no
+// line: they are let in beyond a limit that is full.
+//
 // # Terms
 //
 //	limit       how many requests may hold a slot
 //	slot        the place of a request in the handler, until it leaves or is overtaken
 //	overtaken   said of a request after which three times the limit was admitted: it is
 //	            in no line with the others, and holds no slot any more
-//	usual       the latency of a route without load, as a geometric mean
-//	slow        said of a route whose requests take twice as long as usual
-//	useful      said of an answer that its client waited for
+//	usual       the latency that three of four requests are below
+//	base        the usual latency in which there is known to be no line
 //	window      the completions since the limit was last looked at: at least 100 ms and 50 of them
 //	to bind     said of a limit for which requests wait or are refused
-//	trial       a step of a limit that binds, judged by the useful answers of the slow routes
+//	trial       a step of a limit that binds, judged by how often answers come
 //	arm         the windows of one limit, by which it is judged
 //	priority    a rank of requests; 0 is the lowest
-//	patience    how long a request may wait in the queue
+//	patience    how long clients wait, and so how long a request may wait in the queue
 //	standing    said of a queue whose oldest request has waited long for a whole interval
 //	calendar    the times at which refused clients are told to come back
 //
-// To change how the limit is found, open limit.go: it says when which rule applies.
-// The rules are in calm.go, for a limit that does not bind, trial.go, for one that
-// does, patience.go, for clients that leave, routes.go and beyond.go, for routes, and
-// slots.go, for requests that are overtaken. Who waits and who is refused: queue.go,
-// priorities.go and, between callers, fair.go; the waits of requests for their clients:
-// pause.go; memory: memory.go; when clients come back: calendar.go, and whether others serve
-// them: returns.go. controller.go holds
-// the lock and what is read without it. The tests play whole worlds in milliseconds:
+// To change how the limit is found, open limit.go: decide says when which rule applies.
+// What was seen is in window.go, trials are in trial.go, late answers in patience.go,
+// a silent handler in silence.go, routes in routes.go and beyond.go, processors in
+// sched.go, requests that are overtaken in slots.go. Who waits and who is refused:
+// queue.go, priorities.go and, between callers, fair.go; the waits of requests for their
+// clients: pause.go; memory: memory.go; when clients come back: calendar.go, and whether
+// others serve them: returns.go. controller.go holds the lock and what is read without
+// it. The tests play whole worlds in milliseconds:
 //
 //	go test . -run Worlds -worlds
 //	go test . -run Trace -v -show "stall of 10 s"

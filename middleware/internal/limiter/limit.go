@@ -5,32 +5,30 @@ import (
 	"time"
 )
 
-// Constants of the limit. They are ratios and counts, which hold for services of
-// any size.
 const (
-	startLimit = 1024 // before anything is known
-	leastCalm  = 16   // limit of a handler that is not loaded, at least
-	headroom   = 4.0  // that limit over the most that it had in flight
-	growth     = 1.5  // of a limit that binds while requests are as quick as ever
-
-	pressing = .85 // mean in flight over a limit that binds
-	wasteful = .1  // share of the requests whose clients had left
-
-	// How many times as long as usual requests take, in the geometric mean:
-	quick    = 1.5 // as quick as ever, up to here
-	loaded   = 1.8 // load may be why, from here on
-	queueing = 2.5 // and from here on requests seem to wait in the handler
+	startLimit = 512  // before anything is known
+	leastCalm  = 16   // of a handler that is not loaded, at least: at a few calls a second chance alone makes peaks
+	headroom   = 4.0  // over the most that was in flight while nothing was late
+	filling    = .7   // of the target: up to there nothing is late, for sure
+	growth     = 1.5  // of a limit that binds while nothing is late
+	binding    = .85  // mean in flight over a limit that binds
+	steadily   = .2   // of the number in flight, by which it may change and yet be even
+	asMuch     = 1.1  // times what was served while nothing was late is no more than that
+	young      = 10   // windows in which next to nothing is known
+	remembered = 60.0 // seconds for which the throughput without load is
 )
 
-// adaptiveLimit finds how many requests a handler can serve at a time. A limit is
-// too low if more in flight give more useful answers, and too high if fewer in
-// flight give as many. A handler that became slower has a higher latency, and so
-// has one that is overloaded: only the throughput tells one from the other. So a
-// limit that binds is moved in steps, and each step is judged by the throughput
-// under it. A limit that does not bind refuses nobody, and is left alone.
+// adaptiveLimit finds how many requests a handler can serve at a time. It judges
+// whether answers are late, for their clients: see patience. As long as none is,
+// there is nothing to judge. A limit that binds then grows, and one that does not is
+// far above what is in flight.
 //
-// The usual latency of each route only says which step to try first, and which
-// routes the limit is about: those that take longer than usual.
+// Late answers have one of two causes. Requests may stand in a line in the handler:
+// then fewer of them are answered as often, and sooner. Or the handler takes that
+// long: then fewer of them are answered less often. A trial of another limit tells.
+// In the first case the limit is what is served while clients hardly wait, by
+// Little's law, so that the line stays that short and no further trial is called
+// for. In the second case the answers are not late, after all.
 //
 // It is not safe for concurrent use.
 type adaptiveLimit struct {
@@ -44,19 +42,29 @@ type adaptiveLimit struct {
 	window  window
 	windows int           // closed so far
 	last    time.Duration // when a request last completed
-	judged  bool          // some routes are slow, and the limit is judged by them
+	silence silence
 
-	baseline float64 // usual latency of the mix in the last window, ns
-	latency  float64 // of the last window, ns
-	slowness float64 // how many times as long as usual requests took in it
-	pace     float64 // the same over more completions, as a logarithm
-	rate     float64 // completions per second in it; 0 if requests were refused
+	usual    float64 // latency that three of four are below in the last window, s
+	latency  float64 // mean, averaged over some windows, s
+	rate     float64 // completions per second in the last window; 0 if requests were refused
 	work     float64 // completions per second, averaged over 1 s
-	most     float64 // the greatest of that, fading over 60 s
+	asked    float64 // requests that came per second, averaged over 1 s
+	baseline float64 // what a request takes where the line is short, ns
 
 	calm     calm
 	patience patience
 	trials   trials
+}
+
+// calm is what is known from the time in which nothing is late.
+type calm struct {
+	now   bool    // it is so in the last window
+	most  float64 // completions per second, fading
+	peak  float64 // in flight, fading over 30 s
+	level float64 // in flight, averaged over a second and more
+	trend float64 // in flight, averaged over 5 s and more
+	even  float64 // seconds since it last changed
+	lags  bool    // while it rose, answers were late and came no more often
 }
 
 // An Outcome is what became of a request in the handler.
@@ -72,6 +80,7 @@ const (
 type Completion struct {
 	At       time.Duration // when it left
 	Took     time.Duration // since it was admitted
+	Waited   time.Duration // in the queue, before that
 	InFlight int           // requests that hold a slot, itself included
 	Waiting  bool          // others wait for a slot
 	Slot     Slot
@@ -82,7 +91,7 @@ type Completion struct {
 func newAdaptiveLimit(least, most float64) adaptiveLimit {
 	return adaptiveLimit{
 		limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, why: "start",
-		slowness: 1, trials: trials{pause: leastPause},
+		trials: trials{pause: leastPause},
 	}
 }
 
@@ -93,37 +102,47 @@ func (a *adaptiveLimit) bounded(limit float64) float64 {
 // shed counts requests that were refused for want of room.
 func (a *adaptiveLimit) shed(n int) { a.window.shed += n }
 
-// short is told that there is no room, and reports whether the limit has changed.
-// As long as no request has completed, no number of them is known to be too many.
-func (a *adaptiveLimit) short() bool {
-	before := a.limit
-	if a.last == 0 && !a.fixed {
-		a.limit = a.bounded(2 * a.limit)
-	}
-	return a.limit > before
+// target is the latency from which on an answer is late.
+func (a *adaptiveLimit) target() float64 { return a.patience.target(a.trials.base) }
+
+// inTime is the latency up to which a limit lets a line in the handler grow: half of
+// the target, but more than what the work takes.
+func (a *adaptiveLimit) inTime() float64 { return math.Max(.35*a.target(), 1.5*a.trials.base) }
+
+// fits reports whether no more was asked for, also in a window, than was served while
+// nothing was late, and the answers, so late, are still of use.
+func (a *adaptiveLimit) fits(w *window) bool {
+	served := a.calm.most
+	return !a.calm.lags && a.asked <= asMuch*served && w.asked/w.seconds <= 1.25*served && w.usual() < a.patience.bears()
 }
 
 // completed takes in a completion and reports whether the limit may have
 // changed.
-func (a *adaptiveLimit) completed(c Completion) bool {
+func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	c.Took = max(1, c.Took) // of which there is a logarithm
-	if a.window.since == 0 {
-		a.window.since = c.At - c.Took
+	w := &a.window
+	if a.last == 0 {
+		w.since, a.last = c.At-c.Took, c.At
 	}
-	if a.last > 0 {
-		a.window.gap = max(a.window.gap, c.At-a.last)
-	}
-	a.last = c.At
 	if a.windows == 0 && !c.Slot.First {
-		a.window.others++
+		w.others++
 		return false
 	}
 	if c.Outcome == Gone {
-		a.patience.leave(c.Took.Seconds())
+		a.patience.leave((c.Waited + c.Took).Seconds())
 	}
-	a.window.add(c, a.routes.of(c.Route), a.trials.changed)
-	if !a.window.closes(c.At, a.windows == 0, a.calm.proved, a.trials.on) {
-		return false
+	if c.Outcome != Failed {
+		a.routes.add(c.Route, c.Took)
+	}
+	if c.Slot.Beyond > 0 {
+		return false // it says nothing of those that hold a slot
+	}
+	moved := a.answered(c)
+	w.gap = max(w.gap, c.At-a.last)
+	a.last = c.At
+	w.add(c, queued, a.trials.changed)
+	if !w.closes(c.At, a.windows == 0, a.trials.on) {
+		return moved
 	}
 	a.close(c.At)
 	return true
@@ -132,130 +151,117 @@ func (a *adaptiveLimit) completed(c Completion) bool {
 // close ends the window, and decides.
 func (a *adaptiveLimit) close(now time.Duration) {
 	w := a.window
+	w.seconds = max(now-w.since, time.Microsecond).Seconds()
+	w.all += float64(w.others)
 	a.window = window{since: now}
 	a.windows++
-	s := max(now-w.since, time.Microsecond).Seconds()
-	w.all += float64(w.others)
 	a.rate = 0
 	if w.shed == 0 {
-		a.rate = w.all / s
+		a.rate = w.all / w.seconds
 	}
 	if w.failed == w.n {
 		return // how soon errors come says nothing
 	}
-	a.routes.look(a.slowness, s, a.calm.quiet == 0)
-	if mean := a.routes.mix(); mean > 0 {
-		a.baseline = mean
+	w.asked = math.Max(0, w.all+float64(w.shed)+w.more()+float64(w.queued-w.firstQueued))
+	a.usual = w.usual()
+	if a.windows == 1 {
+		a.work, a.asked, a.latency, a.trials.base = w.rate(), w.asked/w.seconds, w.latency(), a.usual
 	}
-	x := w.all * float64(w.n-w.failed) / float64(w.n) / s
-	if a.work == 0 {
-		a.work = x
-	}
-	a.work += (x - a.work) * (1 - math.Exp(-s))
-	a.most = math.Max(a.work, a.most*math.Exp(-s/60))
-	t := w.quick
-	if a.judged {
-		t = w.slow
-	}
-	before := a.slowness
-	if t.n > 0 {
-		a.slowness = t.slowness()
-		a.pace += (math.Log(a.slowness) - a.pace) * (1 - math.Exp(-float64(t.n)/150))
-	}
-	if a.fixed {
-		a.routes.learn(.1)
-	} else {
-		a.decide(now, s, w, t, x, before)
+	part := 1 - math.Exp(-w.seconds)
+	a.work += (w.rate() - a.work) * part
+	a.asked += (w.asked/w.seconds - a.asked) * part
+	a.latency += (w.latency() - a.latency) * .2
+	if !a.fixed {
+		a.decide(now, &w)
 		if a.sched != nil {
 			if a.sched.due(now) {
-				a.sched.look(now, a.limit, w.inFlight/float64(w.n), a.knee())
+				a.sched.look(now, a.limit, w.level(), a.knee())
 			}
 			a.limit = a.sched.capped(a.limit)
 		}
 		a.limit = a.bounded(a.limit)
 	}
-	a.latency = w.took / float64(w.n)
-	a.judged = a.routes.anySlow()
-	a.routes.clear()
+	a.routes.close(w.seconds, a.calm.now || a.fixed)
+	a.baseline = math.Round(1e9 * math.Min(a.latency, math.Max(a.trials.base, a.target()/2)))
 }
 
 // decide moves the limit, if that is called for.
-func (a *adaptiveLimit) decide(now time.Duration, s float64, w window, t tally, x, before float64) {
-	tr, inFlight, most := &a.trials, w.inFlight/float64(w.n), float64(w.most)
-	wasted, follows := t.wasted(), a.calm.follows(inFlight, x, s)
-	pressed := inFlight >= pressing*a.limit || w.short() && most >= a.limit-1
-	if !pressed && !tr.on && a.tooMany(w, t, inFlight, before, wasted, follows) {
-		a.limit, pressed = math.Min(a.limit, math.Max(most, leastCalm)), true
+func (a *adaptiveLimit) decide(now time.Duration, w *window) {
+	tr, c := &a.trials, &a.calm
+	late := now >= tr.free && a.usual > a.target() || w.wasted(tr.base)
+	binds := w.level() >= binding*a.limit || w.short() && float64(w.most) >= a.limit-1
+	steep := w.level() > (1+steadily)*c.level+2
+	c.look(w, a.latency, late, binds)
+	if w.more() > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
+		c.lags = w.all < .75*(w.all+w.more())
 	}
-	if !pressed {
-		a.rest(now, s, w, wasted, follows)
-		if !tr.on {
-			return
-		}
-	} else {
-		if a.calm.quiet > 1 {
-			// Requests from before it bound tell of a shorter line.
-			tr.changed, tr.arm = now, arm{from: now}
-		}
-		a.calm.quiet, a.calm.even, a.calm.surge = 0, 0, 0
+	if !late && a.usual < tr.base {
+		tr.base += (a.usual - tr.base) * .05
 	}
-	others := a.judged && w.quick.good >= slowCount // are served as quickly as ever
-	if wasted && !others && !a.patience.cut && !(tr.on && tr.down) && w.gap < a.stall() && !t.old() {
-		if to := a.patience.limit(w, s, inFlight, a.baseline); to < .8*a.limit {
-			tr.on, a.patience.cut = false, a.calm.proved
-			a.move(now, math.Max(to, a.limit/16), "clients do not wait for so long")
-			return
-		}
-	}
-	hangs := t.gone > 0 && float64(t.gone) >= wasteful*float64(t.n) && (!wasted || others && tr.helpless)
-	swift := math.Max(a.slowness, math.Exp(a.pace)) <= quick && !wasted
-	if !tr.on && (hangs || swift) {
-		a.move(now, growth*a.limit, "as quick as ever")
-		return
-	}
-	tr.gather(now, s, w, t, inFlight, a.stall(), others)
+	few := w.level() < leastCalm // are no line
+	c.now = !binds && !steep && (c.even > 5 || !late && (few || c.even > 1 || a.windows <= young))
 	switch {
-	case !tr.armed(a.limit, a.slowness):
-	case tr.on:
-		a.verdict(now)
+	case c.now:
+		a.rest(w)
+	case tr.on || binds && late:
+		a.judge(now, w)
+	case binds:
+		tr.arm = window{}
+		most := growth * a.limit
+		if tr.line {
+			most = math.Min(most, w.rate()*a.inTime())
+		}
+		if !w.old() && (a.usual < filling*a.target() || now < tr.free) && most > a.limit {
+			a.move(now, most, "it binds, and nothing is late")
+		}
+	case w.wasted(tr.base) || late && steep && !few:
+		tr.arm = window{}
+		if most := float64(w.most); a.fits(w) {
+			a.limit = math.Max(leastCalm, 2*most)
+		} else {
+			a.limit = math.Min(a.limit, 1.3*most)
+		}
 	default:
-		a.next(now)
+		tr.arm = window{}
 	}
 }
 
-// tooMany reports whether there seem to be more in flight than are of use, though
-// the limit is higher. Then it comes down to them, and is tried.
-func (a *adaptiveLimit) tooMany(w window, t tally, inFlight, before float64, wasted, follows bool) bool {
-	slow := math.Min(before, a.slowness)
-	switch {
-	case wasted && inFlight > 2*a.knee():
-		return true
-	case a.patience.wait() > 0 && slow > quick && inFlight > math.Max(leastCalm, a.most*a.patience.wait()/2):
-		return true // by Little's law they are not served before their clients leave
+// look takes in a window.
+func (c *calm) look(w *window, latency float64, late, binds bool) {
+	n := w.level()
+	c.level += (n - c.level) * (1 - math.Exp(-w.seconds/math.Max(1, 2*latency)))
+	c.trend += (n - c.trend) * (1 - math.Exp(-w.seconds/math.Max(5, 5*latency)))
+	c.even += w.seconds
+	if binds || math.Abs(n-c.level) > steadily*c.level+2 || late && n > 1.15*c.trend+2 {
+		c.even = 0
 	}
-	// A young handler gave no more answers for more in flight.
-	return !a.calm.proved && !follows && (slow > queueing && 4*(w.quick.swift+w.slow.swift) < w.n || wasted)
+}
+
+// rest is for a limit that does not bind, while nothing is late or the number in
+// flight has not changed for long: a line would grow.
+func (a *adaptiveLimit) rest(w *window) {
+	tr, c := &a.trials, &a.calm
+	c.most = math.Max(a.work, c.most*math.Exp(-w.seconds/remembered))
+	c.peak = math.Max(float64(w.most), c.peak*math.Exp(-w.seconds/30))
+	c.lags = false
+	want := math.Max(math.Max(leastCalm, headroom*c.peak), c.most*filling*a.target())
+	a.limit = math.Max(want, a.limit*math.Exp(-w.seconds/2.5))
+	*tr = trials{base: tr.base, free: tr.free, changed: tr.changed, pause: max(leastPause, tr.pause-time.Duration(w.seconds*1e9))}
 }
 
 // move sets the limit. Requests from before it do not tell of it.
 func (a *adaptiveLimit) move(now time.Duration, limit float64, why string) {
 	a.limit, a.why = a.bounded(math.Round(limit)), why
-	a.trials.changed, a.trials.arm = now, arm{from: now}
+	a.trials.changed, a.trials.arm = now, window{}
 }
 
 // knee is how many requests keep the handler busy, by Little's law.
-func (a *adaptiveLimit) knee() float64 { return a.most * a.baseline / 1e9 }
+func (a *adaptiveLimit) knee() float64 { return a.calm.most * a.trials.base }
 
-// stall is how long nothing completes in a handler that stands still.
-func (a *adaptiveLimit) stall() time.Duration {
-	return 500*time.Millisecond + 2*time.Duration(a.latency)
-}
+// throughput is how many requests per second the handler completes.
+func (a *adaptiveLimit) throughput() float64 { return a.work }
 
 // every returns one in how many requests is to be measured.
 func (a *adaptiveLimit) every() int32 {
 	return int32(max(1, min(mostEvery, a.rate*windowTime.Seconds()/sampleCount)))
 }
-
-// throughput is the most requests per second that the handler has completed
-// lately; 0 if it is not known.
-func (a *adaptiveLimit) throughput() float64 { return a.most }

@@ -12,89 +12,173 @@ type traffic struct {
 	n        int // completions in each, evenly spread over 100 ms, or span
 	span     time.Duration
 	took     time.Duration // each of them
+	every    int           // but one in so many took
+	long     time.Duration // this
 	inFlight int           // 0: as many as the limit
+	rise     int           // and so many more at the end of a window
 	gone     int           // of the completions: their clients had left
 	failed   int           // of the completions
 	shed     int           // requests refused
-	waiting  bool          // requests wait
+	queued   int           // and so many more in the queue at the end of a window
+	pause    time.Duration // before the first completion
 	route    string
-	other    string        // route of those whose clients had left, if another
 	wait     time.Duration // goroutines wait so long for a processor
 	notFirst bool          // requests from after the first ones
 	until    string        // play windows until this is why the limit moved
+	silent   time.Duration // no completion, and then a request finds no room
 }
 
 // The rules of the limit, a row each. A learnt limit has seen calm windows of 1000
-// requests a second, 10 ms each, with 10 in flight: its limit is what 330 ms take,
-// 330. A full one has as many in flight as the limit, and refuses others.
+// requests a second, 10 ms each, with 10 in flight: its limit is what is served in
+// .7 of the latency from which on answers are late, a fourth of a second.
 func TestLimitRules(t *testing.T) {
-	ms := time.Millisecond
+	const (
+		start = "start"
+		quick = "it binds, and nothing is late"
+		more  = "trial of more, as no more is asked for"
+		only  = "trial of more, as there is no less"
+		less  = "trial of less"
+		line  = "the answers do not follow the number: a line"
+		none  = "the answers follow the number: no line"
+		room  = "nobody needs more"
+		hang  = "others hang, and one more was as quick as ever"
+	)
 	learnt := traffic{windows: 60, n: 100, took: 10 * ms, inFlight: 10}
-	slow := traffic{windows: 40, n: 100, took: 330 * ms, shed: 50}
-	turn := traffic{windows: 2, n: 100, took: 330 * ms, inFlight: 200} // from quick to slow
-	less := slow
-	less.until = "trial of less"
+	after := func(more ...traffic) []traffic {
+		return append([]traffic{{n: firstCount, took: 10 * ms, inFlight: 10}, learnt}, more...)
+	}
+	// 500 a second of twice as many as before.
+	slow := traffic{windows: 60, n: 50, took: 350 * ms, shed: 150, until: less}
+	// No more is asked for.
+	fits := traffic{windows: 60, n: 50, took: 350 * ms, shed: 20, until: more}
 	for _, tt := range []struct {
 		name    string
 		least   float64
 		most    float64 // 0: 10,000
 		fixed   float64
 		said    time.Duration // by clients, how long they wait
+		left    time.Duration // by a client that left
 		traffic []traffic
 		limit   float64
 		why     string
-		usual   time.Duration // 0: any
+		base    time.Duration // 0: any
 	}{
-		{name: "at first it is high", limit: 1024, why: "start"},
-		{name: "at first it is not below the minimum", least: 2000, limit: 2000, why: "start"},
-		{name: "at first it is not above the maximum", most: 10, limit: 10, why: "start"},
-		{name: "calm: what is served while clients hardly wait", traffic: []traffic{learnt}, limit: 330, why: "start", usual: 10 * ms},
-		{name: "calm: four times the most in flight", limit: 1138, why: "start",
-			traffic: []traffic{learnt, {windows: 8, n: 100, took: 10 * ms, inFlight: 14}, {windows: 3, n: 100, took: 10 * ms, inFlight: 14}, {windows: 2, n: 1000, took: 10 * ms, inFlight: 100}, {windows: 2, n: 1000, took: 10 * ms, inFlight: 90}}},
-		{name: "calm and rare: 16", limit: 16, why: "start",
-			traffic: []traffic{{windows: 30, n: 16, span: sec, took: 10 * ms, inFlight: 1}}},
-		{name: "clients say that they wait long: half of that", said: 2 * sec, traffic: []traffic{learnt}, limit: 1000, why: "start"},
-		{name: "the minimum is kept", least: 500, traffic: []traffic{learnt}, limit: 500, why: "start"},
-		{name: "a given limit stays", fixed: 25, limit: 25, why: "start", traffic: []traffic{learnt, slow}},
-		{name: "errors teach nothing", limit: 330, why: "start", usual: 10 * ms,
-			traffic: []traffic{learnt, {windows: 50, n: 1000, took: time.Microsecond, inFlight: 1, failed: 1000}}},
-		{name: "nor do errors among answers", limit: 330, why: "start", usual: 10 * ms,
-			traffic: []traffic{learnt, {windows: 50, n: 200, took: 10 * ms, inFlight: 10, failed: 100}}},
-		{name: "it binds and requests are as quick as ever: half as much again", limit: 495, why: "as quick as ever",
-			traffic: []traffic{learnt, {n: 300, took: 14 * ms, shed: 1}}},
-		{name: "it does not bind: it stays, though they are slow", limit: 330, why: "start",
-			traffic: []traffic{learnt, {windows: 3, n: 100, took: 200 * ms, inFlight: 200}}},
-		{name: "it binds, they are slow, more is asked for: a quarter", limit: 83, why: "trial of less", traffic: []traffic{learnt, turn, less}},
-		{name: "fewer serve as many: it stays low", limit: 83, why: "as many answers with less in flight",
-			traffic: []traffic{learnt, turn, less, {windows: 20, n: 100, took: 83 * ms, shed: 50, until: "as many answers with less in flight"}}},
-		{name: "fewer serve fewer: back", limit: 330, why: "fewer answers with less in flight",
-			traffic: []traffic{learnt, turn, less, {windows: 20, n: 68, took: 122 * ms, shed: 50, until: "fewer answers with less in flight"}}},
-		{name: "as many fewer: then more is tried", limit: 660, why: "trial of more, as answers were fewer with less in flight", usual: 330 * ms,
-			traffic: []traffic{learnt, turn, less, {windows: 80, n: 25, took: 330 * ms, shed: 10, until: "trial of more, as answers were fewer with less in flight"}}},
-		{name: "no more is asked for: twice", limit: 660, why: "trial of more, as no more is asked for",
-			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}}},
-		{name: "more serve more: it stays", limit: 660, why: "more answers with more in flight", usual: 330 * ms,
-			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 115, took: 330 * ms, shed: 1, until: "more answers with more in flight"}}},
-		{name: "more serve no more: back", limit: 330, why: "no more answers with more in flight",
-			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 60, took: 660 * ms, shed: 1, until: "no more answers with more in flight"}}},
-		{name: "nobody needs more: it stays high", limit: 660, why: "nobody needs more",
-			traffic: []traffic{learnt, turn, {windows: 40, n: 60, took: 330 * ms, shed: 10, until: "trial of more, as no more is asked for"}, {windows: 40, n: 90, took: 330 * ms, inFlight: 340, until: "nobody needs more"}}},
-		{name: "clients leave: what is served in half of their time", limit: 100, why: "clients do not wait for so long",
-			traffic: []traffic{learnt, {windows: 8, n: 100, took: 200 * ms, gone: 50, shed: 1, until: "clients do not wait for so long"}}},
-		{name: "some clients leave, the others are served as quickly as ever: no load", limit: 495, why: "as quick as ever",
-			traffic: []traffic{learnt, {windows: 1, n: 100, took: 10 * ms, gone: 11, shed: 1}}},
-		{name: "young: more in flight and no more answers: what is in flight", limit: 100, why: "start",
-			traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 4, span: 100 * ms}, {n: 16, took: 30 * ms, inFlight: 80}, {n: 16, took: 40 * ms, inFlight: 100}, {n: 16, took: 50 * ms, inFlight: 120}}},
-		{name: "young: more in flight and more answers: it stays", limit: 908, why: "start",
-			traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 4}, {n: 160, took: 30 * ms, inFlight: 40}, {n: 200, took: 40 * ms, inFlight: 50}}},
-		{name: "more in flight than are served while clients wait: they are tried", said: 580 * ms, limit: 580, why: "trial of more, as no more is asked for",
-			traffic: []traffic{learnt, {windows: 3, n: 100, took: 20 * ms, inFlight: 310}, {windows: 30, n: 100, took: 310 * ms, inFlight: 300, until: "trial of more, as no more is asked for"}}},
-		{name: "a handler that stands still tells nothing", limit: 303, why: "start",
-			traffic: []traffic{learnt, {windows: 2, n: 1, span: 5 * sec, took: 10 * sec, inFlight: 10, gone: 1}, {n: 49, span: 49 * ms, took: 10 * sec, gone: 49, shed: 10}}},
-		{name: "goroutines wait long for a processor: less than what is in flight", limit: .8 * 40, why: "as quick as ever",
-			traffic: []traffic{learnt, {windows: 6, n: 100, took: 10 * ms, inFlight: 40, wait: 100 * ms}}},
-		{name: "the load goes during a trial of less: back", limit: 330, why: "the load has gone",
-			traffic: []traffic{learnt, turn, less, {windows: 20, n: 100, took: 10 * ms, inFlight: 10, until: "the load has gone"}}},
+		{name: "at first it is high", limit: 512, why: start},
+		{name: "at first it is not below the minimum", least: 2000, limit: 2000, why: start},
+		{name: "at first it is not above the maximum", most: 10, limit: 10, why: start},
+		{name: "the first window waits for the first requests", limit: 512, why: start, traffic: []traffic{
+			{windows: 9, n: 100, took: ms, shed: 9, notFirst: true}, {n: 11, took: ms, shed: 9}}},
+		{name: "but not for those that hang", limit: 768, why: quick, traffic: []traffic{
+			{n: 12, took: 10 * ms, span: 400 * ms, shed: 9}}},
+		{name: "a given limit stays", fixed: 25, limit: 25, why: start, traffic: after(slow)},
+
+		{name: "calm: what is served before an answer is late", traffic: after(), limit: 175, why: start, base: 10 * ms},
+		{name: "calm: four times the most in flight", limit: 400, why: start,
+			traffic: after(traffic{windows: 9, n: 100, took: 10 * ms, inFlight: 14}, traffic{windows: 60, n: 100, took: 100 * ms, inFlight: 100})},
+		{name: "calm and rare: 16", limit: 16, why: start, traffic: []traffic{{windows: 30, n: 16, span: sec, took: 10 * ms, inFlight: 1}}},
+		{name: "calm: the minimum is kept", least: 500, traffic: after(), limit: 500, why: start},
+		{name: "clients say that they wait for 2 s", said: 2 * sec, traffic: after(), limit: 350, why: start},
+		{name: "clients left after 400 ms", left: 400 * ms, traffic: after(), limit: 70, why: start},
+		{name: "the work takes long: what takes twice as long is late", limit: 540, why: start,
+			traffic: []traffic{{windows: 60, n: 100, took: 400 * ms, inFlight: 100}}},
+		{name: "errors teach nothing", limit: 175, why: start, base: 10 * ms,
+			traffic: after(traffic{windows: 50, n: 1000, took: time.Microsecond, inFlight: 1, failed: 1000})},
+		{name: "nor do errors among answers", limit: 175, why: start, base: 10 * ms,
+			traffic: after(traffic{windows: 50, n: 200, took: 10 * ms, inFlight: 10, failed: 100})},
+
+		{name: "nothing is late and it binds: half as much again", limit: 263, why: quick, traffic: after(traffic{n: 300, took: 60 * ms, shed: 1})},
+		{name: "nearly late: it stays", limit: 175, why: start, traffic: after(traffic{windows: 9, n: 100, took: 200 * ms, shed: 1})},
+		{name: "it does not bind: it stays", limit: 175, why: start, traffic: after(traffic{n: 300, took: 60 * ms, inFlight: 148})},
+		{name: "it binds, as requests were refused", limit: 263, why: quick, traffic: after(traffic{n: 300, took: 60 * ms, inFlight: 140, rise: 35, shed: 1})},
+		{name: "it binds by the mean", limit: 263, why: quick, traffic: after(traffic{n: 300, took: 60 * ms, inFlight: 150})},
+		{name: "requests from before it grew tell nothing of it", limit: 263, why: quick,
+			traffic: after(traffic{n: 300, took: 60 * ms, shed: 1}, traffic{n: 300, took: 150 * ms, shed: 1})},
+		{name: "some hang, the others are quick: it grows", limit: 263, why: quick,
+			traffic: after(traffic{n: 300, took: 10 * ms, every: 5, long: sec, gone: 60, shed: 1})},
+
+		{name: "late, rising, no more is asked for: twice as many as are in flight", limit: 122, why: start,
+			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 58, rise: 3})},
+		{name: "that goes on: it follows", limit: 200, why: start,
+			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 58, rise: 3}, traffic{n: 100, took: 300 * ms, inFlight: 98, rise: 2})},
+		{name: "late, rising, more is asked for than comes back: little more than are in flight", limit: 105, why: start,
+			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 40, rise: 41})},
+		{name: "that, when clients bear no more", limit: 66, why: start,
+			traffic: after(traffic{n: 100, took: 1100 * ms, inFlight: 48, rise: 3})},
+		{name: "few in flight are no line", limit: 175, why: start, traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 15})},
+		{name: "late, but not rising: it stays", limit: 400, why: start,
+			traffic: after(traffic{windows: 90, n: 100, took: 10 * ms, inFlight: 100}, traffic{windows: 3, n: 100, took: 300 * ms, inFlight: 110})},
+		{name: "late for long, but even: it is calm", limit: 236, why: start,
+			traffic: after(traffic{windows: 150, n: 100, took: 300 * ms, inFlight: 59})},
+
+		{name: "late and it binds, more is asked for: less", limit: 44, why: less, traffic: after(slow)},
+		{name: "very late: so much less", limit: 22, why: less,
+			traffic: after(traffic{windows: 9, n: 25, took: 700 * ms, shed: 150, until: less})},
+		{name: "but not less than an eighth", limit: 22, why: less,
+			traffic: after(traffic{windows: 40, n: 5, took: 700 * ms, shed: 150, until: less})},
+		{name: "clients leave: less", limit: 44, why: less, left: 2 * sec,
+			traffic: after(traffic{windows: 1, n: 100, took: 50 * ms, gone: 20, shed: 150, until: less})},
+		{name: "late and it binds, no more is asked for: more", limit: 350, why: more, traffic: after(fits)},
+		{name: "no less is allowed: more", least: 175, limit: 350, why: only, traffic: after(traffic{windows: 60, n: 50, took: 350 * ms, shed: 150, until: only})},
+		{name: "a handler that stands still tells nothing", limit: 175, why: start,
+			traffic: after(traffic{windows: 40, n: 50, took: 350 * ms, span: 2 * sec, pause: 1900 * ms, shed: 150})},
+		{name: "less serve as many: a line", limit: 44, why: line,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line})},
+		{name: "less serve nearly as many: a line", limit: 44, why: line, base: 10 * ms,
+			traffic: after(slow, traffic{windows: 99, n: 38, took: 220 * ms, shed: 150, until: line})},
+		{name: "less serve less: no line", limit: 324, why: none, base: 350 * ms,
+			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none})},
+		{name: "much less serve less, but not as much less: they were too few", limit: 122, why: line, base: 350 * ms,
+			traffic: after(traffic{windows: 9, n: 25, took: 700 * ms, shed: 150, until: less},
+				traffic{windows: 99, n: 13, took: 350 * ms, shed: 150, until: line})},
+		{name: "the work varies: it takes more of them to tell", limit: 44, why: less,
+			traffic: after(slow, traffic{windows: 7, n: 45, took: 10 * ms, every: 20, long: 2 * sec, shed: 150})},
+		{name: "and then they tell", limit: 44, why: line,
+			traffic: after(slow, traffic{windows: 24, n: 45, took: 10 * ms, every: 20, long: 2 * sec, shed: 150, until: line})},
+		{name: "a line: it grows no further than what is in time", limit: 44, why: line,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 9, n: 50, took: 20 * ms, shed: 1})},
+		{name: "a line, and it serves more: it grows", limit: 88, why: quick,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 2, n: 100, took: 20 * ms, shed: 1})},
+		{name: "a line, and answers are late again: less", limit: 22, why: less,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: less})},
+		{name: "no line: for a while nothing is late", limit: 486, why: quick,
+			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 4, n: 100, took: 900 * ms, shed: 150},
+				traffic{windows: 9, n: 100, took: 900 * ms, shed: 150, until: quick})},
+		{name: "but for clients that leave", limit: 162, why: less,
+			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 19, n: 100, took: 900 * ms, gone: 50, shed: 150, until: less})},
+		{name: "more serve more: no line", limit: 648, why: none, base: 350 * ms,
+			traffic: after(fits, traffic{windows: 99, n: 100, took: 350 * ms, shed: 20, until: none})},
+		{name: "more serve no more: a line", limit: 44, why: line, base: 10 * ms,
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: line})},
+		{name: "more, and clients leave: a line at once", limit: 31, why: line,
+			traffic: after(fits, traffic{windows: 1, n: 50, took: 700 * ms, gone: 9, shed: 20, until: line})},
+		{name: "after a line, more is not tried first", limit: 22, why: less,
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
+		{name: "nobody needs more: it stays", limit: 350, why: room,
+			traffic: after(fits, traffic{windows: 99, n: 70, took: 350 * ms, inFlight: 250, until: room})},
+		{name: "and is not tried again for a while", limit: 350, why: room,
+			traffic: after(fits, traffic{windows: 99, n: 70, took: 350 * ms, inFlight: 250, until: room}, traffic{windows: 5, n: 50, took: 700 * ms, shed: 150})},
+		{name: "the load goes during a trial of less: back", limit: 175, why: room,
+			traffic: after(slow, traffic{windows: 40, n: 10, span: 300 * ms, took: 10 * ms, inFlight: 30, until: room})},
+
+		{name: "silent from the start: twice as many", limit: 1024, why: start, traffic: []traffic{{silent: sec}}},
+		{name: "silent, and no more was asked for: as many as clients bear", limit: 350, why: start, traffic: after(traffic{silent: 50 * ms})},
+		{name: "but not for a moment", limit: 175, why: start, traffic: after(traffic{silent: 30 * ms})},
+		{name: "and no more than that", limit: 1001, why: start,
+			traffic: after(traffic{silent: 50 * ms}, traffic{silent: 50 * ms}, traffic{silent: 50 * ms}, traffic{silent: 250 * ms}, traffic{silent: 90 * ms})},
+		{name: "silent, and more was asked for: one more", limit: 176, why: start,
+			traffic: after(traffic{n: 300, took: 200 * ms, shed: 900}, traffic{silent: 1100 * ms}, traffic{silent: 90 * ms})},
+		{name: "it hangs, and one more is as quick as ever: half as much again", limit: 264, why: hang,
+			traffic: after(traffic{n: 300, took: 200 * ms, shed: 900}, traffic{silent: 1100 * ms}, traffic{n: 1, took: 90 * ms})},
+		{name: "one more hangs too", limit: 176, why: start,
+			traffic: after(traffic{n: 300, took: 200 * ms, shed: 900}, traffic{silent: 1100 * ms}, traffic{n: 1, took: 5 * sec, span: 5 * sec})},
+		{name: "one that was there before says nothing", limit: 176, why: start,
+			traffic: after(traffic{n: 300, took: 200 * ms, shed: 900}, traffic{silent: 1100 * ms}, traffic{n: 1, took: 150 * ms})},
+		{name: "nor does one that fails", limit: 176, why: start,
+			traffic: after(traffic{n: 300, took: 200 * ms, shed: 900}, traffic{silent: 1100 * ms}, traffic{n: 1, took: 90 * ms, failed: 1})},
+		{name: "a given limit, silent", fixed: 25, limit: 25, why: start, traffic: []traffic{{silent: sec}}},
+
+		{name: "goroutines wait long for a processor: less than what is in flight", limit: .8 * 40, why: start,
+			traffic: after(traffic{windows: 6, n: 100, took: 10 * ms, inFlight: 40, wait: 100 * ms})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.least == 0 {
@@ -110,20 +194,24 @@ func TestLimitRules(t *testing.T) {
 			if tt.said > 0 {
 				a.patience.say(tt.said.Seconds())
 			}
+			if tt.left > 0 {
+				a.patience.leave(tt.left.Seconds())
+			}
 			var wait time.Duration
 			a.sched = newSchedLimit(10*time.Millisecond, func() (SchedulerSample, bool) {
 				return SchedulerSample{P99: wait, Processors: 1}, true
 			})
-			start := sec
+			now := sec
 			for _, tr := range tt.traffic {
 				wait = tr.wait
-				start = tr.play(&a, start)
+				now = tr.play(&a, now)
 			}
-			if math.Abs(a.limit-tt.limit) > .02*tt.limit || a.why != tt.why {
+			if math.Abs(a.limit-tt.limit) > .005*tt.limit+.5 || a.why != tt.why {
 				t.Errorf("got limit %.1f, %q, want %.0f, %q", a.limit, a.why, tt.limit, tt.why)
 			}
-			if got := time.Duration(math.Exp(a.routes.plain.usual)); tt.usual > 0 && (got-tt.usual).Abs() > tt.usual/50 {
-				t.Errorf("got a usual latency of %v, want %v", got, tt.usual)
+			// A histogram tells a latency to a tenth.
+			if got := time.Duration(a.trials.base * 1e9); tt.base > 0 && (got-tt.base).Abs() > tt.base/8 {
+				t.Errorf("got a base of %v, want %v", got, tt.base)
 			}
 		})
 	}
@@ -134,30 +222,35 @@ func (tr traffic) play(a *adaptiveLimit, start time.Duration) time.Duration {
 	if tr.span == 0 {
 		tr.span = 100 * time.Millisecond
 	}
+	if tr.silent > 0 {
+		a.short(start + tr.silent)
+		return start + tr.silent
+	}
 	for range max(1, tr.windows) {
 		inFlight := tr.inFlight
 		if inFlight == 0 {
 			inFlight = int(a.limit)
 		}
-		if a.window.since == 0 {
-			a.window.since = start // a first window begins with its first request
+		if a.last == 0 {
+			a.last, a.window.since = start, start // a first window begins with its first request
 		}
 		a.shed(tr.shed)
 		for i := range tr.n {
+			part := float64(i+1) / float64(tr.n)
 			c := Completion{
-				At: start + tr.span*time.Duration(i+1)/time.Duration(tr.n), Took: tr.took, InFlight: inFlight,
-				Waiting: tr.waiting, Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
+				At: start + tr.pause + time.Duration(float64(tr.span-tr.pause)*part), Took: tr.took, InFlight: inFlight + int(part*float64(tr.rise)),
+				Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
+			}
+			if tr.every > 0 && i%tr.every == 0 {
+				c.Took = tr.long
 			}
 			switch {
-			case i%tr.n < tr.gone:
-				c.Outcome = Gone
-				if tr.other != "" {
-					c.Route = tr.other
-				}
 			case i >= tr.n-tr.failed:
 				c.Outcome = Failed
+			case tr.gone > 0 && (tr.every > 0 && i%tr.every == 0 || tr.every == 0 && i < tr.gone):
+				c.Outcome = Gone
 			}
-			a.completed(c)
+			a.completed(c, int(part*float64(tr.queued)))
 		}
 		start += tr.span
 		if tr.until != "" && a.why == tr.until {

@@ -27,6 +27,9 @@ func TestLimitIsANumber(t *testing.T) {
 				if r.IntN(4) == 0 {
 					a.shed(r.IntN(5))
 				}
+				if r.IntN(9) == 0 {
+					a.short(now)
+				}
 				outcome := Served
 				switch {
 				case r.Float64() < gone:
@@ -37,11 +40,11 @@ func TestLimitIsANumber(t *testing.T) {
 				a.completed(Completion{
 					At: now, Took: min(took, now), InFlight: 1 + r.IntN(1+int(a.limit)), Waiting: r.IntN(9) == 0,
 					Slot: Slot{Weight: uint8(1 + r.IntN(16)), First: r.IntN(2) == 0}, Outcome: outcome, Route: routes[r.IntN(3)],
-				})
+				}, r.IntN(3))
 				if !(a.limit >= a.min && a.limit <= a.max) {
 					t.Fatalf("seed %d: the limit is %v", seed, a.limit)
 				}
-				for name, v := range map[string]float64{"baseline": a.baseline, "work": a.work, "peak": a.calm.peak, "throughput": a.throughput(), "patience": a.patience.wait(), "in flight": a.calm.refN, "useful": a.trials.heldX} {
+				for name, v := range map[string]float64{"baseline": a.baseline, "work": a.work, "asked": a.asked, "peak": a.calm.peak, "level": a.calm.level, "most": a.calm.most, "patience": a.patience.known(), "base": a.trials.base, "latency": a.latency} {
 					if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 						t.Fatalf("seed %d: %s is %v", seed, name, v)
 					}

@@ -2,14 +2,16 @@ package limiter
 
 import "math"
 
-// harmless is a latency that nearly every client waits for, in seconds.
-const harmless = .33
+const (
+	lateShare = .25 // of the time that clients wait, from which on an answer is late
+	bearable  = .8  // of that time: next to no client has left
+	unknown   = 1.0 // seconds that clients are taken to wait, if nothing is known of it
+)
 
 // patience is how long clients wait, in seconds. 0 is not known.
 type patience struct {
 	said float64 // by what they say
 	left float64 // no longer than this: until then they had left
-	cut  bool    // the limit was, since they do not wait for so long
 }
 
 // say takes in what a client says.
@@ -24,33 +26,35 @@ func (p *patience) say(wait float64) {
 func (p *patience) leave(after float64) {
 	if p.left == 0 || after < p.left {
 		p.left = after
+	} else {
+		p.left *= 1.001
 	}
-	p.left += (after - p.left) * .002
 }
 
-// wait is how long clients wait.
-func (p *patience) wait() float64 {
+// known is how long clients wait; 0 is not known.
+func (p *patience) known() float64 {
 	if p.said == 0 || p.left > 0 && p.left < p.said {
 		return p.left
 	}
 	return p.said
 }
 
-// harmless is a latency that next to no client leaves for.
-func (p *patience) harmless() float64 {
-	switch {
-	case p.said > 0:
-		return p.said / 2
-	case p.left > 0:
-		return math.Min(harmless, p.left/3)
+// bears is a latency that next to no client leaves for.
+func (p *patience) bears() float64 {
+	if known := p.known(); known > 0 {
+		return bearable * known
 	}
-	return harmless
+	return unknown
 }
 
-// limit is how many requests a handler may have that serves them, by Little's
-// law, in half of the time that clients wait; or in half of what it takes now, if
-// that is less; but not less than the work takes.
-func (p *patience) limit(w window, s, inFlight, baseline float64) float64 {
-	moving := w.all / (s - w.gap.Seconds())
-	return moving * math.Max(math.Min(p.wait(), inFlight/moving)/2, 1.5*baseline/1e9)
+// target is the latency from which on an answer is late, where the work takes base.
+// Twice that is no line, and where clients do not wait for twice that, half as much again.
+func (p *patience) target(base float64) float64 {
+	wait, room := p.known(), 2*base
+	if wait == 0 {
+		wait = unknown
+	} else {
+		room = math.Min(room, math.Max(wait/2, 1.5*base))
+	}
+	return math.Max(lateShare*wait, room)
 }

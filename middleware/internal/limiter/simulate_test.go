@@ -299,5 +299,5 @@ func (s *simulation) completion(r *simRequest, inFlight int, gone bool) Completi
 	case r.fails:
 		outcome = Failed
 	}
-	return Completion{At: s.now, Took: s.now - r.entered, InFlight: inFlight, Waiting: s.queue.all.length > 0, Slot: r.slot, Outcome: outcome, Route: r.kind.route}
+	return Completion{At: s.now, Took: s.now - r.entered, Waited: r.entered - r.came, InFlight: inFlight, Waiting: s.queue.all.length > 0, Slot: r.slot, Outcome: outcome, Route: r.kind.route}
 }

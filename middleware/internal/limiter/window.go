@@ -8,120 +8,140 @@ import (
 const (
 	windowTime  = 100 * time.Millisecond // a window is at least that long
 	windowCount = 50                     // and has that many completions,
-	slowTime    = 2 * time.Second        // or after that long
+	slowTime    = 500 * time.Millisecond // or after that long
 	slowCount   = 10                     // only that many
 	firstCount  = 16                     // requests that met an empty handler: the first window
 	sampleCount = 200                    // completions in windowTime that have to be measured
 	mostEvery   = 16                     // requests, of which one is measured
+
+	wasteful = .1 // share of the requests whose clients had left
+	oldShare = .2 // of requests from before a step, in a window that tells of it
 )
 
-// window is what happened since the last decision.
+// window is what happened for some time.
 type window struct {
-	since       time.Duration
-	n           int     // completions that were measured
-	all         float64 // that they stand for
-	others      int     // that came before the first requests had completed
-	took        float64 // ns
-	inFlight    float64
-	most        int // in flight
-	shed        int
-	waiting     bool // requests waited for a slot
-	failed      int
-	gap         time.Duration // longest between two completions
-	quick, slow tally         // of routes that are as quick as ever, and of those that are not
-}
-
-// A tally is what became of requests.
-type tally struct {
-	n        int
-	gone     int     // their clients had left
-	stale    int     // admitted before the limit was moved
-	swift    int     // hardly took longer than usual
-	good     float64 // answers that a client waited for
-	took     float64 // ns, of all
-	over     float64 // of the good ones, over the usual latency, as logarithms
-	goneOver float64 // of the others
+	since               time.Duration
+	seconds             float64
+	n                   int     // completions that were measured
+	all                 float64 // that they stand for
+	others              int     // that came before the first requests had completed
+	gone                int     // clients had left
+	failed              int
+	stale               int     // admitted before the limit was moved
+	took                float64 // s
+	squares             float64
+	times               histogram // of those that did not fail
+	inFlight            float64   // sum
+	most                int       // in flight
+	firstIn, lastIn     int       // in flight at the first completion, and at the last
+	firstQueued, queued int       // in the queue then
+	asked               float64   // requests that came, known at its end
+	shed                int
+	waiting             bool          // requests waited for a slot
+	gap                 time.Duration // longest between two completions
 }
 
 // add takes in a completion.
-func (w *window) add(c Completion, r *route, changed time.Duration) {
+func (w *window) add(c Completion, queued int, changed time.Duration) {
+	if w.n == 0 {
+		w.firstIn, w.firstQueued = c.InFlight, queued
+	}
+	w.lastIn, w.queued = c.InFlight, queued
 	w.n++
 	w.all += float64(c.Slot.Weight)
-	w.took += float64(c.Took)
+	s := c.Took.Seconds()
+	w.took += s
+	w.squares += s * s
 	w.inFlight += float64(c.InFlight)
 	w.most = max(w.most, c.InFlight)
 	w.waiting = w.waiting || c.Waiting
-	if c.Outcome == Failed {
+	if c.At-c.Took < changed {
+		w.stale++
+	}
+	switch c.Outcome {
+	case Failed:
 		w.failed++
 		return
+	case Gone:
+		w.gone++
 	}
-	t := &w.quick
-	if r.slow {
-		t = &w.slow
-	}
-	t.n++
-	t.took += float64(c.Took)
-	if c.At-c.Took < changed {
-		t.stale++
-	}
-	over := r.over(c.Took)
-	if c.Outcome == Gone {
-		t.gone++
-		t.goneOver += over
-	} else {
-		t.good += float64(c.Slot.Weight)
-		t.over += over
-		if over < math.Log(quick) {
-			t.swift++
-		}
-	}
-	r.add(c.Took, c.Outcome == Gone)
+	w.times.add(c.Took.Seconds())
 }
 
 // closes reports whether the window has seen enough. The first one waits for the
-// first requests, but not for ten times as long as most of them took.
-func (w *window) closes(now time.Duration, first, proved, trying bool) bool {
+// first requests, but not for thirty times as long as most of them took.
+func (w *window) closes(now time.Duration, first, trying bool) bool {
 	elapsed := now - w.since
 	if first {
-		return w.n >= firstCount || w.n >= firstCount*3/4 && elapsed >= time.Duration(10*w.took/float64(w.n))
+		return w.n >= firstCount || w.n >= firstCount*3/4 && elapsed.Seconds() >= 30*w.latency()
 	}
-	enough := windowCount
-	if !proved {
-		enough = firstCount
-	}
-	return elapsed >= windowTime && (w.n >= enough || w.n >= slowCount && (elapsed >= slowTime || trying))
+	return elapsed >= windowTime && (w.n >= windowCount || w.n >= slowCount && (elapsed >= slowTime || trying))
+}
+
+// merge adds another window.
+func (w *window) merge(v *window) {
+	w.seconds += v.seconds
+	w.n += v.n
+	w.all += v.all
+	w.gone += v.gone
+	w.failed += v.failed
+	w.took += v.took
+	w.squares += v.squares
+	w.inFlight += v.inFlight
+	w.shed += v.shed
+	w.asked += v.asked
+	w.times.merge(&v.times)
+}
+
+// rate is how many answers per second there were.
+func (w *window) rate() float64 {
+	return w.all * float64(w.n-w.failed) / float64(w.n) / w.seconds
+}
+
+func (w *window) level() float64   { return w.inFlight / float64(w.n) }
+func (w *window) latency() float64 { return w.took / float64(w.n) }
+func (w *window) usual() float64   { return w.times.quantile(.75) }
+
+// more is how many more were in flight at the end.
+func (w *window) more() float64 { return float64(w.lastIn - w.firstIn) }
+
+// wasted reports whether many clients did not wait for the answer, and not just for
+// some that hang while most take no longer than base.
+func (w *window) wasted(base float64) bool {
+	return float64(w.gone-1) >= wasteful*float64(w.n) && (2*w.gone > w.n || w.times.quantile(.5) > 1.5*base)
 }
 
 // short reports whether requests were refused, or had to wait.
 func (w *window) short() bool { return w.shed > 0 || w.waiting }
 
-// merge adds another tally.
-func (t *tally) merge(u tally) {
-	t.n += u.n
-	t.gone += u.gone
-	t.good += u.good
-	t.took += u.took
-	t.over += u.over
-	t.goneOver += u.goneOver
+// old reports whether it tells of the limit before.
+func (w *window) old() bool { return float64(w.stale) > oldShare*float64(w.n) }
+
+// A histogram counts latencies, in buckets of which there are four to an octave,
+// from a microsecond to an hour.
+type histogram [128]uint32
+
+func (h *histogram) add(s float64) {
+	h[max(0, min(len(h)-1, int(4*(math.Log2(s)+20))))]++
 }
 
-// slowness is how many times as long as usual they took, in the geometric mean.
-// Those whose clients left count only where there are no others.
-func (t *tally) slowness() float64 {
-	if t.gone < t.n {
-		return math.Exp(t.over / float64(t.n-t.gone))
+func (h *histogram) merge(o *histogram) {
+	for i := range h {
+		h[i] += o[i]
 	}
-	return math.Exp(t.goneOver / math.Max(1, float64(t.n)))
 }
 
-// wasted reports whether many clients did not wait for the answer, and load may
-// be why: where the others are served as quickly as ever, it is not.
-func (t *tally) wasted() bool {
-	return t.gone > 0 && float64(t.gone) >= wasteful*float64(t.n) && t.slowness() > loaded
+// quantile is the latency that a share is below, to a tenth.
+func (h *histogram) quantile(share float64) float64 {
+	total := 0
+	for _, n := range h {
+		total += int(n)
+	}
+	above := total - int(share*float64(total))
+	for i := len(h) - 1; i >= 0; i-- {
+		if above -= int(h[i]); above <= 0 && total > 0 {
+			return math.Exp2((float64(i)+.5)/4 - 20)
+		}
+	}
+	return 0
 }
-
-// old reports whether they tell of the limit before.
-func (t *tally) old() bool { return float64(t.stale) > oldShare*float64(t.n) }
-
-// latency is what an answer cost of the slots, ns.
-func (t *tally) latency() float64 { return t.took / math.Max(1, float64(t.n-t.gone)) }

@@ -1,0 +1,56 @@
+package limiter
+
+import (
+	"math"
+	"testing"
+)
+
+// How long clients wait, and from when on an answer is late for them, in seconds.
+func TestPatience(t *testing.T) {
+	say := func(s float64, n int) func(*patience) {
+		return func(p *patience) {
+			for range n {
+				p.say(s)
+			}
+		}
+	}
+	leave := func(s float64, n int) func(*patience) {
+		return func(p *patience) {
+			for range n {
+				p.leave(s)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		do    []func(*patience)
+		base  float64
+		known float64 // 0: not
+		bears float64
+		late  float64
+	}{
+		{"nothing is known", nil, .01, 0, 1, .25},
+		{"the work takes long", nil, .4, 0, 1, .8},
+		{"they say it", []func(*patience){say(2, 1)}, .01, 2, 1.6, .5},
+		{"they say it, and the work takes long", []func(*patience){say(2, 1)}, .4, 2, 1.6, .8},
+		{"they do not wait for twice the work", []func(*patience){say(2, 1)}, .6, 2, 1.6, 1},
+		{"they hardly wait for the work", []func(*patience){say(2, 1)}, 1, 2, 1.6, 1.5},
+		{"others say less", []func(*patience){say(2, 1), say(1, 1)}, .01, 1.95, 1.56, .4875},
+		{"others say less, for long", []func(*patience){say(2, 1), say(1, 400)}, .01, 1, .8, .25},
+		{"they left", []func(*patience){leave(.5, 1)}, .01, .5, .4, .125},
+		{"one left before the others", []func(*patience){leave(.5, 9), leave(.1, 1)}, .01, .1, .08, .025},
+		{"but the others do not", []func(*patience){leave(.1, 1), leave(.5, 1000)}, .01, .1 * math.Pow(1.001, 1000), .08 * math.Pow(1.001, 1000), .025 * math.Pow(1.001, 1000)},
+		{"they left before they said", []func(*patience){say(2, 1), leave(.5, 1)}, .01, .5, .4, .125},
+		{"they said less than until when others left", []func(*patience){say(.5, 1), leave(2, 1)}, .01, .5, .4, .125},
+	} {
+		var p patience
+		for _, do := range tt.do {
+			do(&p)
+		}
+		for what, v := range map[string][2]float64{"known": {p.known(), tt.known}, "bears": {p.bears(), tt.bears}, "late": {p.target(tt.base), tt.late}} {
+			if math.Abs(v[0]-v[1]) > 1e-6 {
+				t.Errorf("%s: %s: got %v s, want %v s", tt.name, what, v[0], v[1])
+			}
+		}
+	}
+}

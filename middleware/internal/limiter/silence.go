@@ -1,0 +1,45 @@
+package limiter
+
+import (
+	"math"
+	"time"
+)
+
+// silence is what to do about a handler that is full and answers nobody.
+type silence struct {
+	tried time.Duration // when one more was last let in
+}
+
+// short is told that there is no room, and reports whether the limit has changed.
+func (a *adaptiveLimit) short(now time.Duration) bool {
+	if a.fixed {
+		return false
+	}
+	before, quiet := a.limit, now-a.last
+	bearable := a.bounded(a.calm.most * a.patience.bears())
+	switch {
+	case a.last == 0:
+		// As long as no request has completed, no number of them is known to be too many.
+		a.limit = a.bounded(2 * a.limit)
+	case a.limit < bearable && !a.trials.on && !a.calm.lags && a.asked <= asMuch*a.calm.most && quiet > 20*time.Millisecond+time.Duration(2e9*a.usual):
+		// It may have become slower. As many as clients bear to wait for may come in.
+		a.limit = math.Min(2*a.limit, bearable)
+	case now-max(a.last, a.silence.tried) > max(250*time.Millisecond, time.Duration(5e9*math.Min(a.usual, a.latency))):
+		// It stands still, or those in it hang. One more will tell.
+		a.silence.tried = now
+		a.limit = a.bounded(a.limit + 1)
+	}
+	return a.limit > before
+}
+
+// answered takes in a completion after a silence, and reports whether the limit has
+// changed.
+func (a *adaptiveLimit) answered(c Completion) (moved bool) {
+	tried := a.silence.tried
+	a.silence.tried = 0
+	if tried == 0 || c.At-c.Took < tried || c.Outcome != Served || c.Took.Seconds() > 2*a.usual {
+		return false
+	}
+	a.limit, a.why = a.bounded(math.Ceil(growth*a.limit)), "others hang, and one more was as quick as ever"
+	return true
+}
