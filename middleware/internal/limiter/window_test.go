@@ -1,0 +1,130 @@
+package limiter
+
+import (
+	"testing"
+	"time"
+)
+
+// When a window has seen enough, and what it then says.
+func TestWindowCloses(t *testing.T) {
+	ms := time.Millisecond
+	for _, tt := range []struct {
+		name          string
+		n             int
+		elapsed       time.Duration
+		first, trying bool
+		want          bool
+	}{
+		{"enough", windowCount, windowTime, false, false, true},
+		{"too soon", windowCount, windowTime - 1, false, false, false},
+		{"too few", windowCount - 1, windowTime, false, false, false},
+		{"few, after a while", slowCount, slowTime, false, false, true},
+		{"few, too soon", slowCount, slowTime - 1, false, false, false},
+		{"too few, after a while", slowCount - 1, slowTime, false, false, false},
+		{"few, in a trial", slowCount, windowTime, false, true, true},
+		{"few, in a trial, too soon", slowCount, windowTime - 1, false, true, false},
+		{"too few, in a trial", slowCount - 1, windowTime, false, true, false},
+		{"the first ones", firstCount, ms, true, false, true},
+		{"not all of the first ones", firstCount - 1, ms, true, false, false},
+		{"most of the first ones, after thirty times as long", firstCount * 3 / 4, 300 * ms, true, false, true},
+		{"most of the first ones, before", firstCount * 3 / 4, 300*ms - 1, true, false, false},
+		{"fewer of the first ones", firstCount*3/4 - 1, time.Hour, true, false, false},
+	} {
+		w := window{since: time.Hour}
+		for range tt.n {
+			w.add(Completion{Took: 10 * ms, InFlight: 1}, 0, 0)
+		}
+		if got := w.closes(time.Hour+tt.elapsed, tt.first, tt.trying); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What two windows say together.
+func TestWindowMerge(t *testing.T) {
+	fill := func(n, failed, gone int, took time.Duration) *window {
+		w := window{seconds: 2, shed: 3, asked: 40}
+		for i := range n {
+			c := Completion{Took: took, InFlight: 10, Slot: Slot{Weight: 2}}
+			switch {
+			case i < failed:
+				c.Outcome = Failed
+			case i < failed+gone:
+				c.Outcome = Gone
+			}
+			w.add(c, 0, 0)
+		}
+		return &w
+	}
+	var w window
+	w.merge(fill(20, 10, 4, 100*time.Millisecond))
+	w.merge(fill(20, 0, 0, 300*time.Millisecond))
+	for what, v := range map[string][2]float64{
+		"answers per second": {w.rate(), 80 * .75 / 4}, "in flight": {w.level(), 10}, "latency": {w.latency(), .2},
+		"refused": {float64(w.shed), 6}, "asked": {w.asked, 80}, "gone": {float64(w.gone), 4}, "squares": {w.squares, 20*.01 + 20*.09},
+	} {
+		if d := v[0] - v[1]; d < -1e-9 || d > 1e-9 {
+			t.Errorf("%s: got %v, want %v", what, v[0], v[1])
+		}
+	}
+	if got := w.usual(); got < .27 || got > .33 {
+		t.Errorf("usual: got %v s, want .3 s", got)
+	}
+}
+
+// Clients that leave say something only if most answers are late.
+func TestWindowWasted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		gone int // of 100
+		took time.Duration
+		want bool
+	}{
+		{"nobody", 0, time.Second, false},
+		{"one in ten, and one", 11, time.Second, true},
+		{"fewer", 10, time.Second, false},
+		{"the others are quick", 40, 14 * time.Millisecond, false},
+		{"they are not", 40, 18 * time.Millisecond, true},
+		{"most of them", 51, 14 * time.Millisecond, true},
+		{"half of them", 50, 14 * time.Millisecond, false},
+	} {
+		var w window
+		for i := range 100 {
+			c := Completion{Took: tt.took, InFlight: 1}
+			if i < tt.gone {
+				c.Outcome = Gone
+			}
+			w.add(c, 0, 0)
+		}
+		if got := w.wasted(.01); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A quantile is right to a tenth.
+func TestHistogram(t *testing.T) {
+	for _, s := range []float64{1e-6, .0001, .013, .2, 1, 7, 1500} {
+		var h histogram
+		for range 75 {
+			h.add(s)
+		}
+		for range 25 {
+			h.add(2 * s)
+		}
+		for share, want := range map[float64]float64{.5: s, .74: s, .76: 2 * s, .99: 2 * s} {
+			if got := h.quantile(share); got < .91*want || got > 1.1*want {
+				t.Errorf("%v of %v s: got %v s, want %v s", share, s, got, want)
+			}
+		}
+	}
+	var h histogram
+	if got := h.quantile(.5); got != 0 {
+		t.Errorf("got %v s of nothing, want 0", got)
+	}
+	h.add(1e-9)
+	h.add(1e9)
+	if h[0] != 1 || h[len(h)-1] != 1 {
+		t.Error("latencies beyond the buckets are not in the first and the last")
+	}
+}
