@@ -152,7 +152,7 @@ func (w *words) write(req *http.Request, values *[mostWords]string, attempt *att
 	if w.counts { // a headers.Attempt
 		text = strconv.AppendInt(text, int64(attempt.number), 10)
 		text = append(text, ";max="...)
-		text = strconv.AppendInt(text, int64(r.call.policy.MaxAttempts), 10)
+		text = strconv.AppendInt(text, int64(max(r.call.policy.MaxAttempts, int(attempt.number))), 10)
 		text = append(text, `;id="`...)
 		text = strconv.AppendUint(text, r.callID(), 36)
 		text = append(text, '"')

@@ -16,7 +16,7 @@ import (
 type Call struct {
 	Service  string
 	Method   string        // "" for Do
-	Attempts int           // how many attempts were sent
+	Attempts int           // how many attempts were sent; more while a body is continued, see WithResume
 	Waited   time.Duration // the time spent waiting, between attempts or for the first
 	Paused   time.Duration // of that, since the server had told another call to wait; see WithPacing
 	Elapsed  time.Duration // from the start to the response header; 0 without observers
@@ -178,9 +178,12 @@ func (c *call) end(ctx context.Context, of *url.URL, os observers) {
 func (c *call) report(r *round, stop StopReason, status int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.record.Attempts += int(r.sent.Load())
+	c.record.Attempts += int(r.sent.Load() - r.before)
 	c.record.Waited += r.waited
 	c.record.Paused += r.paused
+	if r.before > 0 { // the call is over, and its body is continued
+		return
+	}
 	c.record.Stop, c.record.Status, c.record.Err = stop, status, err
 	if w := r.would; w != nil {
 		c.record.WouldWait += w.wait

@@ -47,6 +47,10 @@ func TestContract(t *testing.T) {
 		"dry run": func() []transport.Option {
 			return []transport.Option{transport.WithPolicy(quick), transport.WithBudget(nil), transport.WithDryRun()}
 		},
+		"resuming": func() []transport.Option {
+			return []transport.Option{transport.WithPolicy(transport.Policy{BaseDelay: time.Millisecond, BodyIdleTimeout: time.Minute}),
+				transport.WithResume(3), transport.WithInFlight(1000)}
+		},
 		"from a client": func() []transport.Option { return append(adopted(hooked), transport.WithBudget(nil)) },
 		"everything": func() []transport.Option {
 			circuits, err := breaker.New(breaker.WithTripRatio(1, 1000))

@@ -119,9 +119,10 @@
 //
 // It does not follow redirects, keep cookies or limit the whole call: use
 // http.Client and the context. It does not retry after the response header, because
-// the caller may have read part of the body. It does not see what net/http sends
-// again when a kept connection turns out to be closed, nor what a proxy repeats. It
-// logs and measures nothing by itself: see [Log] and [WithObserver].
+// the caller may have read part of the body; [WithResume] asks for the rest of it. It
+// does not see what net/http sends again when a kept connection turns out to be
+// closed, nor what a proxy repeats. It logs and measures nothing by itself: see [Log]
+// and [WithObserver].
 //
 // [WithDryRun] sends every request once and reports what the chain would have done.
 //

@@ -203,7 +203,7 @@ const forever = math.MaxInt64 / 4 // leaves room for sums
 // patience is what the attempts that the call has left could take, and the waits
 // between them. With a MaxThrottle it is that and one attempt.
 func (r *round) patience() time.Duration {
-	p, sent := r.call.policy, int(r.sent.Load()-r.turnedAway)
+	p, sent := r.call.policy, int(r.sent.Load()-r.before-r.turnedAway)
 	if p.MaxThrottle > 0 {
 		return min(r.mayThrottle(), forever) + min(r.scale.T, forever)
 	}

@@ -57,7 +57,7 @@ func (r *round) isRetry() bool {
 // a service downstream said so, or all retries were made here. It says nothing if the
 // attempts failed by chance, while the budget could pay for more: then retries do help.
 func (r *round) passUp(resp *http.Response, stop StopReason) {
-	if resp != nil && resp.StatusCode < 400 || r.loop.dryRun {
+	if resp != nil && resp.StatusCode < 400 || r.loop.dryRun || r.before > 0 {
 		return
 	}
 	switch stop {

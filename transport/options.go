@@ -49,6 +49,7 @@ type config struct {
 	hedge         *Hedge
 	pacing        Pacing
 	inFlight      *int
+	resume        *int
 	keys          bool
 	callLayers    []Middleware
 	attemptLayers []Middleware
@@ -101,7 +102,17 @@ func (c *config) validate() error {
 	if c.inFlight != nil && *c.inFlight < 1 {
 		errs = append(errs, fmt.Errorf("transport: WithInFlight(%d): want at least 1", *c.inFlight))
 	}
+	if c.resume != nil && *c.resume < 1 {
+		errs = append(errs, fmt.Errorf("transport: WithResume(%d): want at least 1", *c.resume))
+	}
 	return errors.Join(errs...)
+}
+
+func (c *config) resumes() int {
+	if c.resume == nil {
+		return 0
+	}
+	return max(*c.resume, 0)
 }
 
 func (c *config) named() map[string]*Policy {

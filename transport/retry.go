@@ -23,6 +23,7 @@ type loop struct {
 	backoff   retryablehttp.Backoff
 	budget    func(service string) budget.Budget // nil: none
 	dryRun    bool
+	resume    int       // how often the body of a call may be continued
 	makers    []uintptr // readerMakers, where the base is net/http's
 	layered   bool      // there are attempt layers
 	strange   bool      // there are layers or a base below that are not ours
@@ -77,7 +78,8 @@ func (l *loop) do(r *round, req *http.Request) (*http.Response, error) {
 			}
 			return nil, r.fail(newEndedError(req.Context(), resp, err), stop)
 		case stop != "":
-			return r.finish(resp, err, stop)
+			resp, err = r.finish(resp, err, stop)
+			return r.resumable(resp), err
 		}
 	}
 }
@@ -97,7 +99,8 @@ type round struct {
 	throttled  time.Duration  // of waited, without any for a retry
 	paused     time.Duration  // of waited, since the server had told another attempt to
 	turnedAway int32          // attempts that the server refused before its handler, saying when to come back
-	sent       atomic.Int32   // attempts that reached the attempt layer
+	sent       atomic.Int32   // attempts that reached the attempt layer, with those before
+	before     int32          // attempts of the call before this round continues its body; else 0
 	replaced   *failure       // by the current attempt; nil for the first
 	waited     time.Duration  // in total
 	kept       *http.Response // the last response from the server, kept in memory
@@ -208,7 +211,7 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 		return 0, StopSucceeded
 	}
 	// A breaker's refusals count as attempts, or there might be no end to them.
-	waits := max(try, int(r.sent.Load())) // as the backoff counts
+	waits := max(try, int(r.sent.Load()-r.before)) // as the backoff counts
 	f := facts{failed: err != nil, max: p.MaxAttempts, maxHint: p.MaxRetryAfter}
 	if err != nil {
 		f.unsent, f.hint = isUnsent(err), askedWait(err)

@@ -82,6 +82,7 @@ func (t *Transport) stack(base http.RoundTripper, cfg *config) error {
 		backoff:   cfg.backoff,
 		budget:    cfg.budget,
 		dryRun:    cfg.dryRun,
+		resume:    cfg.resumes(),
 	}
 	_, direct := base.(*http.Transport)
 	if direct {
