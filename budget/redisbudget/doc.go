@@ -181,7 +181,8 @@
 //
 // peak is the ratio of retries to requests in the worst second, in per cent. steady
 // is that ratio from the fifth second on, and target what it should be. excess is in
-// seconds of budget. jain is the fairness among the processes that fail. used is the
+// seconds of budget. jain is the fairness among the processes that fail, each compared
+// with its max-min share. used is the
 // share of the budget, or of what was asked for, that was spent. calls/i is exchanges
 // of one process per second while calls fail, calls/s the average over the fleet, and
 // most that of the busiest second. A process may hold a token, however small the
@@ -189,21 +190,21 @@
 // fairness means nothing.
 //
 //	                         of    peak  steady  target  excess   jain  used calls/i calls/s    most
-//	everything fails         10    22.1   11.00   11.00    1.01  0.999  1.00    2.33      16      42
-//	a fifth fails            10    12.4   10.96   11.00    0.30  0.998  1.00    2.84      17      33
-//	... half is cut off      10    13.9    7.18   11.00    0.51  0.686  0.65    1.74      13      35
-//	troubles                 10    22.0   10.66   11.00    1.00  0.999  0.96    1.52      12      48
-//	quota of 50/s            10    10.2    5.03    5.00    1.19  0.863  1.00    2.94      19      52
-//	everything fails       1000    23.8   10.10   10.10    1.35  0.985  1.00    0.89     634    1999
-//	a fifth fails          1000    10.8   10.04   10.10    0.43  0.976  0.99    1.11     684    1149
-//	... half is cut off    1000    10.8    6.76   10.10    0.43  0.770  0.67    0.69     509    1374
-//	troubles               1000    22.9   10.02   10.10    1.28  0.985  0.99    0.65     533    1993
-//	quota of 50/s          1000     1.4    0.50    0.50    2.27  0.423  1.00    0.94     639    1890
-//	everything fails      10000    22.1   10.02   10.01    1.22  0.977  1.00    0.53    4301   11277
-//	a fifth fails         10000    11.2    9.77   10.01    0.25  0.975  0.98    0.72    4918   10344
-//	... half is cut off   10000    10.0    6.65   10.01    0.17  0.791  0.66    0.48    3937   11034
-//	troubles              10000    22.2    9.96   10.01    1.23  0.975  1.00    0.49    4111   13198
-//	quota of 50/s         10000     0.1    0.05    0.05    1.63  0.072  1.01    0.52    3898   10418
+//	everything fails         10    22.3   10.99   11.00    1.02  0.992  1.00    2.38      16      41
+//	a fifth fails            10    12.3   10.93   11.00    0.29  1.000  0.99    2.85      17      36
+//	... half is cut off      10    11.7    7.19   11.00    0.23  0.782  0.65    1.73      13      36
+//	troubles                 10    22.0   10.63   11.00    0.99  0.997  0.96    1.53      12      41
+//	quota of 50/s            10     9.9    5.03    5.00    1.18  0.999  1.00    2.94      19      56
+//	everything fails       1000    25.5   10.10   10.10    1.53  0.982  1.00    0.89     621    1990
+//	a fifth fails          1000    11.1    9.90   10.10    0.51  0.956  0.98    1.22     727    1272
+//	... half is cut off    1000    11.1    6.55   10.10    0.51  0.711  0.65    0.75     530    1489
+//	troubles               1000    24.5   10.03   10.10    1.44  0.983  0.99    0.65     521    2008
+//	quota of 50/s          1000     2.1    0.49    0.50    3.33  0.357  0.99    0.93     629    1898
+//	everything fails      10000    26.2   10.02   10.01    1.62  0.982  1.00    0.51    4164   11588
+//	a fifth fails         10000    11.1    9.56   10.01    0.22  0.907  0.95    0.73    4806   10701
+//	... half is cut off   10000    11.1    6.29   10.01    0.22  0.669  0.63    0.50    3862   11066
+//	troubles              10000    25.7    9.97   10.01    1.57  0.979  1.00    0.48    3982   12829
+//	quota of 50/s         10000     0.3    0.05    0.05    4.33  0.141  1.01    0.52    3892   10414
 //
 // The next table is for the same fleets with Evidence, a Ratio of 0.05 and at most
 // five attempts. stock is the credit in tokens when everything begins to fail, after
@@ -214,12 +215,12 @@
 //
 //	                    stock    sent    stock    sent  succeed
 //	   of  Hold+Pool  (after 0.5%)     (after 20%)
-//	   10       1.5s       92     359      115     407   0.9997
-//	   10       6.0s      239     530      270     560   0.9995
-//	 1000       1.5s     1122    1089     2554    2600   0.9897
-//	 1000       6.0s     2829    2974     3855    3934   0.9992
-//	10000       1.5s    10959    8519    40956   38339   0.9907
-//	10000       6.0s    27920   26071    47894   45328   0.9973
+//	   10       1.5s       92     360      110     401   0.9995
+//	   10       6.0s      239     530      285     577   0.9997
+//	 1000       1.5s     1580    1752     2846    2873   0.9989
+//	 1000       6.0s     2920    2864     3994    4057   0.9992
+//	10000       1.5s    15838   13998    44977   41939   0.9964
+//	10000       6.0s    28061   25756    51082   48376   0.9985
 //
 // The half minute has 30,000, 300,000 and 3,000,000 requests. With many processes
 // the stock is larger than its seconds: each may hold a token, and what it needs

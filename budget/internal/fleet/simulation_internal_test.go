@@ -145,8 +145,12 @@ func TestSimulation(t *testing.T) {
 				within("what is used", f.used, 0.9, 1.01)
 				least := 0.97
 				if sc.name == "a fifth fails" {
-					// Lots are drawn for most of what they get, at about one ask per second each.
+					// Lots are drawn for most of what they get, at about one ask per second
+					// each, or less in a large fleet.
 					least = 0.95
+					if sc.instances > 1000 {
+						least = 0.9
+					}
 				}
 				within("the fairness", f.jain, least, 1)
 			}
