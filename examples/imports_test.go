@@ -57,7 +57,7 @@ var rules = map[string]allowed{
 
 	"budget/redisbudget":                    {ours: []string{"budget", "budget/internal/fleet", "budget/redisbudget/internal/layout"}, modules: []string{goRedis}},
 	"budget/redisbudget/internal/layout":    {ours: []string{"headers/service", "budget/internal/fleet"}},
-	"budget/redisbudget/cmd/evenkeel-fleet": {ours: []string{"budget/redisbudget", "budget/redisbudget/internal/layout"}, modules: []string{goRedis}},
+	"budget/redisbudget/cmd/evenkeel-fleet": {ours: []string{"budget/redisbudget", "budget/redisbudget/internal/layout", "breaker/redisbreaker"}, modules: []string{goRedis}},
 	"breaker/redisbreaker":                  {ours: []string{"headers/service", "transport", "breaker", "breaker/internal/health"}, modules: []string{goRedis}},
 	"middleware/redisrate":                  {ours: []string{"headers", "middleware", "middleware/internal/gcra"}, modules: []string{goRedis}},
 	"middleware/idempotency/redisstore":     {ours: []string{"middleware/idempotency"}, modules: []string{goRedis}},

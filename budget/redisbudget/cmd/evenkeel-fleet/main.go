@@ -1,13 +1,15 @@
 // Evenkeel-fleet shows and turns what the processes of a fleet share in Redis: the retry
-// budgets of package redisbudget.
+// budgets of package redisbudget, and the health of services of package redisbreaker.
 //
-//	evenkeel-fleet status                    the budgets, with what is spent from each
+//	evenkeel-fleet status                    budgets, with what is spent, and services
 //	evenkeel-fleet watch                     the same again each second, until interrupted
 //	evenkeel-fleet pause payments            no retries of payments in the whole fleet
 //	evenkeel-fleet resume payments
+//	evenkeel-fleet isolate payments 10m      no calls to payments in the whole fleet
+//	evenkeel-fleet release payments
 //
-// It needs to know nothing but the Redis: prefixes and shards are in the keys. A budget
-// that no process has used is an error. See evenkeel-fleet -help for the flags. The exit
+// It needs to know nothing but the Redis: prefixes and shards are in the keys. A name
+// that no process uses is an error. See evenkeel-fleet -help for the flags. The exit
 // code is 0, 1 after an error, or 2 after a mistake in the arguments.
 package main
 
@@ -42,9 +44,9 @@ type operator struct {
 // errUsage is a mistake in the arguments.
 var errUsage = errors.New("usage")
 
-const usage = `usage: evenkeel-fleet [flags] status | watch | pause NAME | resume NAME
+const usage = `usage: evenkeel-fleet [flags] status | watch | pause NAME | resume NAME | isolate SERVICE DURATION | release SERVICE
 
-NAME is that of a service, or kind~name such as tenant~acme.
+NAME is that of a service, or kind~name such as tenant~acme. DURATION is such as 90s or 10m, 24h at most.
 
 `
 
@@ -128,7 +130,14 @@ func (o *operator) do(ctx context.Context, timeout time.Duration, args []string)
 		return fmt.Errorf("%w: -timeout %v, -every %v: want positive durations", errUsage, timeout, o.every)
 	}
 	command, name := "", ""
+	var long time.Duration
 	switch len(args) {
+	case 3:
+		var err error
+		if long, err = time.ParseDuration(args[2]); err != nil || long <= 0 || args[0] != "isolate" {
+			return fmt.Errorf("%w: %q: want isolate SERVICE DURATION", errUsage, args)
+		}
+		fallthrough
 	case 2:
 		name = args[1]
 		fallthrough
@@ -149,6 +158,10 @@ func (o *operator) do(ctx context.Context, timeout time.Duration, args []string)
 		return step(func(ctx context.Context) error { return o.turn(ctx, name, true) })
 	case command == "resume" && name != "":
 		return step(func(ctx context.Context) error { return o.turn(ctx, name, false) })
+	case command == "isolate" && name != "" && long > 0:
+		return step(func(ctx context.Context) error { return o.isolate(ctx, name, long) })
+	case command == "release" && name != "":
+		return step(func(ctx context.Context) error { return o.isolate(ctx, name, 0) })
 	}
 	return fmt.Errorf("%w: want a command", errUsage)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/datapunk/evenkeel/breaker/redisbreaker"
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/datapunk/evenkeel/budget/redisbudget"
 	"github.com/redis/go-redis/v9"
@@ -165,6 +166,11 @@ func TestMistakes(t *testing.T) {
 		{[]string{"pause", "old"}, 1, "something that is not a budget"},
 		{[]string{"pause", "odd"}, 1, "is not a key of"},
 		{[]string{"pause"}, 2, "usage:"},
+		{[]string{"isolate", "payments"}, 2, "want a command"},
+		{[]string{"isolate", "payments", "soon"}, 2, "want isolate SERVICE DURATION"},
+		{[]string{"pause", "payments", "10m"}, 2, "want isolate SERVICE DURATION"},
+		{[]string{"isolate", "payments", "10m"}, 1, `no process reports the health of a service "payments"`},
+		{[]string{"release", "payments"}, 1, `no process reports the health`},
 		{[]string{"stop", "payments"}, 2, "usage:"},
 		{[]string{"status", "payments"}, 2, "usage:"},
 		{nil, 2, "want a command"},
@@ -209,5 +215,55 @@ func TestWatch(t *testing.T) {
 	}
 	if n := len(regexp.MustCompile(`(?m)^payments +active`).FindAllString(out.String(), -1)); n < 4 {
 		t.Errorf("%d rows of payments in three tables, want 2 in each but the last:\n%s", n, out)
+	}
+}
+
+func TestIsolateAndRelease(t *testing.T) {
+	srv := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: srv.Addr()})
+	defer client.Close()
+	member, err := redisbreaker.New(client, redisbreaker.WithShards(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close(t.Context())
+	// A process that reports each of the services.
+	for _, name := range []string{"payments", "a~b"} {
+		if err := member.Isolate(t.Context(), name, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func(service string) (l healthLine) {
+		t.Helper()
+		_, out, errOut := command(t, srv.Addr(), "-json", "status")
+		d := json.NewDecoder(strings.NewReader(out))
+		for d.More() {
+			if err := d.Decode(&l); err != nil {
+				t.Fatal(err)
+			}
+			if l.Service == service {
+				return l
+			}
+		}
+		t.Fatalf("no service %s in %s%s", service, out, errOut)
+		return l
+	}
+	if l := state("payments"); l.State != "isolated" || l.Isolated < 55 || l.Isolated > 60 || l.Prefix != "evenkeel:health" || l.Share != 1 || l.Circuit != 1 {
+		t.Errorf("%+v, want it isolated for a minute", l)
+	}
+	if code, out, errOut := command(t, srv.Addr(), "release", "a~b"); code != 0 || !strings.Contains(out, "a~b is released: about 0 processes") {
+		t.Errorf("release: code %d, %s%s", code, out, errOut)
+	}
+	if code, out, errOut := command(t, srv.Addr(), "isolate", "payments", "10m"); code != 0 || !strings.Contains(out, "payments is isolated for 10m0s") {
+		t.Errorf("isolate: code %d, %s%s", code, out, errOut)
+	}
+	if l := state("a~b"); l.State != "ok" {
+		t.Errorf("%+v, want it released", l)
+	}
+	if l := state("payments"); l.State != "isolated" || l.Isolated < 590 {
+		t.Errorf("%+v, want it isolated for ten minutes", l)
+	}
+	if _, out, _ := command(t, srv.Addr(), "status"); !strings.Contains(out, "SERVICE") || strings.Contains(out, "REQUESTS/s") {
+		t.Errorf("status:\n%s", out)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -48,26 +50,42 @@ func (o *operator) status(ctx context.Context) error {
 	if o.json {
 		e := json.NewEncoder(o.out)
 		for i := range all {
-			if err := e.Encode(all[i].line()); err != nil {
+			var l any = all[i].line()
+			if all[i].health != nil {
+				l = all[i].healthLine()
+			}
+			if err := e.Encode(l); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(o.out, "No process has used a budget for ten minutes.")
+		_, err := fmt.Fprintln(o.out, "No process has used a budget, or reported the health of a service, for ten minutes.")
 		return err
 	}
-	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+	if err := printBudgets(o.out, all); err != nil {
+		return err
+	}
+	return printHealth(o.out, all)
+}
+
+// printBudgets prints the table of budgets, if there are any.
+func printBudgets(out io.Writer, all []found) error {
+	budgets := slices.DeleteFunc(slices.Clone(all), func(f found) bool { return f.health != nil })
+	if len(budgets) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tPROCESSES\tREQUESTS/s\tRETRIES/s\tREFUSED/s\tPOOL\tSPOKE\tPREFIX")
-	for i := range all {
-		l := all[i].line()
-		if all[i].foreign {
+	for i := range budgets {
+		l := budgets[i].line()
+		if budgets[i].foreign {
 			fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\n", shown(l.Name), l.State, shown(l.Prefix))
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.1f\t%.1f\t%.1f\t%.1f\t%v ago\t%s\n", shown(l.Name), l.State, l.Processes, l.Requests, l.Retries, l.Refused,
-			l.Pool, all[i].Last.Round(100*time.Millisecond), shown(l.Prefix))
+			l.Pool, budgets[i].Last.Round(100*time.Millisecond), shown(l.Prefix))
 	}
 	return w.Flush()
 }

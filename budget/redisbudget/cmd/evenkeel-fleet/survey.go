@@ -17,16 +17,17 @@ import (
 // perGet is how many values are asked for at a time.
 const perGet = 200
 
-// A found budget is one that is kept in Redis.
+// A found key is that of a budget, or of the health of a service.
 type found struct {
 	key, prefix string
 	shard       int
 	name        string
-	foreign     bool // its value is of another version, or no budget
+	foreign     bool // its value is of another version, or neither
 	layout.Figures
+	health *health // nil for a budget
 }
 
-// survey returns the budgets in Redis, sorted by prefix and name.
+// survey returns what is in Redis, sorted by prefix and name.
 func (o *operator) survey(ctx context.Context) ([]found, error) {
 	var keys []string
 	var mu sync.Mutex
@@ -90,8 +91,12 @@ func (o *operator) read(ctx context.Context, keys []string, now time.Time) ([]fo
 			return nil, fmt.Errorf("%s: %w", keys[i], err)
 		}
 		f := found{key: keys[i], prefix: prefix, shard: shard, name: name}
-		f.Figures, ok = layout.ParseValue(value, now)
-		f.foreign = !ok
+		if h, is := parseHealth(value, now); is {
+			f.health = &h
+		} else {
+			f.Figures, ok = layout.ParseValue(value, now)
+			f.foreign = !ok
+		}
 		all = append(all, f)
 	}
 	return all, nil

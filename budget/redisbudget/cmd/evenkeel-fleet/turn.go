@@ -21,6 +21,9 @@ func (o *operator) turn(ctx context.Context, name string, pause bool) error {
 	var others []string
 	done := 0
 	for i := range all {
+		if all[i].health != nil {
+			continue
+		}
 		if all[i].name != name {
 			others = append(others, shown(all[i].name))
 			continue
@@ -68,7 +71,7 @@ func shardsOf(f *found) (int, error) {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a key of package redisbudget", f.key)
+	return 0, fmt.Errorf("%q is not a key of this layout", f.key)
 }
 
 // turned reports one turn of a switch.
