@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,27 +58,27 @@ func TestPause(t *testing.T) {
 // While a service is paused no second copies are sent.
 func TestPauseHedging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sent := 0
+		var sent atomic.Int64
 		slow := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
-			sent++
+			sent.Add(1)
 			time.Sleep(100 * time.Millisecond)
 			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: req}, nil
 		})
 		rt := build(t, slow, transport.WithHedging(transport.Hedge{Delay: time.Millisecond}))
-		for paused, want := range map[bool]int{true: 1, false: 2} {
+		for paused, want := range map[bool]int64{true: 1, false: 2} {
 			d := time.Duration(0)
 			if paused {
 				d = time.Hour
 			}
 			rt.Pause("api.test", d)
-			sent = 0
+			sent.Store(0)
 			resp, err := rt.RoundTrip(get(t, t.Context()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			if sent != want {
-				t.Errorf("paused %v: sent %d copies, want %d", paused, sent, want)
+			if got := sent.Load(); got != want {
+				t.Errorf("paused %v: sent %d copies, want %d", paused, got, want)
 			}
 		}
 	})
