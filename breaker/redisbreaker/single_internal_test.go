@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -151,31 +150,10 @@ func dialer(addr string) func() redis.UniversalClient {
 // waits, and within seconds of its return the fleet knows again what it sees.
 func TestServerFaults(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		fault, mend func(s *server, admin *redis.Client)
-	}{
-		"killed": {
-			func(s *server, _ *redis.Client) { s.kill() },
-			func(s *server, _ *redis.Client) { s.start() },
-		},
-		"paused": {
-			func(s *server, _ *redis.Client) { s.cmd.Process.Signal(syscall.SIGSTOP) },
-			func(s *server, _ *redis.Client) { s.cmd.Process.Signal(syscall.SIGCONT) },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startRedis(t)
-			c := gather(t, 6, dialer(s.addr))
-			c.overload()
-			tt.fault(s, nil)
-			c.alone()
-			tt.mend(s, nil)
-			t.Logf("back after %v", c.eventually(10*time.Second, "the verdict is back", c.refuses))
-			c.late.Store(false)
-			c.eventually(15*time.Second, "the verdict is lifted", func() bool { return !c.refuses() && c.connected() })
-		})
-	}
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		testFault(t, (*server).kill, (*server).start)
+	})
 	t.Run("flushed", func(t *testing.T) {
 		t.Parallel()
 		s := startRedis(t)
@@ -200,6 +178,20 @@ func TestServerFaults(t *testing.T) {
 		})
 		c.calm()
 	})
+}
+
+// testFault has a fault befall a server, and mends it.
+func testFault(t *testing.T, fault, mend func(*server)) {
+	t.Helper()
+	s := startRedis(t)
+	c := gather(t, 6, dialer(s.addr))
+	c.overload()
+	fault(s)
+	c.alone()
+	mend(s)
+	t.Logf("back after %v", c.eventually(10*time.Second, "the verdict is back", c.refuses))
+	c.late.Store(false)
+	c.eventually(15*time.Second, "the verdict is lifted", func() bool { return !c.refuses() && c.connected() })
 }
 
 // A cluster loses the master of the service, and sentinels their master. A replica takes
