@@ -25,6 +25,7 @@ func Open() []string {
 		// Those to tune by.
 		"ten times slower for 20 s: useful",
 		"four of five workers gone for 10 s: useful",
+		"twice the capacity of one route beside 60 slow calls of 3s, no patterns: served, slow",
 		"one route is asked for five times what its pool can, no patterns: served, fast",
 		// Hold-outs.
 		"a quick route and a slow one change places: harmed",

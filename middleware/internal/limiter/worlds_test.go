@@ -151,6 +151,9 @@ var openWorlds = map[string]string{
 	"calls of 20 s, 50 at a time, start into 1.5":                         "a step takes minutes where a call takes 20 s",
 	"latency doubles every 15 s, room for all":                            "one in eighty is refused",
 	"two cores, 30 routes, ten times for 15 s":                            "routes that chance made look quick are let in more often than others",
+	"ten times slower for 20 s, room for all":                             "three in a hundred are refused by a trial",
+	"calls of 500 ms in 50 workers, start into twice, 2 s announced":      "70 of 95 a second",
+	"a quiet night, then the day at .8":                                   "one in eighty waits in the morning",
 }
 
 func (w *worldCase) test(t *testing.T) {
