@@ -113,7 +113,8 @@ func scriptEqualsGo(t *testing.T, client *redis.Client, steps int, tick func(*ra
 			}
 		}
 	}
-	if engaged < 3 || opened < 3 {
+	// The short run of the race detector meets none of them for certain.
+	if least := min(3, steps/600); engaged < least || opened < least {
 		t.Errorf("%d overloads and %d outages in %d steps: the reports show too little", engaged, opened, steps)
 	}
 }

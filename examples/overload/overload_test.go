@@ -175,23 +175,31 @@ func TestComingBack(t *testing.T) {
 		served.atLeast(t, "served of the burst", .98)
 		peak.atMost(t, "peak of the second wave per 100 ms", 60)
 	})
-	t.Run("step", func(t *testing.T) {
-		t.Parallel()
-		const phase = 20 * time.Second
-		runs, _ := size(0)
-		for _, s := range sim.Backends()[:2] {
-			s := s.Overload(2, phase)
-			s.Obey = true
-			var attempts, goodput figures
-			for seed := range runs {
-				r := simulate(t, s, seed, shedding)
-				attempts = append(attempts, r.AttemptsPerCall(phase, 2*phase))
-				goodput = append(goodput, r.Goodput(phase, 2*phase))
+	// Who says how long it has is told not to come back if it cannot be served in that
+	// time. Who says nothing may have time, or another replica to go to, so it is told
+	// when to come back: once, and to be served.
+	for name, tt := range map[string]struct {
+		announce bool
+		attempts float64
+	}{"step": {announce: true, attempts: 1.2}, "step, nothing announced": {attempts: 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const phase = 20 * time.Second
+			runs, _ := size(0)
+			for _, s := range sim.Backends()[:2] {
+				s := s.Overload(2, phase)
+				s.Obey, s.Announce = true, tt.announce
+				var attempts, goodput figures
+				for seed := range runs {
+					r := simulate(t, s, seed, shedding)
+					attempts = append(attempts, r.AttemptsPerCall(phase, 2*phase))
+					goodput = append(goodput, r.Goodput(phase, 2*phase))
+				}
+				attempts.atMost(t, s.Name+": attempts per call in an overload", tt.attempts)
+				goodput.atLeast(t, s.Name+": goodput", .95)
 			}
-			attempts.atMost(t, s.Name+": attempts per call in an overload", 1.2)
-			goodput.atLeast(t, s.Name+": goodput", .95)
-		}
-	})
+		})
+	}
 }
 
 // The scenarios that nothing was tuned with. Without -long only those that went

@@ -169,7 +169,7 @@ func TestSimulationOfRareCalls(t *testing.T) {
 			continue
 		}
 		w := newWorld(scene{
-			instances: tt.instances, requests: 0.2 * float64(tt.instances), length: time.Duration(steps(200, 1000)) * s,
+			instances: tt.instances, requests: 0.2 * float64(tt.instances), length: time.Duration(max(steps(200, 1000), 200)) * s, // fewer calls would prove nothing
 			fails:  func(time.Duration, int, int) float64 { return 0.05 },
 			policy: budget.Policy{Ratio: 0.1},
 		}, 3)
