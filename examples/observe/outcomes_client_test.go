@@ -206,7 +206,7 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 				resp.Body.Close()
 			},
 			opts:    []transport.Option{transport.WithPacing(transport.Pacing{Key: func(*http.Request) string { return "" }})},
-			isError: func(err error) bool { return errors.As(err, &held) && held.RefusedFor() > 0 }, named: "RefusedFor() time.Duration"},
+			isError: func(err error) bool { held := held; return errors.As(err, &held) && held.RefusedFor() > 0 }, named: "RefusedFor() time.Duration"},
 		"no place among those in flight": {serve: half, within: deadline(nil), opts: []transport.Option{transport.WithInFlight(1)},
 			before: func(c *http.Client, url string) {
 				resp, err := c.Get(url) // whose body is not read to its end
@@ -216,7 +216,7 @@ func TestWhatAttemptsAndCallsComeTo(t *testing.T) {
 				}
 				time.AfterFunc(time.Second, func() { resp.Body.Close() }) // after the deadline of the other
 			},
-			isError: func(err error) bool { return errors.As(err, &held) && held.RefusedFor() == 0 }, named: "RefusedFor() time.Duration"},
+			isError: func(err error) bool { held := held; return errors.As(err, &held) && held.RefusedFor() == 0 }, named: "RefusedFor() time.Duration"},
 		"refused by the breaker": {serve: answer(500), opts: []transport.Option{tripped(t)}, isError: is(breaker.ErrOpen), named: "breaker.ErrOpen"},
 		"refused by the guard": {serve: hang, policy: transport.Policy{MaxAttempts: 1, AttemptTimeout: 5 * time.Millisecond},
 			before: func(c *http.Client, url string) {

@@ -122,9 +122,6 @@ func TestVerdictApplies(t *testing.T) {
 		d.reply.Share, d.reply.Circuit = 0.25, 0.25
 		f := join(t, d, silent{}, nil)
 		g, c := f.Guard().Service("api.test"), f.Circuits().Service("api.test")
-		if _, ok := g.Admit(2); !ok {
-			t.Error("a retry was refused before anything was heard")
-		}
 		synctest.Wait()
 		for attempt, want := range map[int]bool{2: false, 3: false} {
 			if retryIn, ok := g.Admit(attempt); ok != want || retryIn != time.Second {
@@ -202,7 +199,7 @@ func TestVerdictFades(t *testing.T) {
 		}
 		d.set(func(d *desk) { d.err = errors.New("down") })
 		settle(50 * time.Second)
-		if retryIn, ok := g.Admit(1); ok || retryIn > 11*time.Second {
+		if retryIn, ok := g.Admit(1); ok || retryIn > 12*time.Second { // the last reply came up to 2 s later
 			t.Errorf("admitted %v, again in %v: want it isolated for 10 s more", ok, retryIn)
 		}
 		settle(12 * time.Second)
