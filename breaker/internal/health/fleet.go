@@ -62,7 +62,7 @@ func New(store Store, p Params, o Observer) *Fleet {
 
 func (f *Fleet) newService(name string) *Service {
 	key, shard := f.store.Place(name)
-	s := &Service{name: name, key: key, shard: shard, wake: f.wake}
+	s := &Service{name: name, key: key, shard: shard, wake: f.wake, now: f.now}
 	s.own.heard = Reply{Share: 1, Circuit: 1, Passed: -1}
 	s.verdict.Store(&verdict{share: 1, circuit: 1, asleep: true})
 	return s

@@ -18,6 +18,8 @@ type desk struct {
 	mu      sync.Mutex
 	reply   health.Reply
 	err     error
+	takes   time.Duration // an exchange
+	until   time.Time     // services are isolated
 	deaf    chan struct{} // if set, exchanges hang until it is closed, whatever their context
 	reports []health.Report
 	at      []time.Time
@@ -32,7 +34,12 @@ func (d *desk) Exchange(_ context.Context, keys []string, reports []health.Repor
 	defer d.mu.Unlock()
 	d.reports = append(d.reports, reports...)
 	d.at = append(d.at, time.Now())
-	reply, err, deaf := d.reply, d.err, d.deaf
+	reply, err, deaf, takes := d.reply, d.err, d.deaf, d.takes
+	if takes > 0 {
+		d.mu.Unlock()
+		time.Sleep(takes)
+		d.mu.Lock()
+	}
 	if deaf != nil {
 		d.mu.Unlock()
 		<-deaf
@@ -41,10 +48,11 @@ func (d *desk) Exchange(_ context.Context, keys []string, reports []health.Repor
 	}
 	replies := make([]health.Reply, len(keys))
 	for i := range replies {
-		replies[i] = reply
-		if reports[i].Isolate > 0 {
-			replies[i].Left = reports[i].Isolate
+		if took := reports[i].Isolate; took > 0 && err == nil {
+			d.until = time.Now().Add(time.Duration(took * float64(time.Second)))
 		}
+		replies[i] = reply
+		replies[i].Left = max(time.Until(d.until).Seconds(), 0)
 	}
 	return replies, err
 }
@@ -119,10 +127,13 @@ func settle(d time.Duration) {
 func TestVerdictApplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
-		d.reply.Share, d.reply.Circuit = 0.25, 0.25
+		d.reply.Share, d.reply.Circuit, d.takes = 0.25, 0.25, 10*time.Millisecond
 		f := join(t, d, silent{}, nil)
 		g, c := f.Guard().Service("api.test"), f.Circuits().Service("api.test")
-		synctest.Wait()
+		if _, ok := g.Admit(2); !ok {
+			t.Error("a retry was refused before anything was heard")
+		}
+		settle(d.takes)
 		for attempt, want := range map[int]bool{2: false, 3: false} {
 			if retryIn, ok := g.Admit(attempt); ok != want || retryIn != time.Second {
 				t.Errorf("attempt %d: admitted %v, again in %v; want it refused for 1s", attempt, ok, retryIn)
@@ -199,7 +210,7 @@ func TestVerdictFades(t *testing.T) {
 		}
 		d.set(func(d *desk) { d.err = errors.New("down") })
 		settle(50 * time.Second)
-		if retryIn, ok := g.Admit(1); ok || retryIn > 12*time.Second { // the last reply came up to 2 s later
+		if retryIn, ok := g.Admit(1); ok || retryIn != 10*time.Second {
 			t.Errorf("admitted %v, again in %v: want it isolated for 10 s more", ok, retryIn)
 		}
 		settle(12 * time.Second)
@@ -244,9 +255,9 @@ func TestIsolateHere(t *testing.T) {
 			t.Errorf("admitted %v, again in %v; want it refused for 90s", ok, retryIn)
 		}
 		d.set(func(d *desk) { d.err = errors.New("down") })
-		settle(92 * time.Second)
+		settle(90 * time.Second)
 		if _, ok := g.Admit(1); !ok {
-			t.Error("still isolated after 92 s")
+			t.Error("still isolated after 90 s")
 		}
 		if err := f.Isolate(t.Context(), "new.test", time.Second); err == nil {
 			t.Error("no error although the store is down")

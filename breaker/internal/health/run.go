@@ -236,7 +236,7 @@ func (l *loop) leave() {
 	l.joined = nil
 	l.mu.Unlock()
 	for _, s := range services {
-		s.verdict.Store(&verdict{share: 1, circuit: 1})
+		s.verdict.Store(&verdict{calm: true, share: 1, circuit: 1})
 	}
 }
 

@@ -16,9 +16,11 @@ type Service struct {
 	key   string
 	shard int
 	wake  func(*Service, bool)
+	now   func() time.Duration // the clock of the fleet
 
 	verdict atomic.Pointer[verdict] // never nil
 
+	_                        [64]byte // requests that count leave the verdict in the caches of others
 	calls, fast, slow, late  atomic.Int64
 	asked, succeeded, failed atomic.Int64 // of circuits
 	passed                   atomic.Int64 // when the newest attempt was sent here that succeeded, by the fleet's clock
@@ -47,10 +49,12 @@ type own struct {
 
 // A verdict is what applies to this process. It is not changed after it is published.
 type verdict struct {
-	share   float64 // of first attempts
-	circuit float64 // of requests to a circuit
-	retryIn time.Duration
-	asleep  bool // nobody reports the service, until it is used
+	calm     bool    // nothing is refused, and the service is reported
+	share    float64 // of first attempts
+	circuit  float64 // of requests to a circuit
+	retryIn  time.Duration
+	isolated time.Duration // until when nothing may be sent; 0 if it may
+	asleep   bool          // nobody reports the service, until it is used
 }
 
 const (
@@ -69,16 +73,32 @@ func (s *Service) Admit(attempt int) (retryIn time.Duration, ok bool) {
 		s.calls.Add(1)
 	}
 	v := s.verdict.Load()
+	if v.calm {
+		return 0, true
+	}
+	return s.admit(v, attempt)
+}
+
+func (s *Service) admit(v *verdict, attempt int) (retryIn time.Duration, ok bool) {
 	if v.asleep {
 		s.wake(s, false)
 	}
-	if v.share >= 1 {
-		return 0, true
+	if left := s.isolatedFor(v); left > 0 {
+		return left, false
 	}
-	if attempt == 1 && rand.Float64() < v.share {
+	if v.share >= 1 || attempt == 1 && rand.Float64() < v.share {
 		return 0, true
 	}
 	return v.retryIn, false
+}
+
+// isolatedFor is how long nothing may be sent. It ends when its time is over, whether or
+// not the store has an answer then.
+func (s *Service) isolatedFor(v *verdict) time.Duration {
+	if v.isolated == 0 {
+		return 0
+	}
+	return v.isolated - s.now()
 }
 
 // SawSuccess counts an attempt that was sent at that time of the fleet's clock.
@@ -130,8 +150,14 @@ func (s *Service) SawEnd(ok bool) {
 // Verdict reports whether requests to a circuit are refused, and for how long.
 func (s *Service) Verdict() (open bool, retryIn time.Duration) {
 	v := s.verdict.Load()
+	if v.calm {
+		return false, 0
+	}
 	if v.asleep {
 		s.wake(s, false)
+	}
+	if left := s.isolatedFor(v); left > 0 {
+		return true, left
 	}
 	if v.circuit >= 1 {
 		return false, 0
@@ -141,7 +167,8 @@ func (s *Service) Verdict() (open bool, retryIn time.Duration) {
 
 // Ticket reports whether a request may pass that found the verdict open.
 func (s *Service) Ticket() bool {
-	if rand.Float64() < s.verdict.Load().circuit {
+	v := s.verdict.Load()
+	if s.isolatedFor(v) <= 0 && rand.Float64() < v.circuit {
 		return true // and is counted when it ends
 	}
 	s.asked.Add(1)
@@ -238,10 +265,11 @@ func (s *Service) apply(now time.Duration, p Params) {
 	if p.DryRun {
 		v.share, v.circuit = 1, 1
 	}
-	if left := o.isolated - now; left > 0 { // by hand
-		v.share, v.circuit, v.retryIn = 0, 0, left
+	if o.isolated > now { // by hand
+		v.isolated = o.isolated
 	}
 	v.asleep = !o.in
+	v.calm = v.share >= 1 && v.circuit >= 1 && v.isolated == 0 && o.in
 	if old := s.verdict.Load(); *old != v {
 		s.verdict.Store(&v)
 	}
