@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -72,6 +73,30 @@ func (c *charge) fetching() <-chan struct{} {
 		return b.Fetching()
 	}
 	return nil
+}
+
+// fetch waits while the budget fetches the credit that it lacked, for BaseDelay at most.
+func (r *round) fetch(ctx context.Context) bool {
+	fetched := r.charge.fetching()
+	if fetched == nil {
+		return false
+	}
+	start := time.Now()
+	defer func() { r.waited += time.Since(start) }()
+	limit := time.NewTimer(r.call.policy.BaseDelay)
+	defer limit.Stop()
+	select {
+	case <-fetched:
+		return true
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (r *round) pay() bool {
+	k := r.call.known
+	return r.charge.pay(int(r.sent.Load())+1, k != nil && k.guard != nil)
 }
 
 // affords reports whether the budget could pay for the attempt.

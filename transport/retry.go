@@ -392,27 +392,3 @@ func (r *round) await(ctx context.Context, wait time.Duration, paid func() StopR
 	}
 	return ""
 }
-
-// fetch waits while the budget fetches the credit that it lacked, for BaseDelay at most.
-func (r *round) fetch(ctx context.Context) bool {
-	fetched := r.charge.fetching()
-	if fetched == nil {
-		return false
-	}
-	start := time.Now()
-	defer func() { r.waited += time.Since(start) }()
-	limit := time.NewTimer(r.call.policy.BaseDelay)
-	defer limit.Stop()
-	select {
-	case <-fetched:
-		return true
-	case <-limit.C:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-func (r *round) pay() bool {
-	k := r.call.known
-	return r.charge.pay(int(r.sent.Load())+1, k != nil && k.guard != nil)
-}
