@@ -109,6 +109,9 @@ func AttemptOf(h http.Header) (a Attempt, ok bool) {
 // It is false for the first attempt in a dialect that does not give the maximum,
 // such as X-Stainless-Retry-Count: 0 or X-Envoy-Attempt-Count: 1.
 func SenderRetries(h http.Header) bool {
+	if len(h) == 0 {
+		return false
+	}
 	if a, _ := AttemptOf(h); a.N > 1 || a.Max > 1 {
 		return true
 	}

@@ -17,6 +17,10 @@ func BenchmarkRoundTrip(b *testing.B) {
 		OnAttempt: func(context.Context, transport.AttemptEvent) {},
 		OnCall:    func(context.Context, transport.Call) {},
 	})
+	limited := transport.WithPolicy(transport.Policy{AttemptTimeout: time.Second})
+	hour := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), time.Hour)
+	}
 	for _, bm := range []struct {
 		name string
 		opts []transport.Option
@@ -26,10 +30,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 		{name: "bare", bare: true},
 		{name: "default"},
 		{name: "observed", opts: []transport.Option{observed}},
-		{name: "attempt timeout", opts: []transport.Option{transport.WithPolicy(transport.Policy{AttemptTimeout: time.Second})}},
-		{name: "deadline", ctx: func() (context.Context, context.CancelFunc) {
-			return context.WithTimeout(context.Background(), time.Hour)
-		}},
+		{name: "attempt timeout", opts: []transport.Option{limited}},
+		{name: "deadline", ctx: hour},
+		{name: "deadline, attempt timeout", opts: []transport.Option{limited}, ctx: hour},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			ctx := context.Background()

@@ -43,20 +43,30 @@ type drain struct {
 type failure struct {
 	status int
 	err    error
+	kept   *http.Response // the last response from the server up to then, kept in memory
 }
 
 // replace sets the response in hand aside for another attempt.
 func (r *round) replace(resp *http.Response, err error) {
-	r.replaced = &failure{err: err}
+	f := &failure{err: err}
 	switch {
 	case resp != nil:
-		r.replaced.status = resp.StatusCode
-		r.kept = setAside(resp, r.newest.cancel)
+		f.status = resp.StatusCode
+		f.kept = setAside(resp, r.newest.cancel)
 	case err != nil:
-		if _, refused := refusedBy(err); !refused {
-			r.kept = nil
+		if _, refused := refusedBy(err); refused {
+			f.kept = r.kept()
 		}
 	}
+	r.replaced = f
+}
+
+// kept returns the last response from the server, if it was set aside in memory.
+func (r *round) kept() *http.Response {
+	if r.replaced == nil {
+		return nil
+	}
+	return r.replaced.kept
 }
 
 // setAside ends a response that another attempt is to replace. If all of its body arrives

@@ -94,20 +94,19 @@ type round struct {
 	stream *stream // of a body without
 	told   *told   // nil if it says nothing
 
-	lastWait   time.Duration  // before the current attempt
-	scale      guard.Scale    // what it gives its attempts; zero until the guard asks
-	throttled  time.Duration  // of waited, without any for a retry
-	paused     time.Duration  // of waited, since the server had told another attempt to
-	turnedAway int32          // attempts that the server refused before its handler, saying when to come back
-	sent       atomic.Int32   // attempts that reached the attempt layer, with those before
-	before     int32          // attempts of the call before this round continues its body; else 0
-	replaced   *failure       // by the current attempt; nil for the first
-	waited     time.Duration  // in total
-	kept       *http.Response // the last response from the server, kept in memory
-	id         atomic.Uint64  // of the call; 0 until it is sent
-	attempt    *http.Request  // the newest attempt
-	newest     *attemptCtx    // its context
-	body       io.Closer      // of the current attempt, to close if the base panics
+	lastWait   time.Duration // before the current attempt
+	scale      guard.Scale   // what it gives its attempts; zero until the guard asks
+	throttled  time.Duration // of waited, without any for a retry
+	paused     time.Duration // of waited, since the server had told another attempt to
+	turnedAway int32         // attempts that the server refused before its handler, saying when to come back
+	sent       atomic.Int32  // attempts that reached the attempt layer, with those before
+	before     int32         // attempts of the call before this round continues its body; else 0
+	replaced   *failure      // by the current attempt; nil for the first
+	waited     time.Duration // in total
+	id         atomic.Uint64 // of the call; 0 until it is sent
+	attempt    *http.Request // the newest attempt
+	newest     *attemptCtx   // its context
+	body       io.Closer     // of the current attempt, to close if the base panics
 
 	would *would // nil except in a dry run
 
@@ -274,13 +273,13 @@ func (r *round) judge(try int, resp *http.Response, err error) (time.Duration, S
 // caller gets the last response from the server, if there is one.
 func (r *round) finish(resp *http.Response, err error, stop StopReason) (*http.Response, error) {
 	if err != nil {
-		if _, refused := refusedBy(err); !refused || r.kept == nil {
+		if _, refused := refusedBy(err); !refused || r.kept() == nil {
 			if refused && r.charge.unproved && r.replaced != nil { // which is between the guard and the budget
 				err = r.replaced.err
 			}
 			return nil, r.fail(err, stop)
 		}
-		resp = r.kept
+		resp = r.kept()
 	}
 	r.over = true
 	r.passUp(resp, stop)
