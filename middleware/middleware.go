@@ -12,8 +12,9 @@ import (
 )
 
 // New returns the middleware. Its error joins all mistakes in the options. Handlers
-// that are wrapped by the same middleware share its limits. New starts no
-// goroutine. Like [http.Handle], the middleware panics if the handler is nil.
+// that are wrapped by the same middleware share its limits. A request that passes
+// through two of them, around a router and around one of its routes, is counted by the
+// outer one alone. New starts no goroutine. Like [http.Handle], the middleware panics if the handler is nil.
 func New(opts ...Option) (func(http.Handler) http.Handler, error) {
 	// A second back, so that no moment since the epoch is 0.
 	m := &machine{epoch: time.Now().Add(-time.Second), seed: maphash.MakeSeed()}
@@ -103,6 +104,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if h.around(w) {
+		h.next.ServeHTTP(w, r)
+		return
+	}
 	wrapped, x := wrap(w)
 	x.machine, x.request = h.machine, r
 	if h.timed {
@@ -112,6 +117,22 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !x.done {
 		panic(nil) // one of GODEBUG=panicnil=1, of which end has recovered without knowing
 	}
+}
+
+// around reports whether a handler of the same machine has the request already: it
+// would take a second slot, and wait for the one that it holds.
+func (m *machine) around(w http.ResponseWriter) bool {
+	for range 16 { // a writer may unwrap to itself
+		if own, ok := w.(interface{ self() *exchange }); ok && own.self().machine == m {
+			return true
+		}
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = outer.Unwrap()
+	}
+	return false
 }
 
 // serve lets the request into the handler, or refuses it.

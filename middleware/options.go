@@ -39,7 +39,7 @@ func (c *config) validate() error {
 	if c.limit != nil && *c.limit < 1 {
 		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want at least 1", *c.limit))
 	}
-	if s := c.shedding; c.limit != nil && s != nil && (*c.limit < s.MinConcurrency || s.MaxConcurrency > 0 && *c.limit > s.MaxConcurrency) {
+	if s := c.shedding; c.limit != nil && *c.limit >= 1 && s != nil && (*c.limit < s.MinConcurrency || s.MaxConcurrency > 0 && *c.limit > s.MaxConcurrency) {
 		errs = append(errs, fmt.Errorf("middleware: WithConcurrency(%d): want a limit within those of WithShedding, MinConcurrency %d and MaxConcurrency %d", *c.limit, s.MinConcurrency, s.MaxConcurrency))
 	}
 	errs = append(errs, c.deadlines.validate()...)

@@ -68,6 +68,37 @@ func TestEveryMistakeOfAChainIsNamed(t *testing.T) {
 	}
 }
 
+// Each line of the error begins with its option, and a URL in place of a name is named.
+func TestEachMistakeNamesItsOption(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		opts []transport.Option
+		want string
+	}{
+		{"two fields of a policy", []transport.Option{transport.WithPolicy(transport.Policy{MaxAttempts: -1, MaxReplayBytes: -1})},
+			"transport: WithPolicy: Policy.MaxAttempts -1: want 1 to 100, or 0 for the default\n" +
+				"transport: WithPolicy: Policy.MaxReplayBytes -1: want a positive number of bytes, or 0 for the default"},
+		{"two fields of a hedge", []transport.Option{transport.WithHedging(transport.Hedge{Delay: -1, Ratio: 2})},
+			"transport: WithHedging: Hedge.Delay -1ns: want a positive duration, or 0 for the observed one\n" +
+				"transport: WithHedging: Hedge.Ratio 2: want 0.001 up to 1, or 0 for the default"},
+		{"a URL for a service", []transport.Option{transport.WithServicePolicy("https://users.test:8443/v1", transport.Policy{})},
+			`transport: WithServicePolicy("https://users.test:8443/v1"): want "users.test:8443": without WithServiceName a service is named by its host`},
+		{"a name like a URL, of one's own", []transport.Option{
+			transport.WithServicePolicy("https://users.test", transport.Policy{}),
+			transport.WithServiceName(func(r *http.Request) string { return r.URL.Scheme + "://" + r.URL.Host }),
+		}, ""},
+	} {
+		_, err := transport.New(nil, row.opts...)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != row.want {
+			t.Errorf("%s: New says\n%s\nwant\n%s", row.name, got, row.want)
+		}
+	}
+}
+
 // A budget that is a nil pointer is a mistake, of which the calls tell.
 func TestBudgetThatIsANilPointer(t *testing.T) {
 	own, _ := budget.NewLocal(budget.Policy{MinPerSecond: 1})

@@ -87,7 +87,7 @@ func ExampleNew() {
 	// Output:
 	// true <nil>
 	// transport: WithPolicy: Policy.MaxAttempts -1: want 1 to 100, or 0 for the default
-	// Policy.Statuses 200: want codes from 400 to 599
+	// transport: WithPolicy: Policy.Statuses 200: want codes from 400 to 599
 }
 
 // The mistake is a transport per request. Its budget is new each time and

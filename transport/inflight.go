@@ -128,6 +128,6 @@ func (r *round) enter(b *bulkhead, req *http.Request) error {
 	if r.interrupted {
 		return err
 	}
-	return &heldError{stop: StopInFlight, text: fmt.Sprintf("%d attempts to %s are in flight, as many as WithInFlight allows",
+	return &heldError{stop: StopInFlight, text: fmt.Sprintf("WithInFlight(%d): no room for a call to %s: an attempt is in flight until its body is read or closed",
 		b.size, r.call.record.Service), err: err}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/datapunk/evenkeel/budget"
 	"github.com/hashicorp/go-retryablehttp"
@@ -74,16 +75,16 @@ func (c *config) defaultBase() http.RoundTripper {
 
 func (c *config) validate() error {
 	var errs []error
-	if err := c.policy.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("transport: WithPolicy: %w", err))
-	}
+	errs = append(errs, each("WithPolicy", c.policy.validate())...)
 	for _, s := range c.services {
 		if s.name == "" {
 			errs = append(errs, errors.New(`transport: WithServicePolicy(""): want the name of a service`))
 		}
-		if err := s.policy.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): %w", s.name, err))
+		if _, host, isURL := strings.Cut(s.name, "://"); isURL && c.service == nil {
+			host, _, _ = strings.Cut(host, "/")
+			errs = append(errs, fmt.Errorf("transport: WithServicePolicy(%q): want %q: without WithServiceName a service is named by its host", s.name, host))
 		}
+		errs = append(errs, each(fmt.Sprintf("WithServicePolicy(%q)", s.name), s.policy.validate())...)
 	}
 	if c.nameless {
 		errs = append(errs, errors.New("transport: WithServiceName(nil): want a func, or leave the option out"))
@@ -92,13 +93,9 @@ func (c *config) validate() error {
 		errs = append(errs, errors.New("transport: WithFleet, WithoutGuard: want one of them: the guard asks the fleet"))
 	}
 	if c.hedge != nil {
-		if err := c.hedge.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("transport: WithHedging: %w", err))
-		}
+		errs = append(errs, each("WithHedging", c.hedge.validate())...)
 	}
-	if err := c.pacing.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("transport: WithPacing: %w", err))
-	}
+	errs = append(errs, each("WithPacing", c.pacing.validate())...)
 	if c.inFlight != nil && *c.inFlight < 1 {
 		errs = append(errs, fmt.Errorf("transport: WithInFlight(%d): want at least 1", *c.inFlight))
 	}
@@ -106,6 +103,22 @@ func (c *config) validate() error {
 		errs = append(errs, fmt.Errorf("transport: WithResume(%d): want at least 1", *c.resume))
 	}
 	return errors.Join(errs...)
+}
+
+// each names the option in all the mistakes that were joined to err.
+func each(option string, err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{fmt.Errorf("transport: %s: %w", option, err)}
+	}
+	var errs []error
+	for _, mistake := range joined.Unwrap() {
+		errs = append(errs, fmt.Errorf("transport: %s: %w", option, mistake))
+	}
+	return errs
 }
 
 func (c *config) resumes() int {
