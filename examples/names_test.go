@@ -18,10 +18,11 @@ const mostNames = 297
 
 // surface is what one package exports.
 type surface struct {
+	suite        bool // of tests
 	names        []string
 	values       []string // constants that list the values of a type
 	undocumented []string
-	bare         []string // options without an Example of their own
+	bare         []string // options without an Example of their own that go test runs
 }
 
 // There are few names to learn, all are documented, and every option has an
@@ -37,7 +38,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %s has no doc comment", folder, name)
 		}
 		for _, name := range s.bare {
-			t.Logf("%s: no Example%s", folder, name)
+			t.Errorf("%s: no Example%s with an Output", folder, name)
 		}
 	}
 	t.Logf("%d names, %d values", total, values)
@@ -85,7 +86,7 @@ func surfaceOf(t *testing.T, fset *token.FileSet, files []*ast.File) surface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s surface
+	s := surface{suite: strings.HasSuffix(p.Name, "test")}
 	s.document("package "+p.Name, p.Doc)
 	s.funcs(p.Funcs, false)
 	s.names = append(s.names, s.constants(p.Consts)...)
@@ -119,11 +120,15 @@ func (s *surface) funcs(funcs []*doc.Func, options bool) {
 	for _, f := range funcs {
 		s.names = append(s.names, f.Name)
 		s.document(f.Name, f.Doc)
-		if options && strings.HasPrefix(f.Name, "With") && len(f.Examples) == 0 {
+		if options && strings.HasPrefix(f.Name, "With") && !slices.ContainsFunc(f.Examples, s.runs) {
 			s.bare = append(s.bare, f.Name)
 		}
 	}
 }
+
+// runs reports whether go test runs an Example: one without an Output is only compiled.
+// That is all that an Example of a suite of tests can be, which needs a *testing.T.
+func (s *surface) runs(e *doc.Example) bool { return e.Output != "" || e.EmptyOutput || s.suite }
 
 // constants returns the names of constants or variables. What documents one may
 // also stand over its group, or behind it on its line.
@@ -166,10 +171,12 @@ type Option int
 // WithA sets a.
 func WithA() Option { return 0 }
 func WithB() Option { return 0 }
+// WithC has an Example that never runs.
+func WithC() Option { return 0 }
 // WithContext is no option.
 func WithContext() {}
 `,
-		"a_test.go": "package a_test\nfunc ExampleWithA() {\n\t// Output:\n}\n",
+		"a_test.go": "package a_test\nfunc ExampleWithA() {\n\t// Output:\n}\nfunc ExampleWithC() {}\n",
 	} {
 		file, err := parser.ParseFile(fset, name, text, parser.ParseComments)
 		if err != nil {
@@ -182,10 +189,10 @@ func WithContext() {}
 		what      string
 		got, want []string
 	}{
-		{"names", got.names, []string{"WithContext", "Limit", "Option", "WithA", "WithB", "State"}},
+		{"names", got.names, []string{"WithContext", "Limit", "Option", "WithA", "WithB", "WithC", "State"}},
 		{"values", got.values, []string{"Closed", "Open"}},
 		{"undocumented", got.undocumented, []string{"package a", "WithB", "Open", "State.Bare"}},
-		{"options without an Example", got.bare, []string{"WithB"}},
+		{"options without an Example", got.bare, []string{"WithB", "WithC"}},
 	} {
 		if !slices.Equal(tt.got, tt.want) {
 			t.Errorf("%s: got %q, want %q", tt.what, tt.got, tt.want)

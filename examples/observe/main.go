@@ -1,7 +1,8 @@
 // Observe runs a client and a server under a changing load and serves their
 // metrics at http://127.0.0.1:9464/metrics. If the prometheus command is
 // installed, observe also starts a Prometheus that scrapes them and evaluates
-// rules.yml. README.md explains each metric; dashboard.json is for Grafana.
+// rules.yml, and http://127.0.0.1:9464/ draws the panels of dashboard.json from it.
+// README.md explains each metric; dashboard.json is for Grafana.
 //
 //	go run ./examples/observe
 package main
@@ -68,20 +69,27 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-addr %s: want a free host:port: %w", c.addr, err)
 	}
-	server := &http.Server{Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})}
-	defer server.Close()
-	go server.Serve(page) // until Close
-	fmt.Fprintf(out, "metrics: http://%s/metrics\n", page.Addr())
+	defer page.Close()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 
 	prom, err := startPrometheus(ctx, c.prometheus, page.Addr().String())
 	switch {
 	case errors.Is(err, errNotInstalled):
-		fmt.Fprintln(out, "prometheus: not installed")
 	case err != nil:
 		return err
 	default:
 		defer prom.stop()
-		fmt.Fprintf(out, "prometheus: http://%s\n", prom.addr)
+		drawPanels(mux, prom.addr)
+	}
+	server := &http.Server{Handler: mux}
+	defer server.Close()
+	go server.Serve(page) // until Close
+	fmt.Fprintf(out, "metrics: http://%s/metrics\n", page.Addr())
+	if prom == nil {
+		fmt.Fprintln(out, "prometheus: not installed")
+	} else {
+		fmt.Fprintf(out, "prometheus: http://%s\npanels: http://%s/\n", prom.addr, page.Addr())
 	}
 	s.load(ctx, func(p phase) { fmt.Fprintln(out, p) })
 	return nil

@@ -70,7 +70,8 @@ func WithBuckets(bounds ...float64) Option {
 
 // WithNativeHistograms makes durations native histograms too, with a resolution of ten
 // percent and at most 160 buckets each. The classic buckets stay for scrapes in text
-// format. The default is off.
+// format. A Prometheus that scrapes native histograms does not keep the classic buckets
+// unless it is told to: queries of _bucket are then empty. The default is off.
 func WithNativeHistograms() Option {
 	return func(c *config) { c.native = true }
 }
