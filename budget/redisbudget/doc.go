@@ -181,30 +181,30 @@
 //
 // peak is the ratio of retries to requests in the worst second, in per cent. steady
 // is that ratio from the fifth second on, and target what it should be. excess is in
-// seconds of budget. jain is the fairness among the processes that fail, each compared
-// with its max-min share. used is the
-// share of the budget, or of what was asked for, that was spent. calls/i is exchanges
+// seconds of budget. jain is the fairness among the processes that fail, while
+// they do, each compared with its max-min share. used is the share of the budget, or
+// of what was asked for, that was spent. calls/i is exchanges
 // of one process per second while calls fail, calls/s the average over the fleet, and
 // most that of the busiest second. A process may hold a token, however small the
 // quota of the fleet, so with many processes a quota has a larger excess and its
 // fairness means nothing.
 //
 //	                         of    peak  steady  target  excess   jain  used calls/i calls/s    most
-//	everything fails         10    22.3   10.99   11.00    1.02  0.992  1.00    2.38      16      41
-//	a fifth fails            10    12.3   10.93   11.00    0.29  1.000  0.99    2.85      17      36
-//	... half is cut off      10    11.7    7.19   11.00    0.23  0.782  0.65    1.73      13      36
-//	troubles                 10    22.0   10.63   11.00    0.99  0.997  0.96    1.53      12      41
+//	everything fails         10    22.3   10.99   11.00    1.02  0.999  1.00    2.38      16      41
+//	a fifth fails            10    12.3   10.93   11.00    0.29  0.998  0.99    2.85      17      36
+//	... half is cut off      10    11.7    7.19   11.00    0.23  0.809  0.65    1.73      13      36
+//	troubles                 10    22.0   10.63   11.00    0.99  1.000  0.96    1.53      12      41
 //	quota of 50/s            10     9.9    5.03    5.00    1.18  0.999  1.00    2.94      19      56
-//	everything fails       1000    25.5   10.10   10.10    1.53  0.982  1.00    0.89     621    1990
-//	a fifth fails          1000    11.1    9.90   10.10    0.51  0.956  0.98    1.22     727    1272
-//	... half is cut off    1000    11.1    6.55   10.10    0.51  0.711  0.65    0.75     530    1489
-//	troubles               1000    24.5   10.03   10.10    1.44  0.983  0.99    0.65     521    2008
-//	quota of 50/s          1000     2.1    0.49    0.50    3.33  0.357  0.99    0.93     629    1898
-//	everything fails      10000    26.2   10.02   10.01    1.62  0.982  1.00    0.51    4164   11588
-//	a fifth fails         10000    11.1    9.56   10.01    0.22  0.907  0.95    0.73    4806   10701
-//	... half is cut off   10000    11.1    6.29   10.01    0.22  0.669  0.63    0.50    3862   11066
-//	troubles              10000    25.7    9.97   10.01    1.57  0.979  1.00    0.48    3982   12829
-//	quota of 50/s         10000     0.3    0.05    0.05    4.33  0.141  1.01    0.52    3892   10414
+//	everything fails       1000    25.5   10.10   10.10    1.53  0.990  1.00    0.89     621    1990
+//	a fifth fails          1000    11.1    9.90   10.10    0.51  0.978  0.98    1.22     727    1272
+//	... half is cut off    1000    11.1    6.55   10.10    0.51  0.705  0.65    0.75     530    1489
+//	troubles               1000    24.5   10.03   10.10    1.44  0.989  0.99    0.65     521    2008
+//	quota of 50/s          1000     2.1    0.49    0.50    3.33  0.567  0.99    0.93     629    1898
+//	everything fails      10000    26.2   10.02   10.01    1.62  0.992  1.00    0.51    4167   11588
+//	a fifth fails         10000    11.1    9.55   10.01    0.22  0.987  0.95    0.72    4796   10701
+//	... half is cut off   10000    11.1    6.29   10.01    0.22  0.664  0.63    0.50    3862   11066
+//	troubles              10000    25.7    9.97   10.01    1.57  0.989  1.00    0.48    3999   12766
+//	quota of 50/s         10000     0.3    0.05    0.05    4.33  0.114  1.01    0.52    3892   10414
 //
 // The next table is for the same fleets with Evidence, a Ratio of 0.05 and at most
 // five attempts. stock is the credit in tokens when everything begins to fail, after

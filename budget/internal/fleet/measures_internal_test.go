@@ -103,11 +103,3 @@ func jain(members []*member, atLeast int, ratio float64, failed func(*member) bo
 	}
 	return sum * sum / (float64(len(compared)) * squares)
 }
-
-// judge starts the window over which instances are compared.
-func judge(w *world) {
-	w.judging = true
-	for _, m := range w.members {
-		m.requests, m.retries = 0, 0
-	}
-}

@@ -25,9 +25,9 @@ type world struct {
 	zipf    []float64 // cumulated weights
 
 	buckets []bucket
-	calls   int // of the script, executed
-	gaveUp  int // attempts that failed as the last of their call, when judged
-	judging bool
+	calls   int  // of the script, executed
+	gaveUp  int  // attempts that failed as the last of their call, when judged
+	judging bool // instances are compared, and counted
 	gone    bool // no call gets through
 	bound   bound
 }
@@ -57,7 +57,7 @@ type member struct {
 	sync     *syncer
 	poked    bool
 	gen      int // of the tick that counts
-	requests int // in the window that is judged
+	requests int // while judging
 	retries  int
 }
 
@@ -182,7 +182,9 @@ func (w *world) handle(e event) {
 		if !w.policy.Evidence {
 			w.bucket().paying++
 		}
-		m.requests++
+		if w.judging {
+			m.requests++
+		}
 		w.attempt(m, 1)
 		if m.poked {
 			m.poked = false
@@ -244,7 +246,7 @@ func (w *world) attempt(m *member, n int) {
 	}
 	w.bucket().failures++
 	if n == w.attempts {
-		if w.judging && w.now < failTo {
+		if w.judging {
 			w.gaveUp++
 		}
 		w.bucket().lost++
@@ -274,7 +276,9 @@ func (w *world) settle(m *member, n int) {
 
 func (w *world) retry(m *member) {
 	w.bucket().retries++
-	m.retries++
+	if w.judging {
+		m.retries++
+	}
 }
 
 // bucket is that of now. Before it opens a new one it notes the stock.
