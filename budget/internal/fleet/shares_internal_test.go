@@ -131,7 +131,11 @@ func TestOneBrokenProcess(t *testing.T) {
 				for range tt.loud {
 					callers = append(callers, tt.broken)
 				}
-				got := play(t, func(int) Store { return m }, tt.policy, callers, 10*s, 60*s)
+				long := 60 * s
+				if tt.healthy.perSecond < 1 {
+					long = 600 * s // of fewer failures, chance is as much as the margin
+				}
+				got := play(t, func(int) Store { return m }, tt.policy, callers, 10*s, long)
 				healthy, broken := sum(got[:tt.n]), sum(got[tt.n:])
 				t.Logf("%-24s healthy: %d of %d (%.3f); broken: %d of %d", tt.name, healthy.retried, healthy.failed, healthy.share(), broken.retried, broken.failed)
 				if healthy.share() < 0.95 {
