@@ -54,27 +54,32 @@ const (
 // to open, that an open time is over, and how probes end. So most calls cost
 // one short critical section.
 type circuit struct {
-	service string
-	cfg     *config
-	clock   func() time.Duration  // monotonic, since the set was made
-	shared  SharedService         // nil without WithShared
-	phase   atomic.Pointer[phase] // as gobreaker has it
+	service  string
+	settings follower
+	clock    func() time.Duration  // monotonic, since the set was made
+	shared   SharedService         // nil without WithShared
+	phase    atomic.Pointer[phase] // as gobreaker has it
 
 	mu      sync.Mutex // guards what follows; not held around hooks
 	cb      *gobreaker.TwoStepCircuitBreaker[struct{}]
 	window  window        // of calls that began in the present phase
 	opened  time.Duration // when it left closed
 	probes  []*probe      // admitted and not settled, except for those overdue
+	good    int           // probes that succeeded in the present phase
 	used    time.Duration // when something was last learnt or asked
 	changes []StateChange // not told yet
 	telling bool          // a goroutine is calling the hooks
 }
 
-func newCircuit(service string, cfg *config, clock func() time.Duration) *circuit {
-	c := &circuit{service: service, cfg: cfg, clock: clock, used: clock(), window: newWindow(cfg.window)}
+func newCircuit(service string, live *atomic.Pointer[settings], clock func() time.Duration) *circuit {
+	newest := live.Load()
+	cfg := newest.of(service)
+	c := &circuit{service: service, clock: clock, used: clock(), window: newWindow(cfg.window)}
+	c.settings.live = live
+	c.settings.seen.Store(&sighting{newest, cfg})
 	c.phase.Store(&phase{state: StateClosed})
 	c.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests:   uint32(cfg.probes),
+		MaxRequests:   1,               // it is told when enough probes succeeded
 		Timeout:       time.Nanosecond, // the circuit knows when an open time is over
 		ReadyToTrip:   func(gobreaker.Counts) bool { return true },
 		OnStateChange: c.changed,
@@ -90,10 +95,10 @@ func (c *circuit) changed(_ string, from, to gobreaker.State) {
 		if change.From == StateClosed {
 			c.opened = now
 		}
-		change.OpenFor = c.cfg.openTime(now - c.opened)
+		change.OpenFor = c.settings.seen.Load().cfg.openTime(now - c.opened)
 	}
 	c.phase.Store(&phase{state: change.To, until: now + change.OpenFor})
-	c.probes = nil
+	c.probes, c.good = nil, 0
 	c.window.clear()
 	c.changes = append(c.changes, change)
 }
@@ -114,6 +119,7 @@ func (c *circuit) current() State {
 	if c.sharedFor() > 0 {
 		return StateOpen
 	}
+	c.cfg() // may end an open time
 	p := c.phase.Load()
 	if p.state == StateOpen && p.openLeft(c.clock()) == 0 {
 		return StateHalfOpen
@@ -126,7 +132,7 @@ func (c *circuit) current() State {
 func (c *circuit) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clock()-max(c.used, c.phase.Load().until) > c.cfg.window
+	return c.clock()-max(c.used, c.phase.Load().until) > c.follow().window
 }
 
 // refusing returns for how long a call would be refused now, else 0. It changes
@@ -137,6 +143,7 @@ func (c *circuit) refusing() time.Duration {
 
 // refusingAlone is what the circuit itself says.
 func (c *circuit) refusingAlone() time.Duration {
+	c.cfg() // may end an open time
 	switch p := c.phase.Load(); p.state {
 	case StateOpen:
 		return p.openLeft(c.clock())
@@ -148,9 +155,10 @@ func (c *circuit) refusingAlone() time.Duration {
 	return 0
 }
 
-// full returns how long it is until there is room for another probe.
+// full returns how long it is until there is room for another probe, with the circuit
+// locked.
 func (c *circuit) full(now time.Duration) time.Duration {
-	if len(c.probes) < c.cfg.probes {
+	if len(c.probes) < c.follow().probes {
 		return 0
 	}
 	return max(c.probes[0].overdue-now, 0)
@@ -162,12 +170,13 @@ func (c *circuit) admit() (ticket, *OpenError) {
 	if refused := c.heard(); refused != nil {
 		return ticket{}, refused
 	}
+	cfg := c.cfg()
 	t := ticket{circuit: c, phase: c.phase.Load()}
 	if t.phase.state != StateClosed {
 		return c.ask()
 	}
-	if c.cfg.timed() {
-		t.admitted = c.clock()
+	if cfg.timed() {
+		t.admitted = max(c.clock(), 1)
 	}
 	return t, nil
 }
@@ -177,7 +186,7 @@ func (c *circuit) ask() (ticket, *OpenError) {
 	defer c.tell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.clock()
+	now, cfg := c.clock(), c.follow()
 	c.used = now
 	if left := c.phase.Load().openLeft(now); left > 0 {
 		return ticket{}, &OpenError{Service: c.service, RetryIn: left}
@@ -188,10 +197,10 @@ func (c *circuit) ask() (ticket, *OpenError) {
 		if left := c.full(now); left > 0 {
 			return t, &OpenError{Service: c.service, RetryIn: left}
 		}
-		if len(c.probes) == c.cfg.probes {
+		if len(c.probes) >= cfg.probes {
 			c.probes = slices.Delete(c.probes, 0, 1)
 		}
-		t.probe = &probe{overdue: now + c.cfg.openFor}
+		t.probe = &probe{overdue: now + cfg.openFor}
 		c.probes = append(c.probes, t.probe)
 	}
 	return t, nil
@@ -206,7 +215,7 @@ type probe struct{ overdue time.Duration }
 type ticket struct {
 	circuit  *circuit
 	phase    *phase        // in which the call began
-	admitted time.Duration // known to probes, and where calls can be slow
+	admitted time.Duration // known to probes, and where calls can be slow; else 0
 	probe    *probe        // or nil
 	slow     bool
 }
@@ -236,11 +245,15 @@ func (c *circuit) learn(t *ticket, v verdict) bool {
 	c.used = c.clock()
 	if t.probe != nil {
 		c.probes = slices.DeleteFunc(c.probes, func(p *probe) bool { return p == t.probe })
-		if v != ignored {
+		if v == succeeded {
+			c.good++
+		}
+		if v == failed || v == succeeded && c.good >= c.follow().probes {
 			c.report(v)
 		}
 		return len(c.changes) > 0
 	}
+	cfg := c.follow()
 	n := tally{finished: 1}
 	if v == failed {
 		n.failed = 1
@@ -248,7 +261,7 @@ func (c *circuit) learn(t *ticket, v verdict) bool {
 	if t.slow {
 		n.slow = 1
 	}
-	if sum := c.window.add(c.used, n); (v == failed || t.slow) && c.cfg.trips(sum) {
+	if sum := c.window.add(c.used, n); (v == failed || t.slow) && cfg.trips(sum) {
 		c.report(failed)
 	}
 	return len(c.changes) > 0
@@ -291,7 +304,7 @@ func (c *circuit) tell() {
 func (c *circuit) call(change StateChange) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	for _, hook := range c.cfg.hooks {
+	for _, hook := range c.settings.seen.Load().cfg.hooks {
 		hook(change)
 	}
 }

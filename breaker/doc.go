@@ -53,4 +53,5 @@
 // # By hand
 //
 // [Set.Isolate] refuses the calls to a service for a time, and [Set.Release] ends that.
+// [Set.Configure] changes the settings of one service, or of all, while the set is in use.
 package breaker

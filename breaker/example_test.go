@@ -64,3 +64,32 @@ func ExampleNew_incorrect() {
 	// Output:
 	// 4 of 4 calls were sent to a service that is down
 }
+
+// A setting changes while the program runs, for one service, and back.
+func ExampleSet_Configure() {
+	circuits, err := breaker.New(breaker.WithTripRatio(0.5, 3))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := &http.Client{Transport: circuits.Wrap(refusing{})}
+	get := func() {
+		if resp, err := client.Get("http://users.test/"); err == nil {
+			resp.Body.Close()
+		}
+	}
+	fmt.Println(circuits.Configure("users.test", breaker.WithTripRatio(0.5, 5)))
+	fmt.Println(circuits.Configure("users.test", breaker.WithProbes(0)))
+	for range 4 {
+		get()
+	}
+	fmt.Println(circuits.State("users.test"))
+	circuits.Configure("users.test") // it has none of its own any more
+	get()
+	fmt.Println(circuits.State("users.test"))
+	// Output:
+	// <nil>
+	// breaker: Configure("users.test"): WithProbes(0): want at least 1 and at most 1000
+	// closed
+	// open
+}

@@ -36,9 +36,10 @@ func defaults() config {
 	}
 }
 
-func (c *config) validate() error {
+// validate returns all mistakes, each after the prefix.
+func (c *config) validate(prefix string) error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("breaker: "+format, args...)) }
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(prefix+format, args...)) }
 	if !(c.tripRatio > 0 && c.tripRatio <= 1) || c.minRequests < 1 {
 		bad("WithTripRatio(%v, %d): want a ratio above 0 and at most 1, and at least 1 request", c.tripRatio, c.minRequests)
 	}

@@ -87,9 +87,9 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // judge settles the call, or has its body settle it.
 func (t *ticket) judge(req *http.Request, resp *http.Response, err error) {
-	cfg := t.circuit.cfg
+	cfg := t.circuit.cfg()
 	v := cfg.verdictOf(req, resp, err)
-	if cfg.timed() {
+	if cfg.timed() && t.admitted > 0 { // else calls could not be slow when it began
 		t.slow = t.circuit.clock()-t.admitted > cfg.slowAfter
 	}
 	// A probe is judged by its header: the circuit should not stay half-open

@@ -13,7 +13,8 @@ import (
 // the life of the program, because the circuits hold what was learnt. It is safe
 // for concurrent use and starts no goroutine.
 type Set struct {
-	cfg      config
+	cfg      config // as New was given
+	settings atomic.Pointer[settings]
 	born     time.Time
 	circuits *service.Set[circuit]
 	apart    atomic.Pointer[map[string]time.Duration] // until when services are isolated, by clock; nil: none is
@@ -27,16 +28,17 @@ func New(opts ...Option) (*Set, error) {
 			opt(&cfg)
 		}
 	}
-	if err := cfg.validate(); err != nil {
+	if err := cfg.validate("breaker: "); err != nil {
 		return nil, err
 	}
 	s := &Set{cfg: cfg, born: time.Now()}
+	s.settings.Store(&settings{fallback: &s.cfg})
 	s.circuits = service.NewSet(cfg.maxServices, s.newCircuit, (*circuit).idle)
 	return s, nil
 }
 
 func (s *Set) newCircuit(name string) *circuit {
-	c := newCircuit(name, &s.cfg, s.clock)
+	c := newCircuit(name, &s.settings, s.clock)
 	if s.cfg.shared != nil {
 		c.shared = s.cfg.shared.Service(name)
 	}
