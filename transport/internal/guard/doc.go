@@ -83,6 +83,12 @@
 // typical, and twice as long each time, up to an epoch. A success takes a quarter
 // of it. Room is made only once there is none, unless the window is shut.
 //
+// Where responses still take more than half of the room, that is a queue, or what they
+// take. If nobody knows, and they were sent a T after the last cut, the window is cut
+// to 2, once, and no success makes room until one that was sent since. If refusals
+// engaged the limiter, and nothing that was sent since timed out, there is no need:
+// the service sheds what it cannot do. Then such a success makes room for one more.
+//
 // The limiter opens when nobody waits, the window is 8 or more, and half of it is
 // not used.
 //

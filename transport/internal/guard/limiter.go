@@ -23,6 +23,7 @@ type Limiter struct {
 	silentAt  time.Duration // when the first attempt was sent after the last response; -1: there is none
 	timeouts  int           // calls in a row that timed out and that none overtook
 	cutAt     time.Duration // when the window was last cut
+	trial     bool          // it was cut to find out what a response takes alone
 	probeAt   time.Duration // when the next probe is due
 	probes    int           // in a row without a success
 
@@ -35,6 +36,7 @@ type Limiter struct {
 const (
 	spare     = 8   // attempts in flight that are never a reason to wait
 	shut      = 0.5 // the window that only probes pass
+	alone     = 2   // the window in which an attempt is hardly in a queue
 	leastGap  = 500 * time.Millisecond
 	mostGap   = 16 * time.Second
 	leastLook = 100 * time.Millisecond // epoch
@@ -201,6 +203,9 @@ func (l *Limiter) timeout(a Attempt, now time.Duration, inFlight int) {
 	case a.First || l.Rate()*t.Seconds() < 1:
 		l.timeouts++ // more attempts of a call show nothing new, unless calls are rare
 	}
+	if a.Start > l.cutAt {
+		l.refusals.only = false
+	}
 	switch {
 	case !l.Engaged():
 		if l.timeouts >= l.proof() {
@@ -221,7 +226,7 @@ func (l *Limiter) proof() int {
 }
 
 func (l *Limiter) engage(now time.Duration, window float64) {
-	l.refusals.engaged, l.refusals.at = 0, 0
+	l.refusals.engaged, l.refusals.at, l.refusals.only = 0, 0, false
 	l.probeAt, l.growing = now, 0
 	l.latency.least = 0
 	l.cut(now, max(window, 1))
@@ -238,11 +243,16 @@ func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 
 // grow makes room for a success: for one more, which doubles the window in a round
 // trip, while there is hardly a queue; for one more in a round trip while there is
-// a short one; and else for a little, so that it is never stuck. What an attempt
-// takes with next to nothing in flight is no queue.
+// a short one; and else for a little. So as not to be stuck where that is no queue,
+// the window is cut once to find out: what an attempt takes with next to nothing in
+// flight is none. A service that sheds, and sheds nothing now, has room.
 func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	took, least := now-a.Start, &l.latency.least
-	if a.Start >= l.cutAt && (*least == 0 && l.window <= 2 || took < *least) {
+	if l.trial && a.Start < l.cutAt {
+		return
+	}
+	l.trial = false
+	if a.Start >= l.cutAt && (*least == 0 && l.window <= alone || took < *least) {
 		*least = took
 	}
 	usual := max(*least, time.Duration(l.latency.typical))
@@ -250,7 +260,10 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
 	switch queued := took - usual; {
 	case l.refusals.pause > 0 && l.window >= 1: // it is asked more often instead
-	case queued <= room/8 && !refused:
+	case queued > room/2 && *least == 0 && !l.refusals.only && a.Start-max(l.cutAt, l.refusals.at) >= a.Scale.T:
+		l.cut(now, alone)
+		l.trial = true
+	case !refused && (queued <= room/8 || queued > room/2 && l.refusals.only):
 		l.window++
 	case queued <= room/2 && !refused:
 		l.window += 1 / max(l.window, 1)

@@ -19,8 +19,9 @@ func TestRules(t *testing.T) {
 	mixed := each(30*ms, 1, 400*ms, success)
 	// Engaged by refusals of two in five, with 20 in flight and responses after 400 ms.
 	sheds := all(calls(35), hold(20), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T/4), see(1, 0, failed))
-	halve := all(hour, hold(2), see(2, 5*ms, shed))       // and somebody waits, or it would open anyhow
-	trial := func(refused int, took time.Duration) step { // of 25 responses, the last of which is a refusal
+	row := all(calls(20), wait(T), hold(40), see(7, 5*ms, shed)) // calls refused in a row, and a window of 20
+	halve := all(hour, hold(2), see(2, 5*ms, shed))              // and somebody waits, or it would open anyhow
+	trial := func(refused int, took time.Duration) step {        // of 25 responses, the last of which is a refusal
 		return all(halve, func(w *world) {
 			for i := range 25 {
 				if (i+1)*refused/25 > i*refused/25 {
@@ -125,6 +126,15 @@ func TestRules(t *testing.T) {
 		{"grow: what it takes alone is remembered above that", []step{alone, wait(T + 1), late(1), wait(T), see(1, 620*ms, success)}, 6.5, 0},
 		{"grow: but not once it was open", []step{alone, opens, limit(4), hour, hold(4), see(1, 640*ms, success)}, 4.0625, 0},
 
+		{"alone: late for as long as a limit", []step{limited(8), hour, wait(T + 595*ms), see(1, 600*ms, success)}, 2, 0},
+		{"alone: not before", []step{limited(8), hour, wait(T + 594*ms), see(1, 600*ms, success)}, 8 + 0.25/8, 0},
+		{"alone: not with a short queue", []step{limited(8), hour, wait(2 * T), see(1, 505*ms, success)}, 8.125, 0},
+		{"alone: not soon after a refusal", []step{limited(8), hour, wait(2 * T), hold(8), see(1, 5*ms, shed), see(1, 600*ms, success)}, 6 + 0.25/6, 0},
+		{"alone: what was sent before makes no room", []step{limited(8), hour, wait(2 * T), see(9, 600*ms, success)}, 2, 0},
+		{"alone: what was sent since does", []step{limited(8), hour, wait(2 * T), see(9, 600*ms, success), wait(T), see(2, 600*ms, success)}, 4, 0},
+		{"alone: once", []step{limited(8), hour, wait(2 * T), see(1, 600*ms, success), wait(T), see(1, 600*ms, success), wait(2 * T), see(1, 900*ms, success)}, 3 + 0.25/3, 0},
+		{"alone: a timeout does not end it", []step{limited(8), hour, wait(2 * T), see(1, 600*ms, success), wait(T + 5*ms), late(1), see(1, T, success), wait(T), see(1, 600*ms, success)}, 2, 0},
+
 		// What opens.
 		{"open: nobody waits, half is used", []step{limited(8), hold(4), see(1, 20*ms, success)}, open, 0},
 		{"open: not while somebody waits", []step{limited(8), hour, hold(4), see(1, 20*ms, success)}, 9, 0},
@@ -179,6 +189,13 @@ func TestRules(t *testing.T) {
 		{"refused: until a limit has passed", []step{sheds, hour, wait(T - 5*ms), see(1, 20*ms, success)}, 20 + 0.25/20, 0},
 		{"refused: one for a success after that", []step{sheds, hour, wait(T), see(1, 20*ms, success)}, 21, 0},
 		{"refused: one for a success, if timeouts engaged since", []step{sheds, all(wait(T), see(1, 20*ms, success)), limited(4), hour, see(1, 20*ms, success)}, 5, 0},
+		{"shedding: slow, and nothing is refused", []step{sheds, hour, wait(2 * T), see(1, 700*ms, success)}, 21, 0},
+		{"shedding: also after calls in a row", []step{row, hour, wait(2 * T), see(1, 700*ms, success)}, 21, 0},
+		{"shedding: not soon after a refusal", []step{sheds, hour, wait(T - 5*ms), see(1, 700*ms, success)}, 20 + 0.25/20, 0},
+		{"shedding: not with a short queue", []step{sheds, hour, wait(2 * T), see(1, 500*ms, success)}, 20 + 1./20, 0},
+		{"shedding: not once something timed out", []step{sheds, hour, wait(T + 1), late(1), wait(T), see(1, 700*ms, success)}, 10 + 0.25/10, 0},
+		{"shedding: unless it was sent before", []step{row, wait(T / 2), late(1), hour, wait(2 * T), see(1, 700*ms, success)}, 11, 0},
+		{"shedding: not if timeouts engaged since", []step{sheds, all(wait(T), see(1, 20*ms, success)), limited(4), hour, see(1, 600*ms, success)}, 4.0625, 0},
 		{"trial: as many are refused with half as many", []step{sheds, trial(12, 400*ms)}, 20, 0},
 		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, 20, 0},
 		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 2.25, 0},

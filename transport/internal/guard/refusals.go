@@ -12,6 +12,7 @@ type refusals struct {
 	pause time.Duration // after a refusal, with a window of one
 	until time.Duration // when the last one ends
 
+	only     bool          // they engaged the limiter, and nothing sent since has timed out
 	engaged  float64       // share of refusals when they engaged the limiter; 0: they did not
 	from     float64       // the window at that time
 	took     float64       // how long successes took then, ns
@@ -48,6 +49,7 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 		switch {
 		case !l.Engaged():
 			l.engage(now, float64(inFlight)/2)
+			r.only = true
 		case l.succeeded < l.cutAt && now-l.cutAt >= epochOf(a.Scale.T):
 			l.cut(now, l.window/2)
 		}
@@ -90,7 +92,7 @@ func (l *Limiter) weigh(now time.Duration, inFlight int) {
 		return
 	}
 	l.engage(now, float64(inFlight))
-	r.at = now
+	r.at, r.only = now, true
 	r.engaged, r.from, r.took, r.trial, r.depend = r.share, l.window, l.latency.recent, trial{}, false
 }
 
