@@ -63,8 +63,8 @@ func TestLongHeadersCostNothing(t *testing.T) {
 	}
 }
 
-// A number that is too long is only large. Of a list or an item part would be
-// another, so it is none.
+// A number that is too long counts as large. A part of a list or item would have another
+// meaning, so one that is too long counts as missing.
 func TestLongValues(t *testing.T) {
 	nines, pad := strings.Repeat("9", 9000), ";x="+strings.Repeat("a", 9000)
 	for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Amz-Retry-After"} {

@@ -26,7 +26,7 @@ func agrees(t *testing.T, text string) {
 	day, _, comma := strings.Cut(text, ", ")
 	switch {
 	case !ok && err == nil && canonical(text, want):
-		t.Errorf("date(%q) is none, net/http: %v", text, want)
+		t.Errorf("date(%q) is no date, net/http: %v", text, want)
 	case ok && err == nil && comma && strings.Count(text, "-") == 2: // two digits of a year
 		if got.Year()%100 != want.Year()%100 || got.YearDay() != want.YearDay() && got.Year()%4 == want.Year()%4 || got.Year() > 2076 || got.Year() <= 1976 {
 			t.Errorf("date(%q) = %v, net/http: %v", text, got, want)

@@ -172,8 +172,8 @@ func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Reques
 	x.returned(wrapped)
 }
 
-// attempt returns which attempt the request is, also where handlers are not told. A
-// zero N is not known.
+// attempt returns which attempt the request is, even if handlers are not told. A zero
+// N is not known.
 func (m *machine) attempt(x *exchange, r *http.Request) headers.Attempt {
 	if m.attempts {
 		info := &x.about.info

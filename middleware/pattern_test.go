@@ -33,9 +33,8 @@ func hiding(next http.Handler) http.Handler {
 func stripping(next http.Handler) http.Handler { return http.StripPrefix("/api", next) }
 func timing(next http.Handler) http.Handler    { return http.TimeoutHandler(next, time.Minute, "") }
 
-// Whatever is between the middleware and the mux, the event and whoever is
-// around the middleware learn the pattern, from the mux that is asked first or
-// from the one inside that hands it back.
+// With any layer between the middleware and the mux, the event and the layers around
+// the middleware see the pattern: the mux is asked first, or passes it back.
 func TestPatternComesBackThroughLayers(t *testing.T) {
 	const want = "GET /api/users/{id}"
 	newMux := func(pattern string) *http.ServeMux {

@@ -307,9 +307,9 @@ func TestEveryShapeOfWriter(t *testing.T) {
 	}
 }
 
-// http.ResponseController finds through the middleware what it finds without
-// it, also where writers further out have to be unwrapped, and a flush or a
-// hijack on that way is seen.
+// http.ResponseController finds through the middleware what it finds without it,
+// even if writers further out have to be unwrapped. The middleware notices a flush
+// or a hijack that takes this way.
 func TestResponseControllerThroughEveryShape(t *testing.T) {
 	ways := []struct {
 		name string

@@ -21,7 +21,7 @@ import (
 )
 
 // On random scripts of answers the chain does what a go-retryablehttp client
-// does, but for where it has a reason of its own to stop.
+// does, unless it has a reason of its own to stop.
 
 // trial is a request and what it is answered.
 type trial struct {

@@ -48,8 +48,8 @@ func BenchmarkGuardLayer(b *testing.B) {
 	})
 }
 
-// What the guard makes of an attempt: only work that was done in time says that
-// there is room, and only what was waited for in vain that there is none.
+// What the guard concludes from an attempt: only an answer in time shows that there is
+// room, and only an answer that did not come in time shows that there is not.
 func TestSignals(t *testing.T) {
 	bg := context.Background()
 	cancelled, cancel := context.WithCancel(bg)

@@ -42,7 +42,7 @@ func TestGuardError(t *testing.T) {
 		}
 		before, body := sent, &closeCounter{}
 		var held *transport.GuardError
-		for range 20 { // but for a probe now and then
+		for range 20 { // a probe is let through now and then
 			req, err := http.NewRequestWithContext(t.Context(), "PUT", "http://farm.test/", body)
 			if err != nil {
 				t.Fatal(err)

@@ -278,8 +278,8 @@ func TestGuardStaysOpen(t *testing.T) {
 	}
 }
 
-// Refusals that say when or whether to come back engage the guard, whoever's
-// words they are, once they are no exception. Those that say nothing do not.
+// Refusals that say when or whether to come back engage the guard, in
+// every dialect, once they are no exception. Those that say nothing do not.
 func TestGuardAndRefusals(t *testing.T) {
 	const sheds = "Retry-After: 1"
 	for _, test := range []struct {
@@ -330,7 +330,7 @@ func TestGuardAndRefusals(t *testing.T) {
 				}
 				share := float64(held.Load()) / float64(calls)
 				if test.engages && share < 0.3 || !test.engages && share > 0 {
-					t.Errorf("the guard held back %.0f %% of the calls", 100*share)
+					t.Errorf("the guard delayed %.0f %% of the calls", 100*share)
 				}
 			})
 		})

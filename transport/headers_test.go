@@ -170,8 +170,8 @@ func TestIdempotencyKeyOncePerCall(t *testing.T) {
 	}
 }
 
-// What the caller set stays, but for times, which may be lowered; and the map that
-// it is in is never written.
+// Headers of the caller stay, except times, which may be lowered. Their map is never
+// written to.
 func TestCallersHeadersStay(t *testing.T) {
 	for _, own := range []http.Header{
 		{},

@@ -157,7 +157,7 @@ func TestRequestsThatTheirSenderRepeats(t *testing.T) {
 	}
 }
 
-// A final answer is what it is, whoever sent the request.
+// A final answer has the same stop reason for every sender of the request.
 func TestFinalAnswersOfWhatItsSenderRepeats(t *testing.T) {
 	for status, want := range map[int]transport.StopReason{200: transport.StopSucceeded, 404: transport.StopNotRetryable} {
 		req := get(t, t.Context())

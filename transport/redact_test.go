@@ -18,8 +18,8 @@ import (
 	"github.com/datapunk/evenkeel/transport"
 )
 
-// No line gives away the URL of a request, whoever made the error and whatever
-// it names of it; what else the error says stays.
+// No line contains the URL of a request or a part of it, whichever layer made the
+// error. The rest of the error's text stays.
 func TestLogOfErrorsThatNameAURL(t *testing.T) {
 	const target = "https://joe:hun%23ter2@api.test/services/T0000000000000000/hook?token=s3cret%2Bkey&key=q%22uote&page=a b#part-of-joe"
 	secret := []string{"joe", "hun#ter2", "hun%23ter2", "s3cret", "T0000000000000000", "token=", "part-of", "uote"}

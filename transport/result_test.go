@@ -110,9 +110,8 @@ func (r *results) observer() transport.Observer {
 	}}
 }
 
-// Of two copies the one that is not needed any more was outrun, whichever it
-// is, also where there is an AttemptTimeout; once the caller gives up, both are
-// cancelled.
+// Of two copies the one that is no longer needed was outrun, whichever it is and even
+// with an AttemptTimeout. If the caller gives up, both are cancelled.
 func TestResultsOfHedgedCopies(t *testing.T) {
 	cause := errors.New("sibling failed")
 	for _, limit := range []time.Duration{0, time.Minute} {
@@ -152,7 +151,7 @@ func TestResultsOfHedgedCopies(t *testing.T) {
 	}
 }
 
-// What ends an attempt is told apart also where all of it comes by the context.
+// The causes that end an attempt are told apart, even if all come by the context.
 func TestResultsOfAttemptsThatRunOutOfTime(t *testing.T) {
 	cause := errors.New("budget of the page is used up")
 	var inside transport.Result // as the base sees it, within AttemptTimeout

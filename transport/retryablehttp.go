@@ -36,7 +36,7 @@ func FromClient(c *retryablehttp.Client) ([]Option, error) {
 	policy := Policy{
 		// There, a RetryMax below 0 sends once, like 0.
 		MaxAttempts: max(c.RetryMax, 0) + 1,
-		// There, no wait is none; here, 0 would be the default.
+		// There, 0 means no wait; here, it would mean the default.
 		BaseDelay: max(c.RetryWaitMin, 1),
 		MaxDelay:  max(c.RetryWaitMax, 1),
 	}

@@ -26,7 +26,7 @@ func TestRecovery(t *testing.T) {
 	}{
 		{"at once", row(100, 0, 100, 100, 100), 2, 0, true},
 		{"late", row(100, 0, 0, 50, 100, 99, 98, 100), 2, 2, true},
-		{"one good second is none", row(100, 0, 0, 100, 0, 100, 0), 2, 0, false},
+		{"one good second is not enough", row(100, 0, 0, 100, 0, 100, 0), 2, 0, false},
 		{"never", row(100, 0, 0, 0, 0, 0), 2, 0, false},
 		{"too short a rest", row(100, 0, 0, 100, 100), 2, 0, false},
 		{"just", row(0, 99, 99, 99), 1, 0, true},

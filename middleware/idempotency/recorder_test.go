@@ -255,7 +255,7 @@ func TestDeadlinesPass(t *testing.T) {
 	}
 }
 
-// A status that is none panics in the handler, as it does in net/http.
+// An invalid status panics in the handler, as it does in net/http.
 func TestInvalidStatus(t *testing.T) {
 	k := newKit(t, idempotency.NewMemory(0), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(99) })
 	if _, thrown := k.serve(t.Context(), request("k", "{}")); thrown == nil {

@@ -41,7 +41,7 @@ func (h *histogram) Record(context.Context, float64, ...metric.RecordOption) {
 }
 func (h *histogram) Enabled(context.Context) bool { return true }
 
-// Metrics are recorded also where there is nothing to trace.
+// Metrics are recorded even if there is nothing to trace.
 func TestMetersAreAskedFor(t *testing.T) {
 	m := &meters{}
 	for name, provider := range map[string]trace.TracerProvider{

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/idempotency"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -62,6 +63,22 @@ func (t *Tracing) ServerObserver() middleware.Observer {
 		}
 		if e.Panicked || e.Aborted && e.Expired {
 			spoil(span, string(result))
+		}
+	}}
+}
+
+// KeyObserver returns an observer that adds the [idempotency.Outcome] of a request with
+// an Idempotency-Key to its server span, and the number of runs if there was more than
+// one. Use it with idempotency.WithObserver.
+func (t *Tracing) KeyObserver() idempotency.Observer {
+	return idempotency.Observer{OnKey: func(ctx context.Context, e idempotency.Event) {
+		span := trace.SpanFromContext(ctx)
+		if !span.IsRecording() {
+			return
+		}
+		span.SetAttributes(attrIdempotency.String(string(e.Outcome)))
+		if e.Runs > 1 {
+			span.SetAttributes(attrRuns.Int(e.Runs))
 		}
 	}}
 }

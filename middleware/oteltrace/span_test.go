@@ -136,7 +136,7 @@ func TestServerSpansOfStrangeRequests(t *testing.T) {
 	}
 }
 
-// No error puts its text into a span, whoever made it.
+// No error puts its text into a span, from any layer.
 func TestSpansHoldNoTextOfErrors(t *testing.T) {
 	secret := errors.New("GET http://user:secret@users.test/?token=secret: broken")
 	for name, do := range map[string]func(int, *http.Request) (*http.Response, error){

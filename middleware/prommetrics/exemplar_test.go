@@ -77,7 +77,7 @@ func TestExemplars(t *testing.T) {
 		{"call that goes well and is not recorded", func(m *prommetrics.Metrics) {
 			m.Client().OnCall(traced(t.Context(), "-a1"), transport.Call{Service: "users", Stop: transport.StopSucceeded})
 		}, nil},
-		{"held back and not recorded", func(m *prommetrics.Metrics) {
+		{"not retried and not recorded", func(m *prommetrics.Metrics) {
 			m.Client().OnCall(traced(t.Context(), "-a1"), transport.Call{Service: "users", Stop: transport.StopBudget})
 		}, []string{`evenkeel_client_calls_total{service="users",stop="budget"} {trace_id="a1"}`}},
 		{"without a trace", func(m *prommetrics.Metrics) {

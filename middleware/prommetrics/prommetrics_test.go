@@ -63,7 +63,7 @@ func samples(t testing.TB, g prometheus.Gatherer) map[string]float64 {
 	return got
 }
 
-// check compares the samples that are not 0, but for those whose name begins
+// check compares the samples that are not 0, except those whose name begins
 // with skip.
 func check(t *testing.T, g prometheus.Gatherer, want map[string]float64, skip string) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/datapunk/evenkeel/middleware"
+	"github.com/datapunk/evenkeel/middleware/idempotency"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -107,4 +108,19 @@ func (m *Metrics) collectLoads(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(inFlightRequests, prometheus.GaugeValue, float64(sum.InFlight))
 	ch <- prometheus.MustNewConstMetric(limitRequests, prometheus.GaugeValue, float64(sum.Limit))
+}
+
+// Idempotency returns an observer for idempotency.WithObserver. Its counter has a series
+// for each [idempotency.Outcome] and none for a key or a caller. One is enough for any
+// number of middlewares, which are added up.
+func (m *Metrics) Idempotency() idempotency.Observer {
+	outcomes := make(map[idempotency.Outcome]prometheus.Counter)
+	for _, o := range idempotency.Outcomes() {
+		outcomes[o] = m.keys.WithLabelValues(string(o))
+	}
+	return idempotency.Observer{OnKey: func(_ context.Context, e idempotency.Event) {
+		if c := outcomes[e.Outcome]; c != nil {
+			c.Inc()
+		}
+	}}
 }

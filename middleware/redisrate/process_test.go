@@ -93,9 +93,8 @@ func start(t *testing.T, o order, begin io.Reader) *bufio.Reader {
 	return bufio.NewReader(out)
 }
 
-// Processes share a quota to the request, also where they have too little
-// processor to take an answer in time, as from their start, and nearly so where
-// Redis makes a pause.
+// Processes share a quota exactly, even if they have too little processor time to
+// read a reply in time, and from their start. They nearly do while Redis pauses.
 func TestProcessesKeepTheQuota(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 12 s")

@@ -257,8 +257,8 @@ func TestWorldIsLikeTheScript(t *testing.T) {
 	})
 }
 
-// A key that is deleted in Redis is whole again within a second, also where it
-// was refused.
+// A key that is deleted in Redis has its full quota again within a second, even
+// if it was refused.
 func TestDeletedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}

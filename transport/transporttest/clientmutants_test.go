@@ -15,7 +15,7 @@ var clientMutants = []mutant{
 		return req
 	})},
 	{"redirects_pass", "follows redirects itself", 0, following},
-	{"redirects_pass", "makes an error of a Location that is none", 0, after(func(resp *http.Response, err error) (*http.Response, error) {
+	{"redirects_pass", "makes an error of an invalid Location", 0, after(func(resp *http.Response, err error) (*http.Response, error) {
 		if err == nil && resp.Header.Get("Location") != "" {
 			if _, err := resp.Location(); err != nil {
 				resp.Body.Close()

@@ -36,13 +36,13 @@ func TestJudge(t *testing.T) {
 		{"a server worse than none", exam{}, nil, func(of map[string]*result) { of["server"].Success = 0.889 }, []string{"server: no harm"}},
 		{"two ends worse than one", exam{}, nil, func(of map[string]*result) { of["server"].Success = 0.911 }, []string{"both: both ends"}},
 		{"a breaker worse than the client", exam{}, nil, func(of map[string]*result) { of["client"].Success, of["both"].Success = 0.911, 0.911 }, []string{"breaker: like client"}},
-		{"held back where all is well", exam{}, nil, func(of map[string]*result) {
+		{"delayed where all is well", exam{}, nil, func(of map[string]*result) {
 			for _, r := range of {
 				r.Success = 0.999
 			}
 			of["client"].Held, of["both"].Held = 0.01, 0.011
 		}, []string{"both: at once"}},
-		{"held back where it is not", exam{}, nil, func(of map[string]*result) { of["client"].Held = 0.5 }, nil},
+		{"delayed where it is not", exam{}, nil, func(of map[string]*result) { of["client"].Held = 0.5 }, nil},
 		{"late", storm, nil, func(of map[string]*result) { of["client"].Recovered, of["breaker"].Recovered = 3, 5 }, []string{"client: ends"}},
 		{"never", storm, nil, func(of map[string]*result) { of["breaker"].Recovered = never }, []string{"breaker: ends"}},
 		{"late where nobody asks", exam{}, nil, func(of map[string]*result) { of["client"].Recovered = never }, nil},

@@ -13,7 +13,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// retryableDefault is a go-retryablehttp client as it comes, but for the time
+// retryableDefault is a go-retryablehttp client with its defaults, except the time
 // limit of an attempt.
 func retryableDefault(base http.RoundTripper, s settings) (http.RoundTripper, error) {
 	c := retryablehttp.NewClient()

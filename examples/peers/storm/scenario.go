@@ -21,7 +21,7 @@ type scenario struct {
 	mean    time.Duration // of the work of a request
 	work    func(mean time.Duration) func(*rand.Rand) time.Duration
 	flaws   flaws
-	zones   int // servers behind one name; 1 but for the zone scenarios
+	zones   int // servers behind one name; 1 except in the zone scenarios
 	hops    int // services in between, with a client each
 	clients int
 	fleet   []part  // policies of parts of the clients; by default all have the same

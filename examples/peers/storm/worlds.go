@@ -130,8 +130,8 @@ func storms() []scenario {
 	}
 }
 
-// healthy are those in which the service can do what is asked: nothing is to be
-// held back, and what would have arrived arrives.
+// healthy are those in which the service can do what is asked: no call is to be
+// delayed, and every answer that would arrive without a library arrives.
 func healthy() []scenario {
 	return []scenario{
 		base("later.600ms", "answers 600 ms later for good, limit 1 s", func(s *scenario) { s.fault, s.script, s.short = sec, from(0, later(0.55, 0.65)), true }),

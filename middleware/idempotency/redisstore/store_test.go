@@ -122,7 +122,7 @@ func TestForeign(t *testing.T) {
 			{"runs that are no number", func(key string) error {
 				return client.HSet(ctx, key, "fp", newClaim("", 0).Fingerprint, "owner", "o", "runs", "many", "lease", 1).Err()
 			}},
-			{"an answer that is none", func(key string) error {
+			{"bytes that are not an answer", func(key string) error {
 				return client.HSet(ctx, key, "fp", newClaim("", 0).Fingerprint, "owner", "o", "runs", 1, "lease", 1, "answer", "200 OK").Err()
 			}},
 			{"an empty answer", func(key string) error {
@@ -154,7 +154,7 @@ func TestForeign(t *testing.T) {
 	})
 }
 
-// Each method is one round trip, also the first time, but for the script itself.
+// Each method is one round trip. The first call needs another to load the script.
 func TestRoundTrips(t *testing.T) {
 	client := dial(t, &redis.Options{Addr: embedded(t)})
 	s, ctx := newStore(t, client), t.Context()

@@ -98,7 +98,7 @@ func ExampleStore_Join() {
 	_ = pay
 }
 
-// connector is that of a driver, of which there is none here.
+// connector stands for that of a driver.
 type connector struct{}
 
 func (connector) Connect(context.Context) (driver.Conn, error) { return nil, errors.New("no driver") }

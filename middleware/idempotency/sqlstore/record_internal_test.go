@@ -56,6 +56,6 @@ func TestDecide(t *testing.T) {
 	}
 	foreign := with(func(r *record) { r.answer = []byte("200 OK") })
 	if got, _, err := decide(foreign, claim("b", "f", true)); !errors.Is(err, errForeign) {
-		t.Errorf("an answer that is none: %+v, %v; want errForeign", got, err)
+		t.Errorf("bytes that are not an answer: %+v, %v; want errForeign", got, err)
 	}
 }
