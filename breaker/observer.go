@@ -12,7 +12,8 @@ import (
 type Observer struct {
 	// OnStateChange is called exactly once for each change of a circuit's state,
 	// in order for each service, outside locks, on the goroutine of a call. It
-	// may use the set.
+	// may use the set. [Set.Isolate] and [Set.Release] call it too, for what is done by
+	// hand.
 	OnStateChange func(StateChange)
 }
 
@@ -21,6 +22,7 @@ type StateChange struct {
 	Service  string
 	From, To State
 	OpenFor  time.Duration // how long the circuit refuses calls; 0 unless To is open
+	ByHand   bool          // an isolation began or ended; the circuit itself did not change
 }
 
 // Log returns an observer that writes one line to logger for each change of
@@ -32,7 +34,7 @@ func Log(logger *slog.Logger) Observer {
 		return Observer{}
 	}
 	return Observer{OnStateChange: func(c StateChange) {
-		attrs := append(make([]slog.Attr, 0, 3),
+		attrs := append(make([]slog.Attr, 0, 4),
 			slog.String("service", headers.Label(c.Service)),
 			slog.String("from", c.From.String()))
 		level := slog.LevelInfo
@@ -42,6 +44,9 @@ func Log(logger *slog.Logger) Observer {
 			attrs = append(attrs, slog.Duration("open_for", c.OpenFor))
 		case StateHalfOpen:
 			level = slog.LevelDebug
+		}
+		if c.ByHand {
+			attrs = append(attrs, slog.Bool("by_hand", true))
 		}
 		logger.LogAttrs(context.Background(), level, "evenkeel: circuit "+c.To.String(), attrs...)
 	}}

@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -82,6 +83,55 @@ func TestLog(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+// What is isolated by hand is told when it begins and when it ends, once, whatever the
+// circuit does meanwhile.
+func TestIsolationIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		var told []string
+		b := &backend{}
+		b.set(500)
+		set := newSet(t, breaker.WithTripRatio(0.5, 1), breaker.WithOpenFor(time.Hour),
+			breaker.WithObserver(breaker.Log(slog.New(slog.NewTextHandler(&out, nil)))),
+			breaker.WithObserver(breaker.Observer{OnStateChange: func(c breaker.StateChange) {
+				told = append(told, fmt.Sprintf("%s %v>%v %v %v", c.Service, c.From, c.To, c.OpenFor, c.ByHand))
+			}}))
+		rt := set.Wrap(b)
+		check := func(when string, want ...string) {
+			t.Helper()
+			if !slices.Equal(told, want) {
+				t.Errorf("%s: told %q, want %q", when, told, want)
+			}
+			told = nil
+		}
+		set.Release("api.test")
+		check("released before")
+		set.Isolate("API.test:80", time.Minute)
+		check("isolated", "api.test closed>open 1m0s true")
+		set.Isolate("api.test", 2*time.Minute)
+		send(t, rt, 1)
+		check("isolated for longer")
+		set.Release("api.test")
+		set.Release("api.test")
+		check("released", "api.test open>closed 0s true")
+		send(t, rt, 1)
+		check("failed", "api.test closed>open 1h0m0s false")
+		set.Isolate("api.test", time.Minute)
+		check("isolated while open", "api.test open>open 1m0s true")
+		set.Isolate("b.test", time.Second)
+		check("another", "b.test closed>open 1s true")
+		time.Sleep(time.Second)
+		send(t, rt, 1)
+		check("the other is over", "b.test open>closed 0s true")
+		time.Sleep(59 * time.Second)
+		send(t, rt, 2)
+		check("over", "api.test open>open 0s true")
+		if got := out.String(); strings.Count(got, "by_hand=true") != 6 || !strings.Contains(got, `level=WARN msg="evenkeel: circuit open" service=api.test from=closed open_for=1m0s by_hand=true`) {
+			t.Errorf("logged\n%s", got)
 		}
 	})
 }

@@ -56,6 +56,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		return rt.next.RoundTrip(req) // which returns its own error for that
 	}
 	name := rt.set.serviceOf(req)
+	rt.set.endApart()
 	if left := rt.set.apartFor(name); left > 0 {
 		if req.Body != nil {
 			req.Body.Close()

@@ -17,7 +17,7 @@ type Set struct {
 	settings atomic.Pointer[settings]
 	born     time.Time
 	circuits *service.Set[circuit]
-	apart    atomic.Pointer[map[string]time.Duration] // until when services are isolated, by clock; nil: none is
+	apart    atomic.Pointer[isolations] // nil: no service is isolated
 }
 
 // New returns an empty set. Its error joins all mistakes in the options.
@@ -59,6 +59,11 @@ func (s *Set) State(name string) State {
 			return StateOpen
 		}
 	}
+	return s.circuitOf(name)
+}
+
+// circuitOf is the state of a circuit, whatever is isolated.
+func (s *Set) circuitOf(name string) State {
 	c := s.circuits.Peek(name)
 	if c == nil && s.cfg.service == nil {
 		c = s.circuits.Peek(service.OfHost(name))

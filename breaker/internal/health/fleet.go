@@ -130,7 +130,6 @@ func (f *Fleet) Isolate(ctx context.Context, name string, d time.Duration) error
 		r.IsolatedAt, r.IsolatedUntil = s.own.heard.IsolatedAt, s.own.heard.IsolatedUntil
 		s.mu.Unlock()
 	}
-	sent := f.now()
 	replies, err := f.store.Exchange(ctx, []string{key}, []Report{r})
 	if err == nil && replies[0].Foreign {
 		err = fmt.Errorf("%s: %w", key, ErrForeign)
@@ -139,8 +138,8 @@ func (f *Fleet) Isolate(ctx context.Context, name string, d time.Duration) error
 		return err
 	}
 	if s != nil {
-		s.hear(replies[0], sent, f.now(), f.params)
-		f.wake(s, false) // or nobody would see it end
+		s.isolate(replies[0], f.now(), f.params)
+		f.wake(s, true) // or nobody would see it end
 	}
 	return nil
 }

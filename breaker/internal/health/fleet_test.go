@@ -245,14 +245,18 @@ func TestDryRun(t *testing.T) {
 // called yet too, and ends by itself.
 func TestIsolateHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk()
-		f := join(t, d, silent{}, nil)
+		d, e := newDesk(), &events{}
+		f := join(t, d, e, nil)
 		if err := f.Isolate(t.Context(), "new.test", 90*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		g := f.Guard().Service("new.test")
 		if retryIn, ok := g.Admit(1); ok || retryIn != 90*time.Second {
 			t.Errorf("admitted %v, again in %v; want it refused for 90s", ok, retryIn)
+		}
+		synctest.Wait()
+		if got, want := e.take(), "[new.test 1.00 1.00 90]"; got != want {
+			t.Errorf("told %s, want %s", got, want)
 		}
 		d.set(func(d *desk) { d.err = errors.New("down") })
 		settle(90 * time.Second)

@@ -234,6 +234,17 @@ func (s *Service) hear(r Reply, sent, now time.Duration, p Params) (before Reply
 	return before
 }
 
+// isolate takes over what was done by hand here. The next reply has it too, and tells
+// the observer.
+func (s *Service) isolate(r Reply, now time.Duration, p Params) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := &s.own
+	o.heard.IsolatedAt, o.heard.IsolatedUntil = r.IsolatedAt, r.IsolatedUntil
+	o.isolated = now + time.Duration(r.Left*float64(time.Second))
+	s.apply(now, p)
+}
+
 // miss takes note of a report without a reply. A verdict that is old fades, so that not
 // all of a fleet which lost its store send everything at once.
 func (s *Service) miss(now time.Duration, p Params) {
