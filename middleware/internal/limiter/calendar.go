@@ -104,7 +104,12 @@ func (c *calendar) Reserved() bool { return c.latest.Load() != 0 }
 
 // Expects reports whether clients that were told to come back may be doing so.
 func (c *calendar) Expects(now time.Duration) bool {
-	return time.Duration(c.latest.Load())+forgotten > now
+	latest := c.latest.Load()
+	if time.Duration(latest)+forgotten > now {
+		return latest != 0
+	}
+	c.latest.CompareAndSwap(latest, 0) // so that no further request reads the clock for it
+	return false
 }
 
 // CameBack counts a request that is not its client's first attempt. Its call is that of

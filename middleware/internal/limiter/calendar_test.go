@@ -77,3 +77,27 @@ func TestCalendarRules(t *testing.T) {
 		}
 	}
 }
+
+// Requests need the clock as long as clients may come back, and no longer.
+func TestCalendarExpects(t *testing.T) {
+	var c calendar
+	if c.Reserved() || c.Expects(start) {
+		t.Error("expects somebody before anybody was told to come back")
+	}
+	wait, _ := c.Reserve(start, Refusal{Spread: time.Second})
+	for _, tt := range []struct {
+		after             time.Duration
+		expects, reserved bool
+	}{
+		{0, true, true},
+		{wait + forgotten - 1, true, true},
+		{wait + forgotten, false, false},
+	} {
+		if got := c.Expects(start + tt.after); got != tt.expects {
+			t.Errorf("expects somebody after %v: %v, want %v", tt.after, got, tt.expects)
+		}
+		if got := c.Reserved(); got != tt.reserved {
+			t.Errorf("reserved after %v: %v, want %v", tt.after, got, tt.reserved)
+		}
+	}
+}

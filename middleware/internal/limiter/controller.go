@@ -113,8 +113,7 @@ func (c *Controller) Enter() (s Slot, ok bool) {
 
 // ForceEnter takes a slot although there may be none, for a dry run.
 func (c *Controller) ForceEnter() Slot {
-	c.slots.Add(admission)
-	return Slot{Generation: c.slots.join(), Weight: 1}
+	return Slot{Generation: c.slots.enter(), Weight: 1}
 }
 
 // Queues reports whether requests without room may wait: see Join.
@@ -348,7 +347,7 @@ func (c *Controller) weight(before slotCount) uint8 {
 	if every <= 1 || c.probing.Load() {
 		return 1
 	}
-	if before.entered()%uint64(every) == 0 {
+	if before.entered()%uint32(every) == 0 {
 		return uint8(every)
 	}
 	return 0

@@ -1,6 +1,9 @@
 package limiter
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // slots counts the requests that hold a slot, and all that ever got one, in one
 // atomic number. By the second count, one in so many requests is measured at no
@@ -8,14 +11,20 @@ import "sync/atomic"
 //
 // A request that many others have overtaken does not wait in a line with them: it
 // polls, streams, hangs, or is long work. It keeps working, but holds no slot any
-// more. For that, requests belong to the generation in which they came.
+// more. For that, requests belong to the generation in which they came. The present
+// one is part of the number, so that its requests come and go by one atomic
+// operation each. Only those of earlier ones, which there are while requests wait,
+// take the lock when they leave.
 type slots struct {
-	atomic.Uint64
-	overtaken atomic.Int32               // requests that hold no slot any more
-	present   atomic.Uint32              // number of the generation that requests join
-	requests  [generations]atomic.Uint64 // of each: its number in the upper half, how many in the lower
-	began     [generations]uint64        // how many had entered when it began
-	oldest    uint32                     // number of the oldest that holds slots
+	number    atomic.Uint64 // a slotCount
+	overtaken atomic.Int32  // requests that hold no slot any more
+	present   atomic.Uint32 // the generation that requests join, of which the number has the lowest bits
+
+	mu      sync.Mutex // guards what follows, and who changes the generation
+	oldest  uint32     // that holds slots
+	members [generations]int32
+	earlier int32               // the sum of members, which are those of all but the present generation
+	began   [generations]uint32 // how many had entered when it began
 }
 
 // generations is how many there are at most, and perLimit how many come while as
@@ -27,99 +36,142 @@ const (
 	overtakes   = 3
 )
 
-// slotCount is the number: requests in the handler in its lower half, requests
-// that entered in its upper half.
+// slotCount is the number: from its lowest bits on, requests in the handler, the
+// generation, and requests that entered.
 type slotCount uint64
 
-const admission = 1<<32 | 1
+const (
+	takenBits      = 20
+	generationBits = 20
 
-func (n slotCount) taken() int      { return int(uint32(n)) }
-func (n slotCount) entered() uint64 { return uint64(n >> 32) }
+	mostTaken      = 1<<takenBits - 1 // for more at a time a process has no memory
+	mostGeneration = 1<<generationBits - 1
+	mostEntered    = 1<<(64-takenBits-generationBits) - 1
+	enters         = 1 << (takenBits + generationBits)
+	admission      = enters | 1
+)
 
-func (s *slots) taken() int { return slotCount(s.Load()).taken() }
+func (n slotCount) taken() int         { return int(n & mostTaken) }
+func (n slotCount) generation() uint32 { return uint32(n>>takenBits) & mostGeneration }
+func (n slotCount) entered() uint32    { return uint32(n >> (takenBits + generationBits)) }
+
+// next is the number in the generation that follows.
+func (n slotCount) next() slotCount {
+	return n&^(mostGeneration<<takenBits) | slotCount((n.generation()+1)&mostGeneration)<<takenBits
+}
+
+// since is how many have entered since there were so many, in a count that starts
+// again from 0 at its end.
+func (n slotCount) since(entered uint32) int64 {
+	return int64((n.entered() - entered) & mostEntered)
+}
+
+func (s *slots) load() slotCount { return slotCount(s.number.Load()) }
+
+func (s *slots) taken() int { return s.load().taken() }
 
 // take takes a slot if there is one. It returns the counts before, and the
 // generation.
 func (s *slots) take(limit int) (before slotCount, generation uint32, ok bool) {
+	limit = min(limit, mostTaken)
 	for {
-		before = slotCount(s.Load())
+		before = s.load()
 		if before.taken() >= limit {
 			return before, 0, false
 		}
-		if s.CompareAndSwap(uint64(before), uint64(before)+admission) {
-			return before, s.join(), true
+		if s.number.CompareAndSwap(uint64(before), uint64(before)+admission) {
+			return before, s.joined(before), true
 		}
 	}
+}
+
+// enter takes a slot whether or not there is one.
+func (s *slots) enter() (generation uint32) {
+	return s.joined(slotCount(s.number.Add(admission)))
 }
 
 // force takes a slot whether or not there is one, for a request that had one before.
 func (s *slots) force() (generation uint32) {
-	s.Add(1)
-	return s.join()
+	return s.joined(slotCount(s.number.Add(1)))
 }
 
-// join counts a request in the present generation.
-func (s *slots) join() uint32 {
-	for {
-		number := s.present.Load()
-		g := &s.requests[number%generations]
-		if n := g.Load(); uint32(n>>32) == number && g.CompareAndSwap(n, n+1) {
-			return number
-		}
-	}
+// joined is the generation of a request that made the number what it is: the one
+// next to the present that has its lowest bits.
+func (s *slots) joined(n slotCount) uint32 {
+	const rest = 32 - generationBits
+	present := s.present.Load()
+	return present + uint32(int32(n.generation()-present)<<rest>>rest)
 }
 
 // give gives a slot back, if the request still holds one. It returns how many
 // were taken until now.
 func (s *slots) give(generation uint32) int {
-	g := &s.requests[generation%generations]
-	for {
-		n := g.Load()
-		if uint32(n>>32) != generation || n&expired != 0 {
+	for generation == s.present.Load() {
+		n := s.load()
+		if n.generation() != generation&mostGeneration {
+			break
+		}
+		if s.number.CompareAndSwap(uint64(n), uint64(n)-1) {
+			return n.taken()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if present := s.present.Load(); generation != present {
+		if generation-s.oldest >= present-s.oldest {
 			s.overtaken.Add(-1)
 			return s.taken() + 1
 		}
-		if g.CompareAndSwap(n, n-1) {
-			return slotCount(s.Add(^uint64(0))).taken() + 1
-		}
+		s.members[generation%generations]--
+		s.earlier--
 	}
+	return slotCount(s.number.Add(^uint64(0))).taken() + 1
 }
 
-// expired marks a generation that holds no slots any more.
-const expired = 1 << 31
-
 // age takes their slots from the requests that were overtaken, at a limit, but not
-// from more than spare. One at a time may call it.
+// from more than spare.
 func (s *slots) age(limit, spare int) {
-	entered, present := slotCount(s.Load()).entered(), s.present.Load()
-	if entered-s.began[present%generations] >= uint64(max(1, limit/perLimit)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, present := s.load(), s.present.Load()
+	if n.since(s.began[present%generations]) >= int64(max(1, limit/perLimit)) {
 		if present+1-s.oldest >= generations && !s.expire(&spare) {
 			return
 		}
+		n = s.begin()
 		present++
-		s.began[present%generations] = entered
-		s.requests[present%generations].Store(uint64(present) << 32)
-		s.present.Store(present)
 	}
-	for s.oldest < present && entered-s.began[(s.oldest+1)%generations] >= uint64(overtakes*limit) {
+	for s.oldest != present && n.since(s.began[(s.oldest+1)%generations]) >= overtakes*int64(limit) {
 		if !s.expire(&spare) {
 			return
 		}
 	}
 }
 
+// begin begins a generation, and returns the number in it.
+func (s *slots) begin() slotCount {
+	n := s.load()
+	for !s.number.CompareAndSwap(uint64(n), uint64(n.next())) {
+		n = s.load()
+	}
+	present := s.present.Load()
+	s.members[present%generations] = int32(n.taken()) - s.earlier
+	s.earlier = int32(n.taken())
+	s.began[(present+1)%generations] = n.entered()
+	s.present.Store(present + 1)
+	return n.next()
+}
+
 // expire takes the slots of the oldest generation, unless they are too many.
 func (s *slots) expire(spare *int) bool {
-	g := &s.requests[s.oldest%generations]
-	if int(uint32(g.Load())) > *spare {
+	n := s.members[s.oldest%generations]
+	if int(n) > *spare {
 		return false
 	}
-	n := uint32(g.Or(expired)) // may be fewer now
 	s.oldest++
+	s.earlier -= n
 	*spare -= int(n)
-	if n > 0 {
-		s.overtaken.Add(int32(n))
-		s.Add(^uint64(n - 1))
-	}
+	s.overtaken.Add(n)
+	s.number.Add(-uint64(n))
 	return true
 }
