@@ -51,22 +51,20 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	x.held.Slot = slot
 	switch {
 	case ok:
-		var now time.Duration
 		if slot.Weight > 0 {
-			now = x.now()
-			l.Watch(now)
+			l.Watch(x.now())
 		}
-		x.hold(now, slot)
+		x.hold(slot)
 	case h.dryRun || !l.Queues():
 		l.Refuse(x.now())
 		if h.dryRun {
-			x.hold(x.now(), l.ForceEnter())
+			x.hold(l.ForceEnter())
 		}
 	default:
 		return h.queueUp(x, r)
 	}
-	if a, back := h.cameBack(x, r); back {
-		l.CameBack(h.callOf(a), x.now(), ok)
+	if l.Reserved() && l.Expects(x.now()) {
+		h.cameBack(x, r, ok)
 	}
 	if !ok {
 		return ShedConcurrency
@@ -74,14 +72,12 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	return ShedNone
 }
 
-// cameBack reports whether the request may be one that the calendar told to come
-// back. Its attempt is only read if that is possible.
-func (h *handler) cameBack(x *exchange, r *http.Request) (headers.Attempt, bool) {
-	if l := h.limiter; !l.Reserved() || !l.Expects(x.now()) {
-		return headers.Attempt{}, false
+// cameBack is told of a request that may be one that the calendar told to come back.
+// Its attempt is only read for that.
+func (h *handler) cameBack(x *exchange, r *http.Request, admitted bool) {
+	if a := h.attempt(x, r); a.N > 1 {
+		h.limiter.CameBack(h.callOf(a), x.now(), admitted)
 	}
-	a := h.attempt(x, r)
-	return a, a.N > 1
 }
 
 // callOf returns by what the call of a client is known that may come back, else 0.
@@ -97,7 +93,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	now := x.now()
 	h.limiter.Watch(now)
 	attempt := h.attempt(x, r)
-	req := limiter.Request{Priority: h.rank(r), Expires: x.expires, Retry: attempt.N > 1, Returns: h.callOf(attempt) != 0, Route: h.routeOf(x, r)}
+	req := limiter.Request{Priority: h.rank(r), Expires: x.expires(), Retry: attempt.N > 1, Returns: h.callOf(attempt) != 0, Route: h.routeOf(x, r)}
 	req.Patience, req.HasPatience = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); req.Expires == 0 || at < req.Expires {
@@ -111,10 +107,14 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	if reason == limiter.ReasonNone {
 		d := h.wait(r.Context(), w, patience)
 		reason = d.Reason
-		x.queueWait = max(0, d.At-now)
+		x.note(func(r *rare) {
+			r.queueWait = max(0, d.At-now)
+			if reason == limiter.ReasonNone {
+				r.caller = req.Caller
+			}
+		})
 		if reason == limiter.ReasonNone {
-			x.hold(d.At, d.Slot)
-			x.caller = req.Caller
+			x.hold(d.Slot)
 		}
 	}
 	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {

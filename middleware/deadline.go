@@ -69,7 +69,7 @@ type bound struct {
 // arm starts the timer, once. The caller holds the lock.
 func (x *exchange) arm() {
 	if b := &x.about.bound; b.timer == nil {
-		b.timer = time.AfterFunc(x.expires-x.machine.now(), x.pass)
+		b.timer = time.AfterFunc(x.about.expires-x.machine.now(), x.pass)
 	}
 }
 
@@ -79,7 +79,7 @@ func (x *exchange) arm() {
 // client is gone.
 func (x *exchange) boundBody() {
 	r := x.request
-	if x.expires == 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+	if x.expires() == 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
 	}
 	b := &x.about.bound
@@ -111,7 +111,7 @@ func (x *exchange) boundWrites(n int64) {
 	if x.early && x.about.bound.own.Load() && x.request.Context().Err() != nil {
 		x.early = false // the handler goes on beyond it
 	}
-	if x.expires == 0 || x.bounded || x.bytes+n <= buffered {
+	if x.bounded || x.expires() == 0 || x.bytes+n <= buffered {
 		return
 	}
 	x.bounded = true
@@ -120,7 +120,7 @@ func (x *exchange) boundWrites(n int64) {
 	b.writes = !b.own.Load()
 	x.arm()
 	b.mu.Unlock()
-	if x.machine.now() >= x.expires {
+	if x.machine.now() >= x.about.expires {
 		x.pass() // the timer may have before there was anything to write
 	}
 }
@@ -148,7 +148,7 @@ func (x *exchange) pass() {
 // was to be. A deadline that only the server has set, whose client may still wait,
 // is not held against an answer that is whole in the buffers.
 func (x *exchange) truncated() bool {
-	if !x.early || x.hijacked || x.machine.now() < x.expires || x.delivered() {
+	if !x.early || x.hijacked || x.machine.now() < x.expires() || x.delivered() {
 		return false
 	}
 	b := &x.about.bound

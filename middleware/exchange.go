@@ -23,17 +23,13 @@ type exchange struct {
 	rare    atomic.Pointer[rare]
 	route   string // by WithRoute, as far as it is known
 
-	started   time.Duration // these three since the epoch of the machine
-	entered   time.Duration // the handler
-	expires   time.Duration // its deadline; 0: none
-	queueWait time.Duration
-	left      time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
-	bytes     int64
+	started time.Duration // since the epoch of the machine
+	left    time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
+	bytes   int64
 
 	held   limiter.Hold  // on its slot
 	waited atomic.Int64  // for its client, while it was measured; ns
 	body   io.ReadCloser // of the request, behind clientBody
-	caller uint64        // by whose share it was let in; 0: there is none
 
 	status   int16 // 0 until the header is written
 	bounded  bool  // boundWrites has nothing left to do
@@ -49,9 +45,11 @@ type exchange struct {
 // rare is what few requests have. It is replaced rather than changed, since
 // [Routed] may be on another goroutine that nobody waits for any more.
 type rare struct {
-	shed   ShedReason
-	route  string      // its name, by Routed
-	limits http.Header // fields of WithRate that wait for the answer
+	shed      ShedReason
+	route     string        // its name, by Routed
+	limits    http.Header   // fields of WithRate that wait for the answer
+	queueWait time.Duration // until it was admitted or refused
+	caller    uint64        // by whose share it was let in; 0: there is none
 }
 
 func (x *exchange) note(change func(*rare)) {
@@ -75,6 +73,20 @@ func (x *exchange) noted() rare {
 	return rare{}
 }
 
+// expires is the deadline of the request, since the epoch of the machine; 0: none.
+func (x *exchange) expires() time.Duration {
+	if x.about == nil {
+		return 0
+	}
+	return x.about.expires
+}
+
+// passed reports whether the deadline of the request has.
+func (x *exchange) passed(now time.Duration) bool {
+	at := x.expires()
+	return at > 0 && now >= at
+}
+
 // shed is why the request is refused, or would be if it were no dry run.
 func (x *exchange) shed() ShedReason { return x.noted().shed }
 
@@ -94,6 +106,7 @@ type about struct {
 	origin   *http.Request
 	info     Info
 	hop      headers.Hop
+	expires  time.Duration // the deadline of the request, since the epoch of the machine; 0: none
 	body     boundBody
 	bound    bound
 	said     bool // the client did, how long it waits
@@ -115,13 +128,13 @@ func (a *about) Value(key any) any {
 // tell gives the handler a request with a context of its own.
 func (x *exchange) tell() context.CancelFunc {
 	parent, cancel := x.origin().Context(), context.CancelFunc(func() {})
-	if x.expires > 0 {
-		parent, cancel = context.WithDeadline(parent, x.machine.epoch.Add(x.expires))
+	if x.about.expires > 0 {
+		parent, cancel = context.WithDeadline(parent, x.machine.epoch.Add(x.about.expires))
 	}
 	if d, ok := parent.Deadline(); ok {
 		x.about.info.Deadline = d
 	}
-	x.about.info.QueueWait = x.queueWait
+	x.about.info.QueueWait = x.noted().queueWait
 	x.about.Context = parent
 	x.request = x.origin().WithContext(x.about)
 	return cancel
@@ -162,11 +175,13 @@ func (x *exchange) count() {
 }
 
 // hold notes that the request has a slot.
-func (x *exchange) hold(since time.Duration, s limiter.Slot) {
+func (x *exchange) hold(s limiter.Slot) {
 	s.InFlight, s.Limit = x.held.Slot.InFlight, x.held.Slot.Limit // when it came
-	x.entered = since
 	x.held.Take(s)
 }
+
+// entered is when the request got into the handler, as far as it was measured.
+func (x *exchange) entered() time.Duration { return x.started + x.noted().queueWait }
 
 // leave notes when the handler, or the part of it that counts, was over, and
 // gives the slot back.
@@ -189,9 +204,9 @@ func (x *exchange) release(counted bool) {
 		x.machine.busy.Add(-1)
 		return
 	}
-	if x.caller != 0 {
+	if r := x.rare.Load(); r != nil && r.caller != 0 {
 		now := x.machine.now()
-		l.Served(x.caller, now, now-x.entered)
+		l.Served(r.caller, now, now-x.entered())
 	}
 	inFlight, waiting := l.InFlight()+1, false
 	if has {
@@ -204,7 +219,7 @@ func (x *exchange) release(counted bool) {
 	}
 	now := x.machine.now()
 	l.Lend(now) // so that what is in flight is at work
-	gone := x.origin().Context().Err() != nil || x.expires > 0 && now >= x.expires
+	gone := x.origin().Context().Err() != nil || x.passed(now)
 	if counted || gone {
 		done := x.completion(now, inFlight, gone)
 		done.Waiting = waiting
@@ -222,7 +237,7 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 		outcome = limiter.Failed
 	}
 	return limiter.Completion{
-		At: now, Took: now - x.entered - time.Duration(x.waited.Load()), Waited: x.queueWait, InFlight: inFlight, Slot: x.held.Slot,
+		At: now, Took: now - x.entered() - time.Duration(x.waited.Load()), Waited: x.noted().queueWait, InFlight: inFlight, Slot: x.held.Slot,
 		Outcome: outcome, Route: x.pattern(),
 	}
 }
@@ -245,11 +260,12 @@ func (x *exchange) end() {
 	if streamed {
 		over = x.machine.now()
 	}
+	noted := x.noted()
 	e := Event{
 		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
-		QueueWait: x.queueWait, InFlight: int(x.held.Slot.InFlight), Limit: int(x.held.Slot.Limit),
-		Attempt: x.attempt(), Shed: x.shed(), DryRun: x.shed() != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
+		QueueWait: noted.queueWait, InFlight: int(x.held.Slot.InFlight), Limit: int(x.held.Slot.Limit),
+		Attempt: x.attempt(), Shed: noted.shed, DryRun: noted.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
 	var panicked any
 	if !x.done {

@@ -57,6 +57,7 @@ type machine struct {
 	busy       atomic.Int64        // how many there are; the limiter knows it where there is one
 	limiter    *limiter.Controller // nil: nothing is limited
 	rateLimits []rateLimit
+	known      atomic.Pointer[known] // the type of the writers
 }
 
 // now is the time since the epoch: reading it costs half of what time.Now does.
@@ -108,7 +109,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	wrapped, x := wrap(w)
+	wrapped, x := h.wrap(w)
 	x.machine, x.request = h.machine, r
 	if h.timed {
 		x.started = h.now()
@@ -146,7 +147,7 @@ func (h *handler) serve(x *exchange, wrapped http.ResponseWriter, r *http.Reques
 	}
 	if h.attempts || h.deadlines != nil {
 		h.read(x, r)
-		if x.expires > 0 && x.expires <= x.started && h.shed(x, wrapped, ShedExpired, 0) {
+		if at := x.about.expires; at > 0 && at <= x.started && h.shed(x, wrapped, ShedExpired, 0) {
 			return
 		}
 	}
@@ -206,7 +207,7 @@ func (h *handler) read(x *exchange, r *http.Request) {
 	}
 	said, asked := bounded, left
 	if left, bounded = h.deadlines.bound(left, bounded); bounded {
-		x.expires = max(0, x.started+left) // none, for the longest of durations
+		x.about.expires = max(0, x.started+left) // none, for the longest of durations
 		x.about.said = said && left == asked
 	}
 }

@@ -74,7 +74,7 @@ func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 // first. It may be that of the call, or of an attempt, or of the server.
 func (x *exchange) outerDeadline() bool {
 	d, ok := x.origin().Context().Deadline()
-	return ok && (x.expires == 0 || d.Sub(x.machine.epoch) < x.expires)
+	return ok && (x.expires() == 0 || d.Sub(x.machine.epoch) < x.expires())
 }
 
 // asLimiter is what the limiter has to know of a request that was refused.

@@ -101,7 +101,7 @@ func isMisuse(err error) bool {
 // cut a write off, or reset the stream, by which net/http takes the client for
 // gone before the context knows of the deadline.
 func (x *exchange) expired(now time.Duration) bool {
-	return x.cut || x.request.Context().Err() == context.DeadlineExceeded || x.expires > 0 && now >= x.expires
+	return x.cut || x.request.Context().Err() == context.DeadlineExceeded || x.passed(now)
 }
 
 // delivered reports whether all of the response is written that was announced.

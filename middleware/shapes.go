@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 )
 
 // What a ResponseWriter may offer besides, one bit each.
@@ -130,6 +131,27 @@ func fresh[S any, P interface {
 	shape
 }]() shape {
 	return P(new(S))
+}
+
+// A known is a type of writers, and what makes a shape for it.
+type known struct {
+	of   reflect.Type
+	make func() shape
+}
+
+// shape returns what makes a shape for the writer. The writers of a server are mostly
+// of one type, so that of the first is kept.
+func (m *machine) shape(w http.ResponseWriter) func() shape {
+	t := reflect.TypeOf(w)
+	k := m.known.Load()
+	if k != nil && k.of == t {
+		return k.make
+	}
+	maker := shapes[offers(w)]
+	if k == nil {
+		m.known.Store(&known{t, maker})
+	}
+	return maker
 }
 
 // shapes by what the wrapped writer offers.

@@ -12,8 +12,8 @@ import (
 )
 
 // wrap returns the writer for the handler and the exchange inside it.
-func wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	s := shapes[offers(w)]()
+func (m *machine) wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
+	s := m.shape(w)()
 	x := s.self()
 	x.ResponseWriter = w
 	return s, x
@@ -27,7 +27,7 @@ func (x *exchange) begin(status int) {
 		return
 	}
 	x.status = int16(status)
-	x.early = x.expires > 0 && x.request.Context().Err() == nil
+	x.early = x.expires() > 0 && x.request.Context().Err() == nil
 	h := x.Header()
 	if n := x.attempt(); n > 0 {
 		if _, own := h[headers.RetryAttempt]; !own {
