@@ -33,7 +33,6 @@ func Open() []string {
 		"500 calls at once each 10 s, of 5 ms in 64 workers: served",
 		"latency swings between 20 and 500 ms in 30 s: harmed",
 		"half of the calls are 404 at once, and the others slow down by half a second: harmed",
-		"a lock convoy: more at a time get less done, twice the capacity: useful",
 		"starts with cold caches, twice the warm capacity: useful",
 	}
 }

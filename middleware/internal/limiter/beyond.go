@@ -15,7 +15,7 @@ type beyond struct {
 func (b *beyond) admit(rs *routes, name string, spare int) *route {
 	r := rs.byName[name]
 	switch {
-	case r == nil || r.count < firstCount || r.slow() || spare <= 0:
+	case r == nil || r.count < firstCount || r.slow() || spare <= 0, rs.line && rs.inLine(r):
 		return nil
 	case float64(b.routes[r.number].Load()) > 1+2*r.load(), float64(b.all.Load()) > 1+2*rs.load:
 		return nil

@@ -31,13 +31,15 @@
 //	there is no line. A window is late if a fourth of its answers are, or a tenth of its clients
 //	have left. Of clients that say nothing it is known how soon they leave; 1 s until then.
 //
-//	nothing late       nothing to judge. A limit that binds grows by half with each window. One
-//	                   that does not is four times the most in flight, or what is served in time.
+//	nothing late       nothing to judge. A limit that binds grows by half with each window, but no
+//	                   further than a line would make answers nearly late. One that does not is
+//	                   2.5 times the most in flight, or what is served in time.
 //	late, no room      why? Of a line in the handler, fewer requests in flight give as many answers,
 //	                   and sooner. Of a handler that takes that long, they give fewer. A trial tells.
-//	a line             the limit is what is served in a third of the time from which on answers are
-//	                   late, by Little's law. So none is, and no trial disturbs the overload. When
-//	                   the handler can do more, answers come sooner, and the limit grows.
+//	a line             the limit is the lower one, or a little more if that left the handler idle.
+//	                   If it even gave more answers, a still lower one is tried. While nothing is
+//	                   late, half as much again is tried from time to time, and kept if it gives
+//	                   more answers. If answers come more often, it grows as they do.
 //	no line            answers that take that long are not late. For a while nothing is.
 //	which trial first  twice the limit, if no more is asked for than was served before, and answers,
 //	                   so late, are still of use: it costs nothing if the handler has become slower.

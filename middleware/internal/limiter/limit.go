@@ -8,7 +8,7 @@ import (
 const (
 	startLimit = 512  // before anything is known
 	leastCalm  = 16   // of a handler that is not loaded, at least: at a few calls a second chance alone makes peaks
-	headroom   = 4.0  // over the most that was in flight while nothing was late
+	headroom   = 2.5  // over the most that was in flight while nothing was late
 	filling    = .7   // of the target: up to there nothing is late, for sure
 	growth     = 1.5  // of a limit that binds while nothing is late
 	binding    = .85  // mean in flight over a limit that binds
@@ -26,9 +26,8 @@ const (
 // Late answers have one of two causes. Requests may stand in a line in the handler:
 // then fewer of them are answered as often, and sooner. Or the handler takes that
 // long: then fewer of them are answered less often. A trial of another limit tells.
-// In the first case the limit is what is served while clients hardly wait, by
-// Little's law, so that the line stays that short and no further trial is called
-// for. In the second case the answers are not late, after all.
+// In the first case the lower limit stays, as long as a trial of more does not give
+// more answers. In the second case the answers are not late, after all.
 //
 // It is not safe for concurrent use.
 type adaptiveLimit struct {
@@ -64,6 +63,7 @@ type calm struct {
 	level float64 // in flight, averaged over a second and more
 	trend float64 // in flight, averaged over 5 s and more
 	even  float64 // seconds since it last changed
+	bound bool    // the limit did in the last window
 	lags  bool    // while it rose, answers were late and came no more often
 }
 
@@ -105,9 +105,15 @@ func (a *adaptiveLimit) shed(n int) { a.window.shed += n }
 // target is the latency from which on an answer is late.
 func (a *adaptiveLimit) target() float64 { return a.patience.target(a.trials.base) }
 
-// inTime is the latency up to which a limit lets a line in the handler grow: half of
-// the target, but more than what the work takes.
-func (a *adaptiveLimit) inTime() float64 { return math.Max(.35*a.target(), 1.5*a.trials.base) }
+// inTime is the latency that a trial of less allows for: a third of the target, but
+// more than what the work takes, as far as clients bear it.
+func (a *adaptiveLimit) inTime() float64 {
+	return math.Max(.35*a.target(), math.Max(a.trials.base, math.Min(1.5*a.trials.base, a.patience.bears()/2)))
+}
+
+// bearable is as many as clients bear to wait for, if no more are served than while
+// nothing was late.
+func (a *adaptiveLimit) bearable() float64 { return a.calm.most * a.patience.bears() }
 
 // fits reports whether no more was asked for, also in a window, than was served while
 // nothing was late, and the answers, so late, are still of use.
@@ -181,6 +187,7 @@ func (a *adaptiveLimit) close(now time.Duration) {
 		}
 		a.limit = a.bounded(a.limit)
 	}
+	a.routes.line = a.trials.line
 	a.routes.close(w.seconds, a.calm.now || a.fixed)
 	a.baseline = math.Round(1e9 * math.Min(a.latency, math.Max(a.trials.base, a.target()/2)))
 }
@@ -188,42 +195,67 @@ func (a *adaptiveLimit) close(now time.Duration) {
 // decide moves the limit, if that is called for.
 func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 	tr, c := &a.trials, &a.calm
-	late := now >= tr.free && a.usual > a.target() || w.wasted(tr.base)
+	late := a.late(now, w)
 	binds := w.level() >= binding*a.limit || w.short() && float64(w.most) >= a.limit-1
 	steep := w.level() > (1+steadily)*c.level+2
+	begins := binds && !c.bound
+	if c.bound = binds; begins {
+		tr.changed = w.since // requests from before met fewer others
+	}
 	c.look(w, a.latency, late, binds)
-	if w.more() > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
-		c.lags = w.all < .75*(w.all+w.more())
+	if rise := w.more(); rise > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
+		c.lags = w.all < .75*(w.all+rise)
 	}
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * .05
 	}
 	few := w.level() < leastCalm // are no line
-	c.now = !binds && !steep && (c.even > 5 || !late && (few || c.even > 1 || a.windows <= young))
+	c.now = !binds && !steep && (c.even > 5 || !late && (few && !tr.line || c.even > 1 || a.windows <= young))
 	switch {
 	case c.now:
 		a.rest(w)
-	case tr.on || binds && late:
+	case tr.on:
 		a.judge(now, w)
 	case binds:
-		tr.arm = window{}
-		most := growth * a.limit
-		if tr.line {
-			most = math.Min(most, w.rate()*a.inTime())
-		}
-		if !w.old() && (a.usual < filling*a.target() || now < tr.free) && most > a.limit {
-			a.move(now, most, "it binds, and nothing is late")
+		if late || !a.grow(now, w, begins) {
+			a.judge(now, w)
 		}
 	case w.wasted(tr.base) || late && steep && !few:
 		tr.arm = window{}
 		if most := float64(w.most); a.fits(w) {
-			a.limit = math.Max(leastCalm, 2*most)
+			a.limit = math.Max(leastCalm, math.Min(2*most, a.bearable()))
 		} else {
 			a.limit = math.Min(a.limit, 1.3*most)
 		}
 	default:
 		tr.arm = window{}
 	}
+}
+
+// grow raises a limit that binds while nothing is late, and reports whether it did.
+func (a *adaptiveLimit) grow(now time.Duration, w *window, begins bool) bool {
+	tr := &a.trials
+	most := growth * a.limit
+	if tr.line {
+		most = math.Min(most, math.Min(a.work, w.rate())*tr.inTime)
+	}
+	if a.usual >= slowed*tr.base && now >= tr.free {
+		// They may stand in a line, which grows as the limit does.
+		most = math.Min(most, a.limit*filling*a.target()/a.usual)
+		if begins {
+			most = 0
+		}
+	}
+	if w.old() || most <= a.limit {
+		return false
+	}
+	a.move(now, most, "it binds, and nothing is late")
+	return true
+}
+
+// late reports whether answers are late, or many clients have left.
+func (a *adaptiveLimit) late(now time.Duration, w *window) bool {
+	return now >= a.trials.free && w.usual() > a.target() || w.wasted(a.trials.base)
 }
 
 // look takes in a window.

@@ -17,6 +17,8 @@ const (
 // routes are the latencies of the routes of a handler that have a name.
 type routes struct {
 	byName map[string]*route
+	line   bool    // there is one in the handler
+	slow   float64 // of the routes together, see route.slowly
 	load   float64 // requests that quick routes usually have in the handler
 }
 
@@ -28,6 +30,7 @@ type route struct {
 	mean   float64 // their mean, s
 	lately float64 // geometric mean of the last few, as a logarithm
 	flow   float64 // completions per second
+	slowly float64 // 1 while it is slow, then fading over 2 s
 
 	// Of this window:
 	n          int
@@ -57,14 +60,22 @@ func (rs *routes) add(name string, took time.Duration) {
 
 // close ends a window of some seconds. While it is calm, what it saw is usual.
 func (rs *routes) close(seconds float64, calm bool) {
-	rs.load = 0
+	rs.load, rs.slow = 0, 0
 	for _, r := range rs.byName {
 		r.close(seconds, calm)
-		if !r.slow() {
+		r.slowly *= math.Exp(-seconds / 2)
+		if r.slow() {
+			r.slowly = 1
+		} else {
 			rs.load += r.load()
 		}
+		rs.slow += r.slowly
 	}
 }
+
+// inLine reports whether the route may stand in the line in the handler: it is the
+// only one that was slow within the last 2 s, or none was.
+func (rs *routes) inLine(r *route) bool { return rs.slow-r.slowly < math.Exp(-1) }
 
 func (r *route) close(seconds float64, calm bool) {
 	r.flow += (float64(r.n)/seconds - r.flow) * (1 - math.Exp(-seconds/2))

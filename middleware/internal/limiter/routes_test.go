@@ -19,25 +19,32 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 		loaded bool          // something is late
 	}
 	usual := windows{"/a", 50, 10, 50 * ms, false}
+	other, slow := windows{"/b", 20, 10, 50 * ms, false}, windows{"/b", 9, 10, 500 * ms, true}
 	for _, tt := range []struct {
 		name  string
 		seen  []windows
 		route string
-		spare int // 0: plenty; negative: none
-		want  int // requests of it at a time
+		spare int  // 0: plenty; negative: none
+		want  int  // requests of it at a time
+		line  bool // there is one in the handler
 	}{
-		{"as quick as ever: twice as many as usual, and one", []windows{usual}, "/a", 0, 11},
-		{"a route that was never seen", []windows{usual}, "/b", 0, 0},
-		{"no name", []windows{{"", 50, 10, 50 * ms, false}}, "", 0, 0},
-		{"hardly seen", []windows{{"/a", 1, firstCount - 1, 50 * ms, false}}, "/a", 0, 0},
-		{"seen often enough", []windows{{"/a", 1, firstCount, 50 * ms, false}}, "/a", 0, 2},
-		{"slower than usual", []windows{usual, {"/a", 9, 10, 80 * ms, true}}, "/a", 0, 0},
-		{"hardly slower than usual", []windows{usual, {"/a", 50, 10, 70 * ms, true}}, "/a", 0, 11},
-		{"slower for some of the last", []windows{usual, {"/a", 1, 10, 90 * ms, true}}, "/a", 0, 11},
-		{"slower while nothing is late: that is usual now", []windows{usual, {"/a", 90, 10, 100 * ms, false}}, "/a", 0, 21},
-		{"no room for more", []windows{usual}, "/a", -1, 0},
-		{"nobody asks for it any more", []windows{usual, {"/b", 90, 10, 50 * ms, false}}, "/a", 0, 2},
-		{"hardly anybody does: few", []windows{{"/b", 90, 10, 200 * ms, false}, usual}, "/b", 0, 5},
+		{"as quick as ever: twice as many as usual, and one", []windows{usual}, "/a", 0, 11, false},
+		{"a route that was never seen", []windows{usual}, "/b", 0, 0, false},
+		{"no name", []windows{{"", 50, 10, 50 * ms, false}}, "", 0, 0, false},
+		{"hardly seen", []windows{{"/a", 1, firstCount - 1, 50 * ms, false}}, "/a", 0, 0, false},
+		{"seen often enough", []windows{{"/a", 1, firstCount, 50 * ms, false}}, "/a", 0, 2, false},
+		{"slower than usual", []windows{usual, {"/a", 9, 10, 80 * ms, true}}, "/a", 0, 0, false},
+		{"hardly slower than usual", []windows{usual, {"/a", 50, 10, 70 * ms, true}}, "/a", 0, 11, false},
+		{"slower for some of the last", []windows{usual, {"/a", 1, 10, 90 * ms, true}}, "/a", 0, 11, false},
+		{"slower while nothing is late: that is usual now", []windows{usual, {"/a", 90, 10, 100 * ms, false}}, "/a", 0, 21, false},
+		{"no room for more", []windows{usual}, "/a", -1, 0, false},
+		{"nobody asks for it any more", []windows{usual, {"/b", 90, 10, 50 * ms, false}}, "/a", 0, 2, false},
+		{"hardly anybody does: few", []windows{{"/b", 90, 10, 200 * ms, false}, usual}, "/b", 0, 5, false},
+		{"a line, and no route is slow: it may stand in it", []windows{other, usual}, "/a", 0, 0, true},
+		{"a line, and another route is slow", []windows{other, usual, slow}, "/a", 0, 7, true},
+		{"a line, and another route was slow lately", []windows{other, usual, slow, {"/b", 15, 10, 20 * ms, true}}, "/a", 0, 4, true},
+		{"a line, and another route was slow long ago", []windows{other, usual, slow, {"/b", 40, 10, 20 * ms, true}}, "/a", 0, 0, true},
+		{"a line, and it was slow itself", []windows{other, usual, {"/a", 9, 10, 500 * ms, true}, {"/a", 9, 10, 20 * ms, true}}, "/a", 0, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var rs routes
@@ -49,6 +56,7 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 					rs.close(.1, !w.loaded)
 				}
 			}
+			rs.line = tt.line
 			spare := tt.spare
 			if spare == 0 {
 				spare = 1000

@@ -16,7 +16,7 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 		return false
 	}
 	before, quiet := a.limit, now-a.last
-	bearable := a.bounded(a.calm.most * a.patience.bears())
+	bearable := a.bounded(a.bearable())
 	switch {
 	case a.last == 0:
 		// As long as no request has completed, no number of them is known to be too many.
