@@ -117,8 +117,9 @@ type Policy struct {
 	// MinPerSecond then earns no more than Ratio for each first attempt, and what it
 	// fills is no longer for retries after timeouts. Those are paid from what is kept
 	// beyond that: Ratio for each first attempt in Hold and Pool that succeeded. It
-	// needs Evidence and both rates. A budget that a fleet shares ignores it, since
-	// it is proportional to the fleet. The default is false; [Default] sets it.
+	// needs Evidence and both rates. A budget that a fleet shares refuses it: its
+	// MinPerSecond does not multiply with the processes. The default is false;
+	// [Default] sets it.
 	Proportional bool
 }
 

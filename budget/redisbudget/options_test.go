@@ -74,10 +74,14 @@ func TestWithoutRedis(t *testing.T) {
 		{strings.Repeat("x", 257), budget.Policy{Ratio: 0.1}, "257 bytes"},
 		{"api", budget.Policy{}, "Policy.Ratio 0"},
 		{"api", budget.Policy{Ratio: math.NaN(), Hold: -1}, "Policy.Hold"},
+		{"api", budget.Default(), "Policy.Proportional true: want false in a fleet"},
 	} {
 		if _, err := f.Budget(tt.name, tt.policy); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%.10q, %+v: error %v lacks %q", tt.name, tt.policy, err, tt.want)
 		}
+	}
+	if _, err := f.PerService(budget.Default(), 10); err == nil || !strings.Contains(err.Error(), "Policy.Proportional") {
+		t.Errorf("PerService: error %v lacks Policy.Proportional", err)
 	}
 	b, err := f.Budget(`a name with {braces}, a : and an é`, budget.Policy{Ratio: 0.25, MinPerSecond: 1000})
 	if err != nil {

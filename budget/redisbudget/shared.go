@@ -25,7 +25,8 @@ func (b *Shared) Withdraw() bool { return b.part().Withdraw() }
 func (b *Shared) Refund() { b.part().Refund() }
 
 // WithdrawFor is Withdraw for the given attempt of a call; the first is 1. Without
-// the policy's Evidence the attempt makes no difference.
+// the policy's Evidence the attempt makes no difference. Whether the attempt before it
+// timed out makes none: that is a matter of Proportional, which a fleet does not take.
 func (b *Shared) WithdrawFor(attempt int) bool { return b.part().WithdrawFor(attempt) }
 
 // Affords reports whether WithdrawFor would grant the attempt now. It changes

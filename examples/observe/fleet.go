@@ -18,8 +18,12 @@ type fleet struct {
 }
 
 // policy is what a service may be sent again, by all processes together: what
-// package transport allows a single one by default.
-var policy = budget.Default()
+// package transport allows a single one by default. Proportional is for that one alone.
+var policy = func() budget.Policy {
+	p := budget.Default()
+	p.Proportional = false
+	return p
+}()
 
 // joinFleet uses the Redis at addr, or an embedded one if addr is empty.
 func joinFleet(addr string) (*fleet, error) {

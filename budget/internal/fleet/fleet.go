@@ -76,7 +76,7 @@ func New(store Store, shards int, l Limits, o Observer) *Fleet {
 // Budget returns the budget of that name. A second call with another policy is
 // an error.
 func (f *Fleet) Budget(name string, p budget.Policy) (*Budget, error) {
-	err := errors.Join(checkName(name), p.Validate())
+	err := errors.Join(checkName(name), checkPolicy(p))
 	if _, short := CutKind(name); short == service.Others {
 		err = errors.Join(fmt.Errorf("%q: want another name than that of all other services", name), err)
 	}
@@ -97,6 +97,16 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Budget, error) {
 		return b, nil
 	}
 	return f.add(name, p, nil), nil
+}
+
+// checkPolicy refuses what Validate does, and what only a Local can keep: the traffic of
+// one process is no measure of what the floor of a fleet may earn.
+func checkPolicy(p budget.Policy) error {
+	err := p.Validate()
+	if p.Proportional {
+		err = errors.Join(errors.New("budget: Policy.Proportional true: want false in a fleet, whose MinPerSecond is that of all processes"), err)
+	}
+	return err
 }
 
 func checkName(name string) error {

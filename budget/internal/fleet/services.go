@@ -35,7 +35,7 @@ func JoinKind(kind, short string) string {
 // limit of them. The others share one. A fleet has one set of each kind: a second call
 // returns the same, and an error if it wants another policy or limit.
 func (f *Fleet) Per(kind string, p budget.Policy, limit int) (func(name string) *Budget, error) {
-	err := p.Validate()
+	err := checkPolicy(p)
 	if limit < 1 {
 		err = errors.Join(fmt.Errorf("room for %d names: want at least 1", limit), err)
 	}
