@@ -123,7 +123,9 @@ func BenchmarkRefusal(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			block := make(chan struct{})
-			opts := append([]middleware.Option{middleware.WithConcurrency(1), middleware.WithShedding(middleware.Shedding{})}, bm.opts...)
+			var arrived atomic.Int64
+			arrives := func(*http.Request) bool { arrived.Add(1); return false }
+			opts := append([]middleware.Option{middleware.WithConcurrency(1), middleware.WithShedding(middleware.Shedding{}), middleware.WithExempt(arrives)}, bm.opts...)
 			h := build(b, func(http.ResponseWriter, *http.Request) { <-block }, opts...)
 			var wg sync.WaitGroup
 			defer wg.Wait()
@@ -136,6 +138,11 @@ func BenchmarkRefusal(b *testing.B) {
 			}
 			for i := range 8193 {
 				wg.Go(func() { h.ServeHTTP(&fakeWriter{header: http.Header{}}, request(i)) })
+			}
+			for quiet := 0; quiet < 1000; runtime.Gosched() { // until one is served and the others wait
+				if arrived.Load() == 8193 {
+					quiet++
+				}
 			}
 			r := request(0)
 			r.Header.Set("Request-Attempt-Timeout-Ms", "0") // is refused at once

@@ -57,7 +57,7 @@ type machine struct {
 	busy       atomic.Int64        // how many there are; the limiter knows it where there is one
 	limiter    *limiter.Controller // nil: nothing is limited
 	rateLimits []rateLimit
-	known      atomic.Pointer[known] // the type of the writers
+	usual      atomic.Pointer[kind] // of writers
 }
 
 // now is the time since the epoch: reading it costs half of what time.Now does.
@@ -105,11 +105,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if h.around(w) {
+	k := h.kindOf(w)
+	if !k.plain && h.around(w) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	wrapped, x := h.wrap(w)
+	wrapped, x := k.wrap(w)
 	x.machine, x.request = h.machine, r
 	if h.timed {
 		x.started = h.now()

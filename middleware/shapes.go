@@ -133,25 +133,28 @@ func fresh[S any, P interface {
 	return P(new(S))
 }
 
-// A known is a type of writers, and what makes a shape for it.
-type known struct {
-	of   reflect.Type
-	make func() shape
+// A kind is what is to be known of a type of writers.
+type kind struct {
+	of    reflect.Type
+	fresh func() shape // for such a writer
+	plain bool         // it is nobody's who wraps another
 }
 
-// shape returns what makes a shape for the writer. The writers of a server are mostly
-// of one type, so that of the first is kept.
-func (m *machine) shape(w http.ResponseWriter) func() shape {
-	t := reflect.TypeOf(w)
-	k := m.known.Load()
-	if k != nil && k.of == t {
-		return k.make
+// kindOf returns the kind of the writer. Those of a server are mostly of one type, so
+// that the first is kept.
+func (m *machine) kindOf(w http.ResponseWriter) kind {
+	usual, t := m.usual.Load(), reflect.TypeOf(w)
+	if usual != nil && usual.of == t {
+		return *usual
 	}
-	maker := shapes[offers(w)]
-	if k == nil {
-		m.known.Store(&known{t, maker})
+	_, own := w.(shape)
+	_, wraps := w.(unwrapper)
+	k := kind{of: t, fresh: shapes[offers(w)], plain: !own && !wraps}
+	if usual == nil {
+		kept := k // so that the others do not escape
+		m.usual.Store(&kept)
 	}
-	return maker
+	return k
 }
 
 // shapes by what the wrapped writer offers.

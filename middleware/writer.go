@@ -12,8 +12,8 @@ import (
 )
 
 // wrap returns the writer for the handler and the exchange inside it.
-func (m *machine) wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	s := m.shape(w)()
+func (k kind) wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
+	s := k.fresh()
 	x := s.self()
 	x.ResponseWriter = w
 	return s, x
