@@ -31,7 +31,6 @@ func Open() []string {
 		"a quick route and a slow one change places: harmed",
 		"a group commit each 50 ms, from 100 to 2,000 a second: harmed",
 		"500 calls at once each 10 s, of 5 ms in 64 workers: served",
-		"latency swings between 20 and 500 ms in 30 s: harmed",
 		"half of the calls are 404 at once, and the others slow down by half a second: harmed",
 		"starts with cold caches, twice the warm capacity: useful",
 	}

@@ -44,6 +44,7 @@
 //	which trial first  twice the limit, if no more is asked for than was served before, and answers,
 //	                   so late, are still of use: it costs nothing if the handler has become slower.
 //	                   Otherwise less, down to an eighth: that costs nothing if there is a line.
+//	catching up        where more answers come than are asked for, the line goes by itself.
 //	late, but room     while the number in flight rises, or clients leave, the limit comes down to
 //	                   little more than what is in flight, so that it is tried. If answers come less
 //	                   often than requests meanwhile, that is a sign of a line.

@@ -111,15 +111,21 @@ func (a *adaptiveLimit) inTime() float64 {
 	return math.Max(.35*a.target(), math.Max(a.trials.base, math.Min(1.5*a.trials.base, a.patience.bears()/2)))
 }
 
-// bearable is as many as clients bear to wait for, if no more are served than while
-// nothing was late.
-func (a *adaptiveLimit) bearable() float64 { return a.calm.most * a.patience.bears() }
+// bearable is a limit that binds when clients wait for as long as they bear, if no more
+// are served than while nothing was late.
+func (a *adaptiveLimit) bearable() float64 {
+	return a.calm.most * a.patience.bears() / binding
+}
 
 // fits reports whether no more was asked for, also in a window, than was served while
-// nothing was late, and the answers, so late, are still of use.
+// nothing was late, and the answers, so late, are still of use. Where there is a sign of
+// a line, twice as late.
 func (a *adaptiveLimit) fits(w *window) bool {
-	served := a.calm.most
-	return !a.calm.lags && a.asked <= asMuch*served && w.asked/w.seconds <= 1.25*served && w.usual() < a.patience.bears()
+	served, latency := a.calm.most, w.usual()
+	if a.calm.lags {
+		latency *= 2
+	}
+	return a.asked <= asMuch*served && w.asked/w.seconds <= 1.25*served && latency < a.patience.bears()
 }
 
 // completed takes in a completion and reports whether the limit may have

@@ -10,6 +10,7 @@ const (
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
+	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
 
 	leastPause = 2 * time.Second // until the next trial
@@ -43,6 +44,9 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 		return
 	case w.gap.Seconds() > .5+1.5*a.latency:
 		tr.arm = window{} // a handler that stands still tells of no limit
+		return
+	case !tr.on && w.asked < catching*w.all:
+		tr.arm = window{} // the line goes by itself
 		return
 	}
 	m := &tr.arm
