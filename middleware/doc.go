@@ -29,43 +29,44 @@
 //
 // # The concurrency limit
 //
-// WithShedding finds the concurrency limit. As long as answers are not late for
-// their clients, nothing is refused, and a limit that is reached grows. An answer is
-// late from a fourth of the time that clients wait, or twice the latency of the
-// handler without load. Late answers have one of two causes. If requests stand in a
-// line in the handler, fewer at a time are answered as often. If the handler just takes
-// that long, they are answered less often. A trial of another limit tells. In the first
-// case the limit becomes what is served in time, and stays there; in the second the
-// limit grows, since a handler that has become slower is not overloaded. A status of
-// 500 or above says nothing about capacity, and neither does a panic.
+// WithShedding finds the concurrency limit. While answers are not late for their
+// clients, nothing is refused, and a limit that is reached grows. An answer is late
+// after a fourth of the time that clients wait, or twice the latency of the handler
+// without load. Late answers have one of two causes: requests queue inside the handler,
+// or the handler takes that long. A trial of a lower limit tells them apart. If requests
+// queue, as many are answered per second as before, and the limit becomes what is served
+// in time. If the handler takes that long, fewer are answered, and the limit grows: a
+// handler that has become slower is not overloaded. A status of 500 or above says
+// nothing about capacity, and neither does a panic.
 //
 // Clients say how long they wait in Request-Attempt-Timeout-Ms and Request-Timeout-Ms.
-// Of others it is seen when they leave; until then they are taken to wait for a second.
+// For other clients the server learns it when they disconnect. Until then it assumes one
+// second.
 //
 // Each route has a usual latency, by the Pattern of its ServeMux or the name from
-// WithRoute. Routes that are as quick as ever are let in beyond a limit that is
-// reached. A request that is overtaken by three times as many as the limit, such as a
-// long poll, no longer counts, with or without names. A second signal is how long
-// goroutines wait for a
-// processor: requests that only compute queue there, before their handler starts. A
-// third is memory: while more than 85 % of GOMEMLIMIT, or of the memory of the
-// container, is live, the limit is lowered. Load says what the limit is, and why it last changed.
+// WithRoute. Routes that keep their usual latency are admitted beyond a limit that is
+// reached. A request that is overtaken by three times as many requests as the limit, such
+// as a long poll, no longer counts, with or without names. A second signal is how long
+// goroutines wait for a processor: requests that only compute queue there, before their
+// handler starts. A third is memory: while more than 85 % of GOMEMLIMIT, or of the memory
+// of the container, is live, the limit is lowered. Load reports the limit and the reason
+// of its last change.
 //
 // A request that finds no room waits in a queue. It waits for as long as its
 // client waits for the attempt and the call, less the time for the work. For a
-// client that does not say, it waits for as long as a burst may take. When the
-// queue has been standing, and so no longer absorbs a burst, the newest request is
-// served first and the others are refused soon, because their clients would be
-// gone by their turn. Requests are refused in this order: those that have expired,
+// client that does not say, it waits for as long as a burst may take. A queue that
+// does not empty no longer absorbs a burst. Then the newest request is served first
+// and the others are refused soon, because their clients would have disconnected by
+// their turn. Requests are refused in this order: those that have expired,
 // retries, those of low priority, the rest. Within a priority, Shedding.FairBy
-// shares the room between callers: who asks for more than its share is refused first.
+// shares the room between callers: a caller above its share is refused first.
 //
 // A request gives its slot back when its handler returns or panics, when it
 // hijacks the connection, and at its first Flush, from which on it is a stream. A
 // request that waits for its own client for more than 20 ms, in a read of its body
 // or a write of its response, does no work: another request may have its slot
 // meanwhile. When the wait is over, it continues at once, even if that exceeds the
-// limit. So clients that send or read slowly refuse nobody.
+// limit. So clients that send or read slowly cause no refusals.
 //
 // # When to come back
 //

@@ -168,3 +168,88 @@ func TestBodyIdleTimeoutInvalid(t *testing.T) {
 		t.Errorf("got %s, %v, want the field", text, err)
 	}
 }
+
+// pipe is the connection of an upgrade.
+type pipe struct{ slowly }
+
+func (p *pipe) Write(b []byte) (int, error) { return len(b), nil }
+
+// What has no body to be silent in is left alone, and in each case the context of the
+// attempt ends with what it was for.
+func TestBodyIdleTimeoutOfWhatHasNoBody(t *testing.T) {
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		name string
+		opts []transport.Option
+		base func(req *http.Request) (*http.Response, error)
+		want func(t *testing.T, resp *http.Response, err error)
+		ends bool // the context of the attempt, with the call
+	}{
+		{"an error", nil, func(*http.Request) (*http.Response, error) { return nil, broken },
+			func(t *testing.T, resp *http.Response, err error) {
+				if resp != nil || err != broken {
+					t.Errorf("got %v, %v, want the error of the base", resp, err)
+				}
+			}, true},
+		{"a panic", nil, func(*http.Request) (*http.Response, error) { panic(broken) },
+			func(*testing.T, *http.Response, error) {}, true},
+		{"no body", nil, func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 204, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}, func(t *testing.T, resp *http.Response, err error) {
+			if err != nil || resp.Body != http.NoBody {
+				t.Errorf("got %v, %v, want http.NoBody as it is", resp, err)
+			}
+		}, true},
+		{"an upgrade", nil, func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 101, Header: http.Header{}, Request: req,
+				Body: &pipe{slowly{req.Context(), []time.Duration{time.Hour}}}}, nil
+		}, func(t *testing.T, resp *http.Response, err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := resp.Body.Read(make([]byte, 8)); n != 1 || err != nil {
+				t.Errorf("read %d bytes after an hour, %v, want 1", n, err)
+			}
+			if w, ok := resp.Body.(io.Writer); !ok {
+				t.Error("the connection cannot be written to")
+			} else if n, err := w.Write([]byte("ping")); n != 4 || err != nil {
+				t.Errorf("wrote %d bytes, %v, want 4", n, err)
+			}
+			resp.Body.Close()
+		}, true},
+		{"a dry run", []transport.Option{transport.WithDryRun()}, func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: &slowly{req.Context(), []time.Duration{time.Hour}}, Request: req}, nil
+		}, func(t *testing.T, resp *http.Response, err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(resp.Body); len(text) != 1 || err != nil {
+				t.Errorf("read %d bytes after an hour, %v, want 1", len(text), err)
+			}
+			resp.Body.Close()
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sent context.Context
+				base := transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+					sent = req.Context()
+					return tt.base(req)
+				})
+				opts := append(tt.opts, transport.WithPolicy(transport.Policy{MaxAttempts: 1, BodyIdleTimeout: time.Second}))
+				func() {
+					defer func() {
+						if p := recover(); p != nil && p != broken {
+							panic(p)
+						}
+					}()
+					resp, err := build(t, base, opts...).RoundTrip(get(t, t.Context()))
+					tt.want(t, resp, err)
+				}()
+				if tt.ends && sent.Err() == nil {
+					t.Error("the context of the attempt outlives it")
+				}
+			})
+		})
+	}
+}

@@ -131,8 +131,10 @@
 // Use one Transport per program. Its budget and its breaker must outlive a call to
 // limit anything. If a library builds a transport for each client, put the same
 // chain around each with [Transport.Wrap]. Layers that must see every attempt, such
-// as signing, are attempt layers. Put nothing that retries above or below the chain:
-// attempts multiply.
+// as signing, are attempt layers. A breaker goes into [WithBreaker]: around the chain it
+// would count three failed attempts as one, and would not end the retries. Put nothing
+// that retries above or below the chain: attempts multiply. A second chain is noticed,
+// and only one of the two retries.
 //
 // # Below an SDK that retries
 //
@@ -181,6 +183,6 @@
 //
 // The chain keeps the state of up to 1,024 services at a time. A new service replaces
 // those that are idle. A service for which there is no room, or whose name is longer
-// than 1,024 bytes, has no guard, no hedging, no pacing and no limit of WithInFlight. All such services share one budget,
-// with a floor of 1,024 times that of one service.
+// than 1,024 bytes, has no guard, no hedging, no pacing and no limit of WithInFlight.
+// All such services share one budget, with a floor of 1,024 times that of one service.
 package transport
