@@ -188,3 +188,15 @@ func TestPauseEndsGently(t *testing.T) {
 		}
 	})
 }
+
+// There is no pause of a service that was never called.
+func TestPausedUntilOfNothing(t *testing.T) {
+	for name, rt := range map[string]*transport.Transport{
+		"never called":    build(t, answering(200)),
+		"not made by New": {},
+	} {
+		if until := rt.PausedUntil("api.test"); !until.IsZero() {
+			t.Errorf("%s: paused until %v, want the zero time", name, until)
+		}
+	}
+}

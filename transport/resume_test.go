@@ -18,6 +18,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/datapunk/evenkeel/budget"
+
 	"github.com/datapunk/evenkeel/breaker"
 	"github.com/datapunk/evenkeel/transport"
 	"go.uber.org/goleak"
@@ -306,38 +308,68 @@ func TestResumeAfterSilence(t *testing.T) {
 	}
 }
 
+// A continuation that is paid for and not sent costs nothing, and the caller gets the
+// error that there was.
+func TestResumeThatIsNotSent(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		leaves    time.Duration // when the caller gives up; 0: never
+		deadline  time.Duration
+		refuse    bool
+		withdrawn int
+		sent      int64
+	}{
+		{name: "sent", withdrawn: 1, sent: 2},
+		{name: "the caller leaves during the wait", leaves: time.Second, withdrawn: 1, sent: 1},
+		{name: "the wait is longer than the deadline", deadline: 5 * time.Second, sent: 1},
+		{name: "the budget refuses", refuse: true, sent: 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &purse{refuse: tt.refuse}
+				f := &files{data: []byte("the whole"), etag: `"v1"`, cut: func(n int64) int {
+					if n == 1 {
+						return 5
+					}
+					return -1
+				}}
+				rt := build(t, f, transport.WithResume(1), transport.WithBudget(func(string) budget.Budget { return p }),
+					transport.WithPolicy(transport.Policy{MaxDelay: time.Minute}),
+					transport.WithBackoff(func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 10 * time.Second }))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				resp, err := rt.RoundTrip(get(t, ctx))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				if tt.leaves > 0 {
+					time.AfterFunc(tt.leaves, cancel)
+				}
+				got, err := io.ReadAll(resp.Body)
+				if tt.sent == 2 && (err != nil || string(got) != "the whole") {
+					t.Errorf("got %q, %v, want all", got, err)
+				}
+				if tt.sent == 1 && (err != io.ErrUnexpectedEOF || string(got) != "the w") {
+					t.Errorf("got %q, %v, want five bytes and the error that there was", got, err)
+				}
+				refunded := tt.withdrawn - int(tt.sent-1)
+				if p.withdrawn != tt.withdrawn || p.refunded != refunded || f.sent.Load() != tt.sent {
+					t.Errorf("%d withdrawn, %d refunded, %d sent, want %d, %d and %d", p.withdrawn, p.refunded, f.sent.Load(), tt.withdrawn, refunded, tt.sent)
+				}
+			})
+		})
+	}
+}
+
 func TestResumeInvalid(t *testing.T) {
 	for _, n := range []int{0, -1} {
 		if _, err := transport.New(nil, transport.WithResume(n)); err == nil || !strings.Contains(err.Error(), "WithResume(") {
 			t.Errorf("WithResume(%d): got %v, want an error that names it", n, err)
 		}
 	}
-}
-
-// Whatever a server cuts, and wherever: all bytes or an error, and nothing else.
-func FuzzResume(f *testing.F) {
-	f.Add(uint16(100), uint16(10), uint16(3), true)
-	f.Add(uint16(1), uint16(0), uint16(0), true)
-	f.Add(uint16(1000), uint16(999), uint16(1), false)
-	f.Fuzz(func(t *testing.T, size, first, second uint16, same bool) {
-		if size == 0 {
-			return
-		}
-		data, other := random(int(size)), bytes.Repeat([]byte{0}, int(size))
-		server := &files{data: data, etag: `"v1"`, cut: func(n int64) int { return []int{int(first), int(second), -1}[min(n-1, 2)] },
-			change: func(n int64, h http.Header, d *[]byte) {
-				if n > 2 && !same {
-					h.Set("Etag", `"v2"`)
-					*d = other
-				}
-			}}
-		resp, err := build(t, server, atOnce(2)...).RoundTrip(get(t, t.Context()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(resp.Body)
-		if !bytes.Equal(got, data[:min(len(got), len(data))]) || len(got) > len(data) || err == nil && len(got) < len(data) {
-			t.Errorf("%d of %d bytes, %v", len(got), len(data), err)
-		}
-	})
 }

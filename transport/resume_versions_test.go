@@ -1,9 +1,11 @@
 package transport_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/datapunk/evenkeel/transport"
@@ -84,6 +86,15 @@ func TestNeverTwoVersions(t *testing.T) {
 		{name: "a dry run", etag: `"v1"`, opts: []transport.Option{transport.WithDryRun()}, sent: 1},
 		{name: "a permanent error", etag: `"v1"`, broke: transport.Permanent(broke), sent: 1},
 		{name: "of an SDK that retries", etag: `"v1"`, req: func(req *http.Request) { req.Header.Set("X-Stainless-Retry-Count", "1") }, sent: 1},
+		{name: "a part that is longer than it says", etag: `"v1"`, as: func(next http.RoundTripper) http.RoundTripper {
+			return transport.RoundTripperFunc(func(req *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(req)
+				if err == nil && req.Header.Get("Range") != "" {
+					resp.Body = io.NopCloser(io.MultiReader(resp.Body, strings.NewReader("and more")))
+				}
+				return resp, err
+			})
+		}, sent: 2, got: string(data)},
 		{name: "the same version", etag: `"v1"`, sent: 2, got: string(data)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,4 +139,32 @@ func TestNeverTwoVersions(t *testing.T) {
 			resp.Body.Close()
 		})
 	}
+}
+
+// Whatever a server cuts, and wherever: all bytes or an error, and nothing else.
+func FuzzResume(f *testing.F) {
+	f.Add(uint16(100), uint16(10), uint16(3), true)
+	f.Add(uint16(1), uint16(0), uint16(0), true)
+	f.Add(uint16(1000), uint16(999), uint16(1), false)
+	f.Fuzz(func(t *testing.T, size, first, second uint16, same bool) {
+		if size == 0 {
+			return
+		}
+		data, other := random(int(size)), bytes.Repeat([]byte{0}, int(size))
+		server := &files{data: data, etag: `"v1"`, cut: func(n int64) int { return []int{int(first), int(second), -1}[min(n-1, 2)] },
+			change: func(n int64, h http.Header, d *[]byte) {
+				if n > 2 && !same {
+					h.Set("Etag", `"v2"`)
+					*d = other
+				}
+			}}
+		resp, err := build(t, server, atOnce(2)...).RoundTrip(get(t, t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if !bytes.Equal(got, data[:min(len(got), len(data))]) || len(got) > len(data) || err == nil && len(got) < len(data) {
+			t.Errorf("%d of %d bytes, %v", len(got), len(data), err)
+		}
+	})
 }
