@@ -32,6 +32,7 @@ type world struct {
 	reply  func(at time.Duration, chance float64, n int) reply
 	queue  *queue    // instead of reply
 	rates  []float64 // calls per second and client, if not all
+	fleet  int       // clients, if so few that chance decides are not enough
 	usual  float64   // the rate of a run without -all, if it takes part in that
 	opens  bool      // every circuit opens that sees 20 calls per second or more
 	never  bool      // no circuit opens
@@ -185,7 +186,7 @@ func worlds() []world {
 		world{name: "flapping 300ms of 1s refused", length: 60 * seconds, reply: flapping(seconds, 300*time.Millisecond, refuses), rates: []float64{5, 80}},
 		world{name: "flapping 25s of 27s fails", length: 108 * seconds, reply: flapping(27*seconds, 25*seconds, fails), rates: []float64{5, 12, 80}},
 		world{name: "errors 45s", length: 75 * seconds, end: 50 * seconds, reply: outage(5*seconds, 50*seconds, fails, fine), rates: []float64{1, 5, 12, 80}},
-		world{name: "comes back by halves", usual: 12, length: 100 * seconds, reply: byHalves, rates: []float64{5, 12, 80}},
+		world{name: "comes back by halves", usual: 12, length: 100 * seconds, reply: byHalves, fleet: 16, rates: []float64{5, 12, 80}},
 		world{name: "0.6 of calls fail at once", length: 100 * seconds, reply: partly(0.6), rates: []float64{1, 12, 80}},
 		world{name: "0.985 of calls fail at once", length: 100 * seconds, reply: partly(0.985), rates: []float64{1, 12, 80}},
 	)
@@ -317,6 +318,9 @@ func TestBreakerDoesNoHarm(t *testing.T) {
 func (w world) compare(t *testing.T, rate float64, seed uint64) {
 	t.Helper()
 	clients := int(max(1, 20/rate))
+	if w.fleet > 0 {
+		clients = w.fleet
+	}
 	if w.queue != nil {
 		clients = 5
 	}
