@@ -53,8 +53,8 @@ func TestTypical(t *testing.T) {
 		{"and falls by a fifth", all(see(1, 100*ms, success), see(1, ms, success)), 80},
 		{"not by error responses", all(see(1, 100*ms, success), see(9, T, failed)), 100},
 		{"the twentieth is of the first", rises, risen},
-		{"later by 2 % at most", all(rises, slow(T)), risen * 1.02},
-		{"later by 20 % per second at most", all(rises, slow(50*ms)), risen * 1.01},
+		{"later by 2 % at most", all(rises, repeat(9, slow(T))), risen * math.Pow(1.02, 9)},
+		{"later by 20 % per second at most", all(rises, repeat(20, slow(50*ms))), risen * math.Pow(1.01, 20)},
 		{"it stays while there is a limit", all(calls(35), limit(4), line(time.Hour), wait(T), see(50, 700*ms, success)), 20},
 	} {
 		w := newWorld()
@@ -113,6 +113,7 @@ func TestRate(t *testing.T) {
 		{"a quarter of a second is a start", all(see(1, 0, none), see(50, 0, none)), 200 * (1 - math.Exp(-0.25))},
 		{"but not three calls", all(see(1, 0, none), each(T, 3, 0, none)), 0},
 		{"three calls in four seconds are", all(see(1, 0, none), each(4*T/3+1, 3, 0, none)), 0.75 * (1 - math.Exp(-1))},
+		{"four calls are a start", all(see(1, 0, none), each(100*ms, 4, 0, none)), 10 * (1 - math.Exp(-0.4))},
 		{"a steady rate", each(28*ms, 2000, 0, none), 1000. / 28},
 		{"it falls in some seconds", all(each(28*ms, 2000, 0, none), each(4*T, 1, 0, none)), 1000./28*math.Exp(-1) + 0.25*(1-math.Exp(-1))},
 		{"calls that were not seen are counted", func(w *world) {
@@ -145,6 +146,26 @@ func TestHopeful(t *testing.T) {
 		w.do(calls(tt.rate))
 		if got := w.Hopeful(tt.d, tt.inFlight); got != tt.want {
 			t.Errorf("%s: hopeful %v, want %v", tt.rule, got, tt.want)
+		}
+	}
+}
+
+func TestDoubtful(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		steps step
+		want  bool
+	}{
+		{"nothing timed out", calls(35), false},
+		{"one timeout", all(calls(35), wait(T), late(1)), true},
+		{"one that was overtaken", all(calls(35), late(1)), false},
+		{"a success after that", all(calls(35), wait(T), late(1), see(1, 20*ms, success)), false},
+		{"an error response", all(calls(35), wait(T), late(1), see(1, ms, failed)), true},
+	} {
+		w := newWorld()
+		w.do(tt.steps)
+		if got := w.Doubtful(); got != tt.want {
+			t.Errorf("%s: doubtful %v, want %v", tt.rule, got, tt.want)
 		}
 	}
 }

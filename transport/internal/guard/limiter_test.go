@@ -254,3 +254,31 @@ func late(n int) step {
 
 // old is late for attempts sent long ago, but not overtaken.
 func old(n int) step { return late(n) }
+
+// The time between probes follows the rate of calls. The first three come sooner.
+func TestProbes(t *testing.T) {
+	for _, tt := range []struct {
+		rule string
+		rate float64
+		gaps []time.Duration
+	}{
+		{"of who calls often", 100, []time.Duration{500 * ms, 500 * ms, 500 * ms, 500 * ms, 500 * ms}},
+		{"after 20 calls", 16, []time.Duration{500 * ms, 500 * ms, 500 * ms, 1250 * ms, 1250 * ms}},
+		{"after 2 seconds, if that is sooner", 4, []time.Duration{500 * ms, 500 * ms, T, 2 * T, 2 * T}},
+		{"after 4 calls, if that is later", 1, []time.Duration{T, 2 * T, 4 * T, 4 * T, 4 * T}},
+		{"after 16 seconds at most", 0.2, []time.Duration{5 * T, 10 * T, 16 * T, 16 * T}},
+	} {
+		w := newWorld()
+		w.do(calls(tt.rate), limit(1), wait(T/4), later(0, 1, T, timeout))
+		for i, want := range tt.gaps {
+			if w.do(ask(1)); w.admitted != i+1 {
+				t.Errorf("%s: %d admitted, want %d", tt.rule, w.admitted, i+1)
+			}
+			got := w.Wake(w.now, w.scale) - w.now
+			if (got - want).Abs() > want/20 {
+				t.Errorf("%s: probe %d is due after %v, want %v", tt.rule, i+2, got, want)
+			}
+			w.do(wait(got))
+		}
+	}
+}
