@@ -87,9 +87,9 @@
 // Redis needs about 12 microseconds for a report. 1,000 processes with one service use
 // 1.2 % of a core. This user has what a process needs:
 //
-//	ACL SETUSER app on >secret ~evenkeel:health:v1:* +evalsha +eval +get +set +time +hello
+//	ACL SETUSER app on >secret ~evenkeel:health:v1:* resetchannels -@all +evalsha +eval +get +set +time
 //
-// A cluster client also needs +cluster and +command, and Sentinel its own user.
+// In a Cluster it also needs +cluster|slots, and Sentinel has users of its own.
 //
 // # By hand
 //

@@ -1,6 +1,7 @@
 package redisbudget
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,19 +13,41 @@ import (
 
 var accessPolicy = budget.Policy{Ratio: 0.1, MinPerSecond: 10}
 
+// leastACL is that of the package's documentation, for a single server and for a cluster.
+var leastACL, clusterACL = strings.Fields("~evenkeel:budget:* resetchannels -@all +evalsha +eval +get +set +time"), []string{"+cluster|slots"}
+
 // The ACL of the package's documentation is enough, and nothing in it is too much.
 func TestLeastACL(t *testing.T) {
+	t.Parallel()
 	s := startRedis(t)
-	a := admin(t, s.addr)
-	rules := []string{"~evenkeel:budget:*", "resetchannels", "-@all", "+evalsha", "+eval", "+get", "+set", "+time"}
-	works := func(t *testing.T, rules []string) bool {
+	checkLeast(t, leastACL, []*redis.Client{admin(t, s.addr)}, func() redis.UniversalClient {
+		return redis.NewClient(&redis.Options{Addr: s.addr, Username: "budget", Password: "password"})
+	})
+}
+
+func TestLeastACLOfCluster(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	checkLeast(t, append(slices.Clone(leastACL), clusterACL...), c.admins, func() redis.UniversalClient {
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: []string{c.servers[0].addr}, Username: "budget", Password: "password", ContextTimeoutEnabled: true,
+		})
+	})
+}
+
+// checkLeast checks that a user with those rules, on all servers, can do what a process
+// does, and one with any of them missing cannot.
+func checkLeast(t *testing.T, rules []string, admins []*redis.Client, dial func() redis.UniversalClient) {
+	works := func(rules []string) bool {
 		args := []any{"acl", "setuser", "budget", "reset", "on", ">password"}
 		for _, r := range rules {
 			args = append(args, r)
 		}
-		must(a.Do(t.Context(), args...).Result())
-		must(a.ScriptFlush(t.Context()).Result())
-		client := redis.NewClient(&redis.Options{Addr: s.addr, Username: "budget", Password: "password"})
+		for _, a := range admins {
+			must(a.Do(t.Context(), args...).Result())
+			a.ScriptFlush(t.Context()) // which a replica refuses
+		}
+		client := dial()
 		defer client.Close()
 		told := make(chan error, 100)
 		f := must(New(client, WithObserver(Observer{OnExchange: func(e ExchangeEvent) { told <- e.Err }})))
@@ -32,15 +55,14 @@ func TestLeastACL(t *testing.T) {
 		must(f.Budget("payments", accessPolicy))
 		return <-told == nil
 	}
-	if !works(t, rules) {
+	if !works(rules) {
 		t.Fatalf("%s does not do", strings.Join(rules, " "))
 	}
 	for i, r := range rules {
 		if r[0] != '+' && r[0] != '~' {
 			continue
 		}
-		fewer := append(append([]string{}, rules[:i]...), rules[i+1:]...)
-		if works(t, fewer) {
+		if works(slices.Delete(slices.Clone(rules), i, i+1)) {
 			t.Errorf("it works without %s, too", r)
 		}
 	}

@@ -158,7 +158,7 @@
 //
 //	ACL SETUSER budget on >password ~evenkeel:budget:* resetchannels -@all +evalsha +eval +get +set +time
 //
-// and +cluster|slots, +cluster|shards, +readonly or what the client asks of a Cluster.
+// and +cluster|slots in a Cluster.
 // The command evenkeel-fleet shows all budgets of a Redis, and pauses and resumes them:
 //
 //	go run github.com/datapunk/evenkeel/budget/redisbudget/cmd/evenkeel-fleet status
