@@ -47,14 +47,14 @@
 // each service and replies with the verdicts. A request costs a few atomic operations and
 // never waits for Redis.
 //
-// An overload is proved by order. It is seen when enough attempts timed out, 7 to 50 by
-// the rate of calls, all of them sent after the newest attempt that is known to have
-// succeeded anywhere. Nobody overtakes in a queue, so where something sent later succeeds
-// the timeouts show something else. They have to come from 3 processes, and count 2 at
-// most of one report. Then the guards of the fleet send about 4 first attempts per second
+// The order of attempts shows an overload. The fleet sees one when enough attempts timed
+// out, 7 to 50 depending on the rate of calls, all sent after the newest attempt that is
+// known to have succeeded in any process. In a queue no request overtakes another. So if
+// an attempt that was sent later succeeds, the timeouts have another cause. They must
+// come from at least 3 processes, and each report counts for at most 2. Then the guards of the fleet send about 4 first attempts per second
 // in all, and no retries. When these succeed in time the share rises to a quarter and
-// then to all, within two seconds. Slow successes count as well after 2 seconds: what a
-// service takes with next to nothing to do is what it takes.
+// then to all, within two seconds. After 2 seconds slow successes count too: that
+// is the latency of the service without load.
 //
 // An outage is seen when 3 processes report failures, 100 and those of 5 seconds at
 // least, of which a success takes back 200. Then circuits let about 4 requests per second
@@ -66,9 +66,9 @@
 //
 // # What one sick process can do
 //
-// A process whose network is broken adds 2 timeouts per report at most and is one witness
-// of 3. Its failures are bounded too. While one other process has successes it proves
-// nothing; TestOneProcessProvesNothing holds it. With half of all processes poisoned the
+// A process whose network is broken adds at most 2 timeouts per report, and at least 3
+// processes must report some. Its failures are bounded too. While another process has
+// successes, it alone proves nothing; TestOneProcessProvesNothing checks this. With half of all processes poisoned the
 // others lost no call in simulations. If all traffic is from sick processes, the fleet is
 // right about what they see, and the probes go on.
 //
