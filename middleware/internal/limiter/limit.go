@@ -13,9 +13,17 @@ const (
 	growth     = 1.5  // of a limit that binds while nothing is late
 	binding    = .85  // mean in flight over a limit that binds
 	steadily   = .2   // of the number in flight, by which it may change and yet be even
-	asMuch     = 1.1  // times what was served while nothing was late is no more than that
+	creeping   = .15  // of the number in flight, by which it may grow while answers are late and yet be even
+	asMuch     = 1.1  // times what was served while nothing was late is no more than that,
+	moment     = 1.25 // and times that, within a window
+	answered   = .75  // of those that came while the number in flight rose: fewer are a sign of a line
+	shortLine  = .35  // of the target: a line that is left by a trial of less
+	tight      = 1.3  // times the most in flight: a limit that comes down, so that it binds if that rises
+	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
 	young      = 10   // windows in which next to nothing is known
-	remembered = 60.0 // seconds for which the throughput without load is
+	remembered = 60.0 // seconds for which the throughput without load is,
+	peaks      = 30.0 // and the peaks
+	sinking    = 2.5  // seconds in which a limit that is too high sinks to a third
 )
 
 // adaptiveLimit finds how many requests a handler can serve at a time. It judges
@@ -108,7 +116,7 @@ func (a *adaptiveLimit) target() float64 { return a.patience.target(a.trials.bas
 // inTime is the latency that a trial of less allows for: a third of the target, but
 // more than what the work takes, as far as clients bear it.
 func (a *adaptiveLimit) inTime() float64 {
-	return math.Max(.35*a.target(), math.Max(a.trials.base, math.Min(1.5*a.trials.base, a.patience.bears()/2)))
+	return math.Max(shortLine*a.target(), math.Max(a.trials.base, math.Min(slowed*a.trials.base, a.patience.bears()/2)))
 }
 
 // bearable is a limit that binds when clients wait for as long as they bear, if no more
@@ -125,7 +133,7 @@ func (a *adaptiveLimit) fits(w *window) bool {
 	if a.calm.lags {
 		latency *= 2
 	}
-	return a.asked <= asMuch*served && w.asked/w.seconds <= 1.25*served && latency < a.patience.bears()
+	return a.asked <= asMuch*served && w.asked/w.seconds <= moment*served && latency < a.patience.bears()
 }
 
 // completed takes in a completion and reports whether the limit may have
@@ -210,10 +218,10 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 	}
 	c.look(w, a.latency, late, binds)
 	if rise := w.more(); rise > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
-		c.lags = w.all < .75*(w.all+rise)
+		c.lags = w.all < answered*(w.all+rise)
 	}
 	if !late && a.usual < tr.base {
-		tr.base += (a.usual - tr.base) * .05
+		tr.base += (a.usual - tr.base) * settling
 	}
 	few := w.level() < leastCalm // are no line
 	c.now = !binds && !steep && (c.even > 5 || !late && (few && !tr.line || c.even > 1 || a.windows <= young))
@@ -231,7 +239,7 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		if most := float64(w.most); a.fits(w) {
 			a.limit = math.Max(leastCalm, math.Min(2*most, a.bearable()))
 		} else {
-			a.limit = math.Min(a.limit, 1.3*most)
+			a.limit = math.Min(a.limit, tight*most)
 		}
 	default:
 		tr.arm = window{}
@@ -270,7 +278,7 @@ func (c *calm) look(w *window, latency float64, late, binds bool) {
 	c.level += (n - c.level) * (1 - math.Exp(-w.seconds/math.Max(1, 2*latency)))
 	c.trend += (n - c.trend) * (1 - math.Exp(-w.seconds/math.Max(5, 5*latency)))
 	c.even += w.seconds
-	if binds || math.Abs(n-c.level) > steadily*c.level+2 || late && n > 1.15*c.trend+2 {
+	if binds || math.Abs(n-c.level) > steadily*c.level+2 || late && n > (1+creeping)*c.trend+2 {
 		c.even = 0
 	}
 }
@@ -280,10 +288,10 @@ func (c *calm) look(w *window, latency float64, late, binds bool) {
 func (a *adaptiveLimit) rest(w *window) {
 	tr, c := &a.trials, &a.calm
 	c.most = math.Max(a.work, c.most*math.Exp(-w.seconds/remembered))
-	c.peak = math.Max(float64(w.most), c.peak*math.Exp(-w.seconds/30))
+	c.peak = math.Max(float64(w.most), c.peak*math.Exp(-w.seconds/peaks))
 	c.lags = false
 	want := math.Max(math.Max(leastCalm, headroom*c.peak), c.most*filling*a.target())
-	a.limit = math.Max(want, a.limit*math.Exp(-w.seconds/2.5))
+	a.limit = math.Max(want, a.limit*math.Exp(-w.seconds/sinking))
 	*tr = trials{base: tr.base, free: tr.free, changed: tr.changed, pause: max(leastPause, tr.pause-time.Duration(w.seconds*1e9))}
 }
 

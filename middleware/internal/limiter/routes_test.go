@@ -11,6 +11,7 @@ import (
 // are 5 requests of it in the handler.
 func TestRoutesBeyondTheLimit(t *testing.T) {
 	ms := time.Millisecond
+	const none = -1
 	type windows struct {
 		route  string
 		count  int
@@ -24,7 +25,7 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 		name  string
 		seen  []windows
 		route string
-		spare int  // 0: plenty; negative: none
+		spare int  // 0: plenty
 		want  int  // requests of it at a time
 		line  bool // there is one in the handler
 	}{
@@ -37,7 +38,8 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 		{"hardly slower than usual", []windows{usual, {"/a", 50, 10, 70 * ms, true}}, "/a", 0, 11, false},
 		{"slower for some of the last", []windows{usual, {"/a", 1, 10, 90 * ms, true}}, "/a", 0, 11, false},
 		{"slower while nothing is late: that is usual now", []windows{usual, {"/a", 90, 10, 100 * ms, false}}, "/a", 0, 21, false},
-		{"no room for more", []windows{usual}, "/a", -1, 0, false},
+		{"no room for more", []windows{usual}, "/a", none, 0, false},
+		{"hardly any room", []windows{usual}, "/a", 1, 11, false},
 		{"nobody asks for it any more", []windows{usual, {"/b", 90, 10, 50 * ms, false}}, "/a", 0, 2, false},
 		{"hardly anybody does: few", []windows{{"/b", 90, 10, 200 * ms, false}, usual}, "/b", 0, 5, false},
 		{"a line, and no route is slow: it may stand in it", []windows{other, usual}, "/a", 0, 0, true},
@@ -58,8 +60,11 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 			}
 			rs.line = tt.line
 			spare := tt.spare
-			if spare == 0 {
+			switch spare {
+			case 0:
 				spare = 1000
+			case none:
+				spare = 0
 			}
 			var b beyond
 			n := 0
@@ -74,6 +79,9 @@ func TestRoutesBeyondTheLimit(t *testing.T) {
 				b.leave(r.number)
 				if b.admit(&rs, tt.route, spare) == nil {
 					t.Error("none was let in for one that left")
+				}
+				if of, all := int(b.routes[r.number].Load()), int(b.all.Load()); of != n || all != n {
+					t.Errorf("then there are %d of the route and %d in all, want %d", of, all, n)
 				}
 			}
 		})

@@ -7,6 +7,9 @@ import (
 
 const (
 	leastArm = 16   // completions that tell of a limit
+	enough   = 50   // completions times the square of a step: then half of it is 2.5 deviations of chance
+	deepest  = 8.0  // times less is tried at once, at most
+	gentlest = 2.0  // times less, at least
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
@@ -101,9 +104,6 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 	case tr.line && a.limit > tr.limit && follows > elastic*step:
 		tr.inTime = a.limit / x
 		a.move(now, a.limit, "more at a time give more answers")
-	case tr.line && a.limit > tr.limit && !a.late(now, b):
-		tr.hold = a.later(now)
-		a.move(now, tr.limit, "more at a time give no more answers")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
 		tr.base, tr.free = math.Min(m.usual(), b.usual()), a.later(now)
 		a.move(now, math.Max(math.Max(tr.limit, a.limit), x*a.target()), "the answers follow the number: no line")
@@ -125,9 +125,13 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	b := &tr.before
 	more := math.Log(m.rate()/b.rate()) > convoy*math.Log(b.level()/m.level())
 	tr.on, tr.line = false, true
-	a.calm.peak = 0         // there may have been a line then, too
-	if a.limit > tr.limit { // so its latency is no sign of anything
-		a.limit = tr.limit
+	a.calm.peak = 0 // there may have been a line then, too
+	if a.limit > tr.limit {
+		if a.limit = tr.limit; !a.late(now, b) {
+			tr.hold = a.later(now)
+			a.move(now, a.limit, "more at a time give no more answers")
+			return
+		}
 		m, more = b, true
 	}
 	if less := a.less(m); more && less < a.limit {
@@ -145,9 +149,13 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	a.move(now, to, "the answers do not follow the number: a line")
 }
 
-// begin begins a trial of a limit, after what m saw of the present one.
+// begin begins a trial of a limit, if it is another, after what m saw of the present one.
 func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why string) {
 	tr := &a.trials
+	if a.bounded(math.Round(to)) == a.limit {
+		tr.arm = window{}
+		return
+	}
 	tr.on, tr.before, tr.limit = true, *m, a.limit
 	a.move(now, to, why)
 }
@@ -155,13 +163,13 @@ func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why stri
 // less is the limit to try where m tells of the present one: that which keeps a line
 // short, but no lower than an eighth. What is lower is found out by another trial.
 func (a *adaptiveLimit) less(m *window) float64 {
-	return a.bounded(math.Round(math.Max(a.limit/8, math.Min(a.limit/2, m.rate()*a.inTime()))))
+	return a.bounded(math.Round(math.Max(a.limit/deepest, math.Min(a.limit/gentlest, m.rate()*a.inTime()))))
 }
 
 // tells reports whether the answers are so many that by chance they do not change by
 // half as much as a step of the limit, which is given as a logarithm.
 func (m *window) tells(step float64) bool {
-	need := math.Max(leastArm, 50/(step*step))
+	need := math.Max(leastArm, enough/(step*step))
 	scatter := math.Max(1, m.squares/m.took*float64(m.n)/m.took-1)
 	return m.seconds >= math.Max(.5, math.Min(10, m.latency())) &&
 		float64(m.n) >= need && (float64(m.n) >= need*scatter || m.seconds >= 5)
