@@ -50,6 +50,7 @@ type Controller struct {
 	limit   atomic.Int64
 	slots   slots
 	awaits  awaits
+	back    atomic.Int64 // requests that have lent their slot and work
 	memory  *memoryLimit // nil: it is not watched
 	waiting atomic.Int64
 	probing atomic.Bool
@@ -121,7 +122,7 @@ func (c *Controller) Queues() bool { return c.queued }
 
 // InFlight is how many slots are taken.
 func (c *Controller) InFlight() int {
-	return c.slots.taken() + int(c.slots.overtaken.Load()+c.beyond.all.Load())
+	return c.slots.taken() + c.slotless()
 }
 
 // A State is what a Controller does at a moment.
@@ -220,7 +221,9 @@ func (c *Controller) spare() int {
 }
 
 // slotless is how many are.
-func (c *Controller) slotless() int { return int(c.slots.overtaken.Load() + c.beyond.all.Load()) }
+func (c *Controller) slotless() int {
+	return int(c.slots.overtaken.Load()+c.beyond.all.Load()) + int(c.back.Load())
+}
 
 // Abandon takes a request out of the queue whose patience is over, or for the
 // reason given. A request that was admitted or refused before stays so.
@@ -282,8 +285,8 @@ func (c *Controller) Short(now time.Duration, held int) bool {
 	return c.waiting.Load() > 0 || others > 0 && others+held >= int(c.limit.Load()) || at > 0 && now-at < lull
 }
 
-// Leave gives a slot back. It returns how many were taken until now, and whether
-// requests wait for one: then the caller calls Dispatch.
+// Leave gives a slot back. It returns how many requests had one until now, or had lent
+// it and work, and whether others wait for one: then the caller calls Dispatch.
 func (c *Controller) Leave(s Slot) (inFlight int, waiting bool) {
 	inFlight = c.giveBack(s)
 	// A request that joins the queue says so before it looks for room. So either
@@ -291,13 +294,13 @@ func (c *Controller) Leave(s Slot) (inFlight int, waiting bool) {
 	return inFlight, c.waiting.Load() > 0
 }
 
-// giveBack returns how many slots were taken until now.
+// giveBack returns how many requests had a slot until now, or had lent it and work.
 func (c *Controller) giveBack(s Slot) (inFlight int) {
 	if s.Beyond > 0 {
 		c.beyond.leave(s.Beyond)
-		return c.slots.taken() + 1
+		return c.slots.taken() + int(c.back.Load()) + 1
 	}
-	return c.slots.give(s.Generation)
+	return c.slots.give(s.Generation) + int(c.back.Load())
 }
 
 // Dispatch hands free slots to the requests in the queue.

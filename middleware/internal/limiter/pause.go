@@ -12,13 +12,22 @@ const (
 	// and a slot that is lent for a moment admits a request too many.
 	lendAfter = 20 * time.Millisecond
 	lendEvery = 5 * time.Millisecond // at most
+
+	// A slot that is lent lets in a request that the handler has to serve besides the
+	// one that comes back, which may be long after. So in a second as many are lent as
+	// requests are served, a bit more while the handler has room, and fewer while it
+	// has not. At once it is a fourth of the limit.
+	lendMore  = 1.25
+	lendLess  = .5
+	lendIdle  = 400 // per second at least, while the handler hardly works
+	lendLeast = 16  // at once, at least
 )
 
 // A Hold is the hold of a request on its slot. A request that waits for its own
 // client, in a read of its body or a write of its response, does no work. Its
-// slot is lent to another request once that has lasted, and the request takes it
-// back when the wait is over, even if that exceeds the limit: it has begun, so it
-// cannot be refused any more. The zero Hold has no slot.
+// slot is lent to another request once that has lasted. When the wait is over the
+// request goes on without one: it has begun, so it cannot be refused any more. The
+// zero Hold has no slot.
 //
 // One wait is tracked at a time. All methods are safe for concurrent use, except Take,
 // which comes first.
@@ -26,11 +35,10 @@ type Hold struct {
 	Slot Slot // that it took, or else why there was none; it stays as it was
 
 	// word has the state in its lowest two bits, then whether the Hold is listed in
-	// Controller.awaits, then whether it has lent the slot and taken another, then
-	// since when the request waits.
+	// Controller.awaits, then whether the request works without the slot that it has
+	// lent, then since when it waits.
 	word  atomic.Int64
-	place int32  // in awaits.holds; guarded by awaits.mu
-	other uint32 // generation of the other slot; written before word, by the one that waits
+	place int32 // in awaits.holds; guarded by awaits.mu
 }
 
 // The states of a Hold.
@@ -38,11 +46,11 @@ const (
 	holdsNone  = iota // no slot
 	holdsBusy         // a slot
 	holdsWaits        // a slot, and the request waits for its client
-	holdsLent         // the request waits for its client, and has lent its slot
+	holdsLent         // the request has lent its slot
 
 	holdState  = 3
 	holdListed = 4
-	holdOther  = 8
+	holdBack   = 8
 	holdSince  = 4 // bits to the right of the time
 )
 
@@ -50,14 +58,6 @@ const (
 func (h *Hold) Take(s Slot) {
 	h.Slot = s
 	h.word.Store(holdsBusy)
-}
-
-// has is the slot that a request with such a word has, as far as it is given back.
-func (h *Hold) has(word int64) Slot {
-	if word&holdOther != 0 {
-		return Slot{Generation: h.other}
-	}
-	return h.Slot
 }
 
 // Slots is how many slots the request has: 1 or 0.
@@ -75,6 +75,7 @@ type awaits struct {
 	mu     sync.Mutex   // guards what follows, and the places of the holds
 	holds  []*Hold
 	looked time.Duration
+	credit float64 // slots that may be lent now
 }
 
 // add lists a request in its first wait, unless it has given its slot back
@@ -103,21 +104,43 @@ func (a *awaits) remove(h *Hold) {
 }
 
 // lend takes the slots of the requests that wait for their client since lendAfter.
-func (a *awaits) lend(now time.Duration) (lent []Slot) {
+// So many requests are in the handler, with those that wait, at a limit, and so many
+// are served in a second.
+func (a *awaits) lend(now time.Duration, inFlight int, limit, served float64) (lent []Slot) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.looked > 0 && now-a.looked < lendEvery {
 		return nil
 	}
+	for _, h := range a.holds {
+		if h.word.Load()&holdState == holdsWaits {
+			inFlight--
+		}
+	}
+	most := max(lendLeast, limit/4)
+	perSecond := max(lendMore*served, most)
+	switch working := float64(inFlight); {
+	case working > limit:
+		perSecond = max(lendLess*served, most)
+	case working <= limit/4:
+		perSecond = max(perSecond, lendIdle)
+	}
+	if a.looked == 0 {
+		a.credit = most
+	}
+	a.credit = min(most, a.credit+perSecond*(now-a.looked).Seconds())
 	a.looked = now
 	for _, h := range a.holds {
 		word := h.word.Load()
 		if word&holdState != holdsWaits || now-time.Duration(word>>holdSince) < lendAfter {
 			continue
 		}
-		slot := h.has(word) // first, since the request may take another once it is lent
+		if a.credit < 1 {
+			break
+		}
 		if h.word.CompareAndSwap(word, word-holdsWaits+holdsLent) {
-			lent = append(lent, slot)
+			lent = append(lent, h.Slot)
+			a.credit--
 		}
 	}
 	return lent
@@ -131,15 +154,14 @@ func (c *Controller) Pause(h *Hold, now time.Duration) bool {
 	if word&holdState != holdsBusy {
 		return false
 	}
-	waits := int64(now)<<holdSince | word&holdOther | holdListed | holdsWaits
+	waits := int64(now)<<holdSince | holdListed | holdsWaits
 	if word&holdListed == 0 {
 		return c.awaits.add(h, word, waits)
 	}
 	return h.word.CompareAndSwap(word, waits)
 }
 
-// Resume ends the wait of a request. If its slot was lent, it takes one, which may
-// exceed the limit.
+// Resume ends the wait of a request.
 func (c *Controller) Resume(h *Hold) {
 	for {
 		word := h.word.Load()
@@ -149,11 +171,11 @@ func (c *Controller) Resume(h *Hold) {
 				return
 			}
 		case holdsLent:
-			h.other = c.slots.force() // first, since a caller that sees the request busy may take it away
-			if h.word.CompareAndSwap(word, word-holdsLent|holdsBusy|holdOther) {
+			c.back.Add(1)
+			if h.word.CompareAndSwap(word, word|holdBack) {
 				return
 			}
-			c.giveBack(Slot{Generation: h.other})
+			c.back.Add(-1)
 		default:
 			return // the request has given its slot back meanwhile
 		}
@@ -170,7 +192,8 @@ func (c *Controller) Lend(now time.Duration) bool {
 	if !c.Awaits() {
 		return false
 	}
-	lent := c.awaits.lend(now)
+	inFlight := c.slots.taken() + int(c.back.Load())
+	lent := c.awaits.lend(now, inFlight, float64(c.limit.Load()), float64(c.throughput.Load())/1000)
 	if len(lent) == 0 {
 		return false
 	}
@@ -191,9 +214,12 @@ func (c *Controller) Drop(h *Hold) (slot Slot, held, has bool) {
 	if before&holdListed != 0 {
 		c.awaits.remove(h)
 	}
+	if before&holdBack != 0 {
+		c.back.Add(-1)
+	}
 	state := before & holdState
 	if state == holdsBusy || state == holdsWaits {
-		return h.has(before), true, true
+		return h.Slot, true, true
 	}
 	return Slot{}, state != holdsNone, false
 }

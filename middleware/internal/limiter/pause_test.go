@@ -49,7 +49,7 @@ func TestPause(t *testing.T) {
 		{"nor does it give back twice", []step{{"drop a", 0, true, 1}, {"drop a", 0, false, 1}}},
 		{"one wait at a time", []step{
 			{"pause a", 100 * ms, true, 2}, {"pause a", 110 * ms, false, 2}, {"lend", 120 * ms, true, 1}, {"pause a", 130 * ms, false, 1}}},
-		{"a slot is taken back over the limit", []step{
+		{"the others go on, over the limit", []step{
 			{"pause a", 100 * ms, true, 2}, {"lend", 120 * ms, true, 1}, {"enter", 0, true, 2}, {"resume a", 0, true, 3},
 			{"enter", 0, false, 3}}},
 		{"the queue gets it", []step{
@@ -109,9 +109,15 @@ func TestSlotsOfAHold(t *testing.T) {
 	c.Lend(2 * time.Second)
 	want("lent", 0)
 	c.Resume(h)
-	want("after the wait", 1)
-	if _, held, slot := c.Drop(h); !held || !slot {
-		t.Errorf("dropped %t, %t; want a hold with a slot", held, slot)
+	want("after the wait", 0)
+	if n := c.InFlight(); n != 1 {
+		t.Errorf("%d in flight after the wait, want 1", n)
+	}
+	if _, held, slot := c.Drop(h); !held || slot {
+		t.Errorf("dropped %t, %t; want a hold without a slot", held, slot)
+	}
+	if n := c.InFlight(); n != 0 {
+		t.Errorf("%d in flight at the end, want 0", n)
 	}
 	want("after the handler", 0)
 }

@@ -90,11 +90,6 @@ func (s *slots) enter() (generation uint32) {
 	return s.joined(slotCount(s.number.Add(admission)))
 }
 
-// force takes a slot whether or not there is one, for a request that had one before.
-func (s *slots) force() (generation uint32) {
-	return s.joined(slotCount(s.number.Add(1)))
-}
-
 // joined is the generation of a request that made the number what it is: the one
 // next to the present that has its lowest bits.
 func (s *slots) joined(n slotCount) uint32 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Requests that come, leave and come back while generations begin and expire hold as
+// Requests that come and leave while generations begin and expire hold as
 // many slots as there are of them, less those that were overtaken.
 func TestSlotsAgainstAModel(t *testing.T) {
 	for seed := range uint64(200) {
@@ -28,7 +28,7 @@ func TestSlotsAgainstAModel(t *testing.T) {
 					t.Fatalf("seed %d: refused at %d of %d", seed, n.taken(), limit)
 				}
 			case 2:
-				in = append(in, s.force())
+				in = append(in, s.enter())
 			case 3:
 				if len(in) > 0 {
 					i := rng.IntN(len(in))
@@ -73,7 +73,7 @@ func TestSlotsAtOnce(t *testing.T) {
 					s.give(in[0])
 					in = in[1:]
 				case rng.IntN(50) == 0:
-					in = append(in, s.force())
+					in = append(in, s.enter())
 				}
 				if i == 0 {
 					s.age(50, 1000)
