@@ -41,7 +41,7 @@ func newLimiter(c *config) *limiter.Controller {
 // admit takes a slot, after a wait if necessary, and returns why there is none.
 func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	l := h.limiter
-	if l.Overruns() && l.RefuseOverrun(x.now(), h.attempt(x, r).N > 1, rand.Float64()) && !h.dryRun {
+	if l.Overruns() && h.overruns(x, r) && !h.dryRun {
 		return ShedQueue
 	}
 	slot, ok := l.Enter()
@@ -70,6 +70,15 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 		return ShedConcurrency
 	}
 	return ShedNone
+}
+
+// overruns reports whether the request is refused because the processors are far behind.
+func (h *handler) overruns(x *exchange, r *http.Request) bool {
+	caller := uint64(0)
+	if h.limiter.Fair() {
+		caller = h.callerOf(r)
+	}
+	return h.limiter.RefuseOverrun(x.now(), h.attempt(x, r).N > 1, rand.Float64(), caller)
 }
 
 // cameBack is told of a request that may be one that the calendar told to come back.

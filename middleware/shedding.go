@@ -39,7 +39,8 @@ type Shedding struct {
 	// it. So a caller who asks for more than its share is refused before the others.
 	// The key must not be one that clients can choose freely, or one of them passes
 	// for many. Requests with the key "" count as those of one caller. FairBy is
-	// called only for requests that find no room. The default nil shares nothing.
+	// called only for requests that find no room, and while goroutines wait far too
+	// long for a processor. The default nil shares nothing.
 	FairBy func(*http.Request) string
 
 	// IgnoreMemory turns the signal of memory off. Without it, the limit is lowered

@@ -64,6 +64,7 @@ type Controller struct {
 	mu       sync.Mutex // guards what follows
 	adaptive adaptiveLimit
 	queue    waitQueue
+	demand   *demand // nil: callers are all one
 }
 
 // New returns a Controller without any request.
@@ -73,7 +74,7 @@ func New(cfg Config) *Controller {
 		c.queue.priorities = newPriorities(cfg.Priorities)
 	}
 	if cfg.Fair {
-		c.queue.fair = newFairness()
+		c.queue.fair, c.demand = newFairness(), new(demand)
 	}
 	c.calendar.longest = min(cfg.MaxRetryAfter, forever)
 	least, most := min(cfg.Min, unlimited), min(cfg.Max, unlimited)

@@ -9,7 +9,8 @@
 //
 // # The order of decisions
 //
-//	RefuseOverrun  goroutines wait far too long for a processor: a share is refused, retries first
+//	RefuseOverrun  goroutines wait far too long for a processor: a share is refused, retries first,
+//	               of the callers who ask for the most if slots are shared between callers
 //	Enter          a slot is free and no request waits for it: admitted
 //	Join           else admitted beyond the limit, if its route is as quick as ever, or into
 //	               the queue, or refused: its time is over, a retry while the queue stands, or

@@ -68,7 +68,7 @@ func TestRefuseOverrun(t *testing.T) {
 		samples++
 		return SchedulerSample{}, false
 	}})
-	if c.Overruns() || c.RefuseOverrun(0, true, 0) {
+	if c.Overruns() || c.RefuseOverrun(0, true, 0, 0) {
 		t.Error("refused without an overload")
 	}
 	c.adaptive.sched.refuse, c.adaptive.sched.at = .5, time.Hour
@@ -79,10 +79,10 @@ func TestRefuseOverrun(t *testing.T) {
 	refused := 0
 	for i := range 100 {
 		chance := float64(i) / 100
-		if !c.RefuseOverrun(time.Hour, true, chance) {
+		if !c.RefuseOverrun(time.Hour, true, chance, 0) {
 			t.Fatalf("a retry was let in at %v", chance)
 		}
-		if c.RefuseOverrun(time.Hour, false, chance) {
+		if c.RefuseOverrun(time.Hour, false, chance, 0) {
 			refused++
 		}
 	}
@@ -92,7 +92,7 @@ func TestRefuseOverrun(t *testing.T) {
 	if samples != 0 {
 		t.Errorf("got %d samples, want none before one is due", samples)
 	}
-	c.RefuseOverrun(time.Hour+schedEvery, false, 1)
+	c.RefuseOverrun(time.Hour+schedEvery, false, 1, 0)
 	if samples != 1 {
 		t.Errorf("got %d samples, want 1", samples)
 	}
