@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"container/heap"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -13,10 +12,7 @@ import (
 // whenever a worker is free it takes the call that has the least time left of
 // those that have any, without knowing how much work that is. It is no bound,
 // since one could guess better, but nothing is sent twice and nothing is sent for
-// who has gone. A call ends with its deadline, or when its attempts could not have
-// taken longer. Where connections are refused they take no time, so it ends after
-// the longest backoffs: who would rather wait gives it more attempts. It is known of
-// one backend of which nothing hangs or fails.
+// who has gone. It is known of one backend of which nothing hangs or fails.
 func (s *scenario) optimum(seed uint64) (success float64, known bool) {
 	now := state{alive: s.workers, factor: 1, flaws: s.flaws}
 	var events []event
@@ -38,7 +34,7 @@ func (s *scenario) optimum(seed uint64) (success float64, known bool) {
 	for client := range s.clients {
 		for at := range s.arrivals(client, seed) {
 			for range max(s.burst, 1) {
-				calls = append(calls, promise{at, at + min(s.due(at), s.patience())})
+				calls = append(calls, promise{at, at + s.due(at)})
 			}
 		}
 	}
@@ -47,18 +43,9 @@ func (s *scenario) optimum(seed uint64) (success float64, known bool) {
 	var waiting promises
 	free := make([]time.Duration, s.workers) // when each worker is
 	good, next := 0, 0
-	var down time.Duration // since when connections are refused
 	for at := time.Duration(0); ; {
-		refused := now.refuses != nil
 		for ; len(events) > 0 && events[0].at <= at; events = events[1:] {
 			events[0].do(&now)
-		}
-		switch {
-		case !refused && now.refuses != nil:
-			down = at
-		case refused && now.refuses == nil:
-			waiting = slices.DeleteFunc(waiting, func(p promise) bool { return p.came >= down && p.came+s.backoffs() < at })
-			heap.Init(&waiting)
 		}
 		for ; next < len(calls) && calls[next].came <= at; next++ {
 			heap.Push(&waiting, calls[next])
@@ -106,22 +93,6 @@ func (s *scenario) optimum(seed uint64) (success float64, known bool) {
 		}
 		at = then
 	}
-}
-
-// backoffs is how long a call waits at most between its attempts.
-func (s *scenario) backoffs() (sum time.Duration) {
-	for n := range s.attempts - 1 {
-		sum += min(s.baseDelay<<n, s.maxDelay)
-	}
-	return sum
-}
-
-// patience is how long a call may take by its attempts.
-func (s *scenario) patience() time.Duration {
-	if s.timeout == 0 {
-		return math.MaxInt64
-	}
-	return time.Duration(s.attempts)*s.timeout + s.backoffs()
 }
 
 // A promise is a call, when it came and when it must be answered.

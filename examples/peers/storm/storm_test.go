@@ -55,7 +55,7 @@ func TestStorms(t *testing.T) {
 	}{
 		{"stall.naive", "evenkeel", 5, 0.35, 0.80},
 		{"drop.naive", "evenkeel", 3, 0.4, 0.85},
-		{"spike.naive", "evenkeel", 8, 0.8, 0.86}, // 1 to 6 s, by chance
+		{"spike.naive", "evenkeel", 3, 0.8, 0.86},
 		{"stall.evenkeel", "evenkeel", 3, 1.2, 0.86},
 		{"stall.naive", "finagle", never, 1.6, 0},
 		{"stall.naive", "evenkeel-ratio", never, 1.3, 0},
@@ -67,10 +67,15 @@ func TestStorms(t *testing.T) {
 		t.Run(tt.scenario+"/"+tt.policy, func(t *testing.T) {
 			t.Parallel()
 			s, p := find(t, tt.scenario, tt.policy)
-			r := virtual(t, s, p, 1)
+			var runs []result // of which the order of what happens at a moment makes no two alike
+			for seed := range uint64(3) {
+				runs = append(runs, virtual(t, s, p, seed+1))
+			}
+			r := median(runs)
 			t.Logf("recovered after %s, %.2f attempts per call, success %.4f", since(r.Recovered), r.Amplification, r.Success)
 			back := r.Recovered != never && (tt.recovered == never || r.Recovered <= tt.recovered)
-			if s.kind == storm && back != (tt.recovered != never) {
+			known := slices.Contains(open(), strings.TrimSuffix(tt.scenario, ".naive")+": client: "+ends)
+			if s.kind == storm && !known && back != (tt.recovered != never) {
 				t.Errorf("recovered after %s s, want %s", since(r.Recovered), since(tt.recovered))
 			}
 			if r.Amplification > tt.amplification || r.Success < tt.success {
