@@ -130,6 +130,23 @@ func TestAdmissionRules(t *testing.T) {
 			r.stand()
 			return r.join(400*ms, Request{Retry: true})
 		}, "waits 200ms"},
+		{"a retry, where the oldest of hasty clients had to wait for more than half of what they bear", func(r *room) string {
+			hasty := Request{Patience: work + 40*ms, HasPatience: true}
+			for at := time.Duration(0); at < 300*ms; at += 10 * ms {
+				r.join(at, hasty)
+			}
+			return r.join(300*ms, Request{Retry: true})
+		}, "retry"},
+		{"that, for half of it", func(r *room) string {
+			hasty := Request{Patience: work + 40*ms, HasPatience: true}
+			for at := time.Duration(0); at < 300*ms; at += 20 * ms {
+				r.join(at, hasty)
+				if n := len(r.waiters); n > 1 {
+					r.Abandon(r.waiters[n-2], start+at, ReasonGone)
+				}
+			}
+			return r.join(300*ms, Request{Retry: true})
+		}, "waits 200ms"},
 		{"the queue is full", func(r *room) string {
 			for range leastQueue {
 				r.join(0, Request{Priority: 1})

@@ -69,7 +69,9 @@
 //	arm         the windows of one limit, by which it is judged
 //	priority    a rank of requests; 0 is the lowest
 //	patience    how long clients wait, and so how long a request may wait in the queue
-//	standing    said of a queue whose oldest request has waited long for a whole interval
+//	standing    said of a queue whose oldest request has waited long for a whole interval:
+//	            for half of the time that its client leaves for it, or 50 ms, or the latency if
+//	            that is longer
 //	calendar    the times at which refused clients are told to come back
 //
 // To change how the limit is found, open limit.go: decide says when which rule applies.

@@ -76,11 +76,21 @@ func (q *waitQueue) watch(now time.Duration) {
 		if now-q.refused >= q.interval {
 			q.standing, q.since = false, now
 		}
-	case q.all.length == 0 || now-q.all.oldest.at <= q.short:
+	case q.all.length == 0 || now-q.all.oldest.at <= q.long(q.all.oldest):
 		q.since = now
 	case now-q.since >= q.interval:
 		q.standing, q.refused = true, now
 	}
+}
+
+// long is how long w may wait before that is long: half of the time that its client
+// leaves for it, if that is less than short. Otherwise a queue of hasty clients would
+// never stand, and serve each so late that half of the answers are too late.
+func (q *waitQueue) long(w *Waiter) time.Duration {
+	if w.said {
+		return min(q.short, w.waits/2)
+	}
+	return q.short
 }
 
 // patience is how long a request may wait: as long as its client waits, less the
