@@ -21,7 +21,9 @@
 // transport asks a second time after the wait before the retry, and if the exchange is
 // still under way then waits for it, for BaseDelay at most. By then the process
 // usually has a token, if the fleet had one. A process in use keeps one token for its
-// next failure.
+// next failure. With a Ratio it draws that ahead while the pool is at least half full and
+// there is a floor to fill it, and keeps it when it goes out of use: by its next call Redis
+// may be away.
 //
 // A pool that is short is shared by max-min fairness: each process that asks gets a
 // token before any of them gets a second one, and what a process with few failures
@@ -99,8 +101,8 @@
 // Retries never become unlimited, and no request waits. If Redis does not answer
 // within half a second, the credit of that exchange is lost. Each process then runs
 // on the ratio of its own requests until an exchange without credit succeeds. If it
-// knew for 30 s how many processes there are, it also earns its part of the floor, of
-// which it saves at most 3 tokens. A process that has never reached Redis has no floor. A Redis that was restarted empty, was flushed or has evicted the
+// knew for 30 s how many processes there are, it also earns its part of the floor while
+// its budget is in use, and saves at most 3 tokens of that. A process that has never reached Redis has no floor. A Redis that was restarted empty, was flushed or has evicted the
 // budget has lost a second of credit, which it earns again in about a second. If it
 // lost its scripts, they are sent in the same exchange. A failover that loses writes
 // brings back what was drawn in between, at most one pool. A clock of Redis that
@@ -195,11 +197,11 @@
 //	... half is cut off      10    11.7    7.19   11.00    0.23  0.809  0.65    1.73      13      36
 //	troubles                 10    22.0   10.63   11.00    0.99  1.000  0.96    1.53      12      41
 //	quota of 50/s            10     9.9    5.03    5.00    1.18  0.999  1.00    2.94      19      56
-//	everything fails       1000    25.5   10.10   10.10    1.53  0.990  1.00    0.89     621    1990
-//	a fifth fails          1000    11.1    9.90   10.10    0.51  0.978  0.98    1.22     727    1272
-//	... half is cut off    1000    11.1    6.55   10.10    0.51  0.705  0.65    0.75     530    1489
-//	troubles               1000    24.5   10.03   10.10    1.44  0.989  0.99    0.65     521    2008
-//	quota of 50/s          1000     2.1    0.49    0.50    3.33  0.567  0.99    0.93     629    1898
+//	everything fails       1000    26.0   10.09   10.10    1.56  0.989  1.00    0.89     619    1953
+//	a fifth fails          1000    11.0    9.89   10.10    0.52  0.973  0.98    1.22     727    1290
+//	... half is cut off    1000    11.0    6.56   10.10    0.52  0.712  0.65    0.75     533    1516
+//	troubles               1000    24.9   10.02   10.10    1.48  0.988  0.99    0.65     520    2007
+//	quota of 50/s          1000     2.3    0.50    0.50    3.96  0.562  0.99    0.93     626    1880
 //	everything fails      10000    26.2   10.02   10.01    1.62  0.992  1.00    0.51    4167   11588
 //	a fifth fails         10000    11.1    9.55   10.01    0.22  0.987  0.95    0.72    4796   10701
 //	... half is cut off   10000    11.1    6.29   10.01    0.22  0.664  0.63    0.50    3862   11066
@@ -217,8 +219,8 @@
 //	   of  Hold+Pool  (after 0.5%)     (after 20%)
 //	   10       1.5s       92     360      110     401   0.9995
 //	   10       6.0s      239     530      285     577   0.9997
-//	 1000       1.5s     1580    1752     2846    2873   0.9989
-//	 1000       6.0s     2920    2864     3994    4057   0.9992
+//	 1000       1.5s     1609    1813     2837    2872   0.9988
+//	 1000       6.0s     2991    2998     4038    4103   0.9992
 //	10000       1.5s    15838   13998    44977   41939   0.9964
 //	10000       6.0s    28061   25756    51082   48376   0.9985
 //

@@ -69,7 +69,8 @@ func (f *Fleet) Budget(name string, p budget.Policy) (*Shared, error) {
 // its policy.
 //
 // It keeps at most maxServices budgets, at least 1. A budget that was not used for
-// ten seconds hands its credit back and makes room for others. Services for which
+// ten seconds makes room for others. It hands its credit back, except for one token where
+// the fleet has plenty. Services for which
 // there is no room, or whose name [Fleet.Budget] does not accept, share one budget in
 // the whole fleet, under the name service.Others. So a flood of names uses neither
 // memory nor the credit of others.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func TestEarnAlone(t *testing.T) {
-	known := ledger{policy: budget.Policy{MinPerSecond: 2}, last: Answer{Instances: 8}, learnt: 30 * s, saidAt: 40 * s, looked: 100 * s, active: 99 * s}
+	known := ledger{policy: budget.Policy{MinPerSecond: 2}, last: Answer{Instances: 8}, learnt: 30 * s, heard: 40 * s, looked: 100 * s, active: 99 * s}
 	for _, tt := range []struct {
 		name    string
 		change  func(*ledger)
@@ -21,7 +22,7 @@ func TestEarnAlone(t *testing.T) {
 		{"no more than is kept", func(*ledger) {}, 60, 3},
 		{"the fleet answers", func(l *ledger) { l.connected = true }, 2, 0},
 		{"paused", func(l *ledger) { l.switched = 1 }, 2, 0},
-		{"how many there are is not known yet", func(l *ledger) { l.saidAt = 29 * s }, 2, 0},
+		{"how many there are is not known yet", func(l *ledger) { l.heard = 29 * s }, 2, 0},
 		{"nobody has ever answered", func(l *ledger) { l.learnt = 0 }, 2, 0},
 		{"out of use", func(l *ledger) { l.looked = 400 * s }, 2, 0},
 		{"no floor", func(l *ledger) { l.policy = budget.Policy{Ratio: 1} }, 2, 0},
@@ -40,42 +41,63 @@ func TestEarnAlone(t *testing.T) {
 // Processes with few calls still retry those that fail while nobody can reach the
 // store, and all together no more than the floor and their ratio pay for.
 func TestStoreAway(t *testing.T) {
-	for _, p := range []budget.Policy{
-		{Ratio: 0.05, MinPerSecond: 10},
-		{Ratio: 0.05, MinPerSecond: 10, Evidence: true},
-		{MinPerSecond: 10},
+	plain := budget.Policy{Ratio: 0.05, MinPerSecond: 10}
+	proved := budget.Policy{Ratio: 0.05, MinPerSecond: 10, Evidence: true}
+	longer := budget.Policy{Ratio: 0.05, MinPerSecond: 10, Evidence: true, Hold: 2 * s, Pool: 4 * s}
+	for name, tt := range map[string]struct {
+		policy           budget.Policy
+		n                int
+		perSecond, fails float64
+	}{
+		"plain":                              {plain, 40, 0.5, 0.1},
+		"with evidence":                      {proved, 40, 0.5, 0.1},
+		"no ratio":                           {budget.Policy{MinPerSecond: 10}, 40, 0.5, 0.1},
+		"often out of use":                   {plain, 200, 0.1, 0.2},
+		"mostly out of use":                  {plain, 200, 0.02, 0.5},
+		"as of transport, often out of use":  {longer, 200, 0.1, 0.2},
+		"as of transport, mostly out of use": {longer, 200, 0.02, 0.5},
 	} {
-		bubble(t, func(t *testing.T) {
-			const n = 40
-			stores := make([]*broken, n)
-			m := wallMemory()
-			var callers []caller
-			for i := range stores {
-				stores[i] = &broken{Store: m}
-				callers = append(callers, caller{0.5, 0.1, budget.Admitted, jittered})
-			}
-			time.AfterFunc(50*s, func() {
-				for _, b := range stores {
-					b.on.Store(true)
-				}
-			})
-			got := sum(play(t, func(i int) Store { return stores[i] }, p, callers, 60*s, 300*s))
-			t.Logf("%+v: %d of %d are retried (%.3f)", p, got.retried, got.failed, got.share())
-			own := p
-			own.MinPerSecond /= n
-			local := sum(playWith(callers, 60*s, 300*s, func(int) shared {
-				l, err := budget.NewLocal(own)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return l
-			}))
-			t.Logf("local budgets: %d of %d (%.3f)", local.retried, local.failed, local.share())
-			if got.share() < local.share()-0.02 {
-				t.Errorf("%+v: %.3f are retried while the store is away, and %.3f with local budgets", p, got.share(), local.share())
-			}
+		if raced && tt.n > 40 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			testStoreAway(t, tt.policy, slices.Repeat([]caller{{tt.perSecond, tt.fails, budget.Admitted, jittered}}, tt.n))
 		})
 	}
+}
+
+func testStoreAway(t *testing.T, p budget.Policy, callers []caller) {
+	bubble(t, func(t *testing.T) {
+		const warm, long = 400 * s, 300 * s
+		var stores []*broken
+		m := wallMemory()
+		for range callers {
+			stores = append(stores, &broken{Store: m})
+		}
+		time.AfterFunc(warm-10*s, func() {
+			for _, b := range stores {
+				b.on.Store(true)
+			}
+		})
+		of := func(i int) func(string) *Budget { return mustPerService(t, join(t, stores[i]), p, 10) }
+		alone := sum(playWith(callers, warm, long, func(i int) func() shared {
+			of := of(i)
+			return func() shared { return of("api") }
+		}))
+		own := p
+		own.MinPerSecond /= float64(len(callers))
+		local := sum(playWith(callers, warm, long, func(int) func() shared {
+			l, err := budget.NewLocal(own)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() shared { return l }
+		}))
+		t.Logf("%d of %d are retried (%.3f), and %d of %d with local budgets (%.3f)", alone.retried, alone.failed, alone.share(), local.retried, local.failed, local.share())
+		if alone.share() < local.share()-0.02 {
+			t.Errorf("%.3f are retried while the store is away, and %.3f with local budgets", alone.share(), local.share())
+		}
+	})
 }
 
 // However often processes lose the store, they earn alone no more than the floor of
@@ -119,6 +141,35 @@ func TestAloneWithinTheFloor(t *testing.T) {
 			bound := p.MinPerSecond * (cut + n*5) / n * 1.2
 			if alone > bound || alone == 0 {
 				t.Errorf("seed %d: %.1f tokens earned alone in %.0f process-seconds, want some and at most %.1f", seed, alone, cut, bound)
+			}
+		})
+	}
+}
+
+// A process has a token for its next failure, also when it was out of use, and knows the
+// fleet as before.
+func TestTokenForTheNextFailure(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		policy  budget.Policy
+		balance float64
+	}{
+		{"a floor", budget.Policy{Ratio: 0.01, MinPerSecond: 5}, 1},
+		{"no floor that would replace it", budget.Policy{Ratio: 0.01}, 0},
+		{"a floor that replaces it too late", budget.Policy{Ratio: 0.01, MinPerSecond: 0.1}, 0},
+	} {
+		bubble(t, func(t *testing.T) {
+			store := &broken{Store: wallMemory()}
+			of := mustPerService(t, join(t, store), tt.policy, 10)
+			for range 60 {
+				of("api").Deposit()
+				time.Sleep(s)
+			}
+			time.Sleep(60 * s)
+			store.on.Store(true)
+			of("api").Deposit()
+			if st := of("api").Stats(); math.Floor(st.Balance) != tt.balance || st.Learning {
+				t.Errorf("%s: %.2f tokens after a minute out of use, learning %v, want %v and known", tt.name, st.Balance, st.Learning, tt.balance)
 			}
 		})
 	}

@@ -46,6 +46,7 @@ type Fleet struct {
 	turns    []*Budget            // paused or resumed here, not yet reported
 	sets     map[string]*services // by kind
 	switches map[string]float64   // the newest turn of each budget that is not in known
+	resting  map[string]rest      // budgets that are not in known
 }
 
 // A result is what a call came to.
@@ -64,7 +65,7 @@ func New(store Store, shards int, l Limits, o Observer) *Fleet {
 		store: store, observer: o, started: time.Now(),
 		poke: make(chan struct{}, 1), results: make(chan result),
 		closing: make(chan context.Context, 1), done: make(chan struct{}),
-		sets: map[string]*services{}, switches: map[string]float64{},
+		sets: map[string]*services{}, switches: map[string]float64{}, resting: map[string]rest{},
 	}
 	l.Rate /= float64(shards)
 	f.sync = newSyncer(l, shards, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
@@ -119,8 +120,13 @@ func checkName(name string) error {
 	return nil
 }
 
-// add makes a budget, with the lock held.
+// add makes a budget, or takes one that rests, with the lock held.
 func (f *Fleet) add(name string, p budget.Policy, owner *services) *Budget {
+	if b := f.rouse(name, p); b != nil {
+		b.services = owner
+		f.known.Store(b.name, b)
+		return b
+	}
 	name = strings.Clone(name) // it may be part of a URL that is large
 	key, shard := f.store.Place(name, len(f.sync.shards))
 	b := newBudget(name, key, shard, p, f.wake)

@@ -30,7 +30,7 @@ func TestFiguresAreLearnt(t *testing.T) {
 		{97 * s, 2, false}, // nothing was heard for long
 	} {
 		b.ledger.learn(Answer{Instances: tt.instances}, tt.at)
-		b.ledger.last.Instances, b.ledger.saidAt = tt.instances, tt.at
+		b.ledger.last.Instances, b.ledger.heard = tt.instances, tt.at
 		if got := b.Stats().Learning; got != tt.learning {
 			t.Errorf("%v processes at %v: learning %v, want %v", tt.instances, tt.at, got, tt.learning)
 		}

@@ -43,11 +43,13 @@ type ledger struct {
 	// requests is the most that the books ever showed: a look may miss some.
 	requests int64
 	active   time.Duration // when a look last found anything new
+	dozes    bool          // out of use and out of reach: the next call ends the account's sleep
 	rate     float64       // of requests
 	demand   float64       // of withdrawals, the refused ones included
 
 	said      account.Books // what the fleet has taken in
 	saidAt    time.Duration
+	heard     time.Duration // when the exchange was that the fleet last answered
 	speakAt   time.Duration // not before, unless woken
 	stretch   int
 	wanted    bool // at the last exchange
@@ -68,8 +70,12 @@ func (l *ledger) look(now, interval time.Duration) {
 	spent, denied := books.Spent-l.seen.Spent, books.Denied-l.seen.Denied
 	requests := max(books.Requests()-l.requests, 0)
 	elapsed := (now - l.looked).Seconds()
-	if requests != 0 || spent != 0 || denied != 0 {
+	if requests != 0 || spent != 0 || denied != 0 || l.dozes && !l.account.Asleep() {
 		l.active = now
+	}
+	// Without a ratio the books show only calls that fail.
+	if l.dozes = !l.connected && l.exchanges > 0 && now-l.active > idleAfter; l.dozes {
+		l.account.Sleep()
 	}
 	if elapsed <= 0 {
 		return
@@ -92,9 +98,10 @@ func (l *ledger) look(now, interval time.Duration) {
 }
 
 // earnAlone earns a part of the fleet's floor while the fleet is out of reach: as much as
-// the others have, as far as their number is known, and no more than is kept.
+// the others have, as far as their number is known, and no more than is kept. The number
+// is of those in use, so that only they earn.
 func (l *ledger) earnAlone(seconds float64) {
-	if l.connected || l.paused() || !l.known() || l.looked-l.active > aloneAfter {
+	if l.connected || l.paused() || !l.known() || l.looked-l.active > idleAfter {
 		return
 	}
 	earned := math.Floor(l.policy.MinPerSecond * seconds / max(l.last.Instances, 1) * token)
@@ -104,7 +111,7 @@ func (l *ledger) earnAlone(seconds float64) {
 }
 
 // known reports whether the figures of the fleet can be relied on.
-func (l *ledger) known() bool { return l.learnt > 0 && l.saidAt >= l.learnt }
+func (l *ledger) known() bool { return l.learnt > 0 && l.heard >= l.learnt }
 
 // failing reports whether calls of this process fail enough to matter.
 func (l *ledger) failing() bool {
@@ -134,13 +141,24 @@ func (l *ledger) lease(interval time.Duration) float64 {
 // keep is what this process does not hand to the fleet, in tokens.
 func (l *ledger) keep(interval time.Duration) float64 {
 	switch {
-	case l.paused() || l.rate == 0 && l.demand == 0:
+	case l.paused():
 		return 0
+	case l.rate == 0 && l.demand == 0:
+		return l.spare()
 	case l.failing():
 		// A token at least: crumbs of one's own must be able to grow to one.
 		return max(l.own(), l.lease(interval), 1)
 	}
 	return max(l.own(), 1)
+}
+
+// spare is what a budget out of use keeps for its next failure, when the fleet may be out
+// of reach: a token, where the floor soon replaces it and others find one too.
+func (l *ledger) spare() float64 {
+	if l.policy.MinPerSecond > 0 && l.heard > 0 && l.last.Pool >= max(l.last.Cap/2, 2) {
+		return 1
+	}
+	return 0
 }
 
 // full reports whether the pool takes no more.
@@ -218,6 +236,9 @@ func (l *ledger) prepare(now, interval, quiet time.Duration, woken bool) (a Ask,
 	if surplus > 0 && !l.foreign {
 		a.Give = float64(l.account.TakeAbove(int64(math.Ceil(keep * token))))
 	}
+	if l.policy.Ratio > 0 && l.connected && l.spare() > balance && !l.paused() && !l.foreign {
+		a.Want = max(a.Want, 1) // for the next failure, when the fleet may be out of reach
+	}
 	l.report(&a, now, quiet, books)
 	return a, books, true
 }
@@ -255,7 +276,7 @@ func (l *ledger) apply(a Ask, r Answer, at time.Duration, books account.Books, l
 		l.account.Bring(int64(r.Grant) * token)
 	}
 	l.learn(r, at)
-	l.last, l.said, l.saidAt = r, books, at
+	l.last, l.said, l.saidAt, l.heard = r, books, at, at
 	l.wanted = a.Want > 0
 	l.turn(r.Switch)
 
@@ -281,7 +302,7 @@ func (l *ledger) apply(a Ask, r Answer, at time.Duration, books account.Books, l
 // learn finds out from when on the figures of the fleet are known. They fade by
 // a part of e in 10 s, so that if they fall faster Redis has lost its memory.
 func (l *ledger) learn(r Answer, at time.Duration) {
-	since := max(at-l.saidAt, 0).Seconds()
+	since := max(at-l.heard, 0).Seconds()
 	slowest := l.last.Instances * math.Exp(-since/fades.Seconds()) / (1 + since/fades.Seconds())
 	if l.learnt == 0 || r.Instances < slowest/2 {
 		l.learnt = at + 3*fades
@@ -314,5 +335,5 @@ func (l *ledger) unused(now time.Duration) bool {
 	if !l.connected {
 		after = aloneAfter
 	}
-	return !l.paused() && now-l.active > after && b.Balance <= 0 && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
+	return !l.paused() && now-l.active > after && b.Balance <= int64(l.spare()*token) && b.Denied == l.seen.Denied && b.Spent == l.seen.Spent
 }

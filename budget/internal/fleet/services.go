@@ -115,6 +115,7 @@ func (f *Fleet) forget(b *Budget) bool {
 		_, short := CutKind(b.name)
 		b.services.known.CompareAndDelete(short, b)
 		f.noteSwitch(b.name, b.ledger.switched)
+		f.rest(b)
 	}
 	return true
 }

@@ -26,7 +26,10 @@ type caller struct {
 // the time does not count.
 func play(t *testing.T, stores func(i int) Store, p budget.Policy, callers []caller, warm, long time.Duration) []tally {
 	t.Helper()
-	return playWith(callers, warm, long, func(i int) shared { return mustPerService(t, join(t, stores(i)), p, 10)("api") })
+	return playWith(callers, warm, long, func(i int) func() shared {
+		of := mustPerService(t, join(t, stores(i)), p, 10)
+		return func() shared { return of("api") } // for each call, as package transport does
+	})
 }
 
 // shared is what a caller uses of a budget.
@@ -36,17 +39,18 @@ type shared interface {
 	budget.Settler
 }
 
-func playWith(callers []caller, warm, long time.Duration, budgets func(i int) shared) []tally {
+func playWith(callers []caller, warm, long time.Duration, budgets func(i int) func() shared) []tally {
 	tallies := make([]tally, len(callers))
 	var all sync.WaitGroup
 	start := time.Now()
 	for i, c := range callers {
-		b := budgets(i)
+		of := budgets(i)
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
 			var mu sync.Mutex
 			for time.Since(start) < warm+long {
 				time.Sleep(time.Duration(r.ExpFloat64() / c.perSecond * 1e9))
+				b := of()
 				b.Deposit()
 				if r.Float64() >= c.fails {
 					b.Settle(budget.Unaided)
