@@ -70,7 +70,8 @@ func WithShedding(s Shedding) Option {
 // counts until its handler returns, hijacks the connection or flushes; from then on
 // it is a stream. Without WithShedding there is no queue: a request above the limit
 // is refused with 503 at once, and one that waits for its client to send or to read
-// counts too. The default, and math.MaxInt, is no limit; less than 1 is an error.
+// counts too. With WithShedding the place of one that waits is lent, so more than n may be
+// at work once its body has come. The default, and math.MaxInt, is no limit; less than 1 is an error.
 func WithConcurrency(n int) Option {
 	return func(c *config) { c.limit = &n }
 }

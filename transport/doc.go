@@ -72,8 +72,8 @@
 // the last one if the chain retried, waited, cut the attempt at AttemptTimeout or
 // refused another.
 //
-// The caller's request is never changed. Its body is closed on every path. No
-// goroutine outlives a call.
+// The caller's request is never changed. Its body is closed on every path, if layers of
+// your own close it where they do not send. No goroutine outlives a call.
 //
 // # Request bodies
 //

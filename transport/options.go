@@ -289,7 +289,9 @@ func WithCallLayer(mw ...Middleware) Option {
 
 // WithAttemptLayer adds layers that see each attempt, below breaker and timeout:
 // signing, tracing. The first is the outermost. Several options add up. A nil layer is
-// skipped. One that returns nil is an error of [New]. The default is none.
+// skipped. One that returns nil is an error of [New]. The default is none. A layer that
+// returns an error without sending must close the request's body, as every
+// [http.RoundTripper] must.
 func WithAttemptLayer(mw ...Middleware) Option {
 	return option(func(c *config) { c.attemptLayers = append(c.attemptLayers, mw...) })
 }

@@ -36,6 +36,7 @@ func open() []string {
 		"held.clients-400: both: attempts",
 		"held.crowd: both: attempts",
 		"held.crowd: both: ends",
+		"held.lognormal-drop: both: attempts",
 		"held.random-0: both: both ends",
 		"held.random-0: server: no harm",
 		"held.random-10: both: both ends",

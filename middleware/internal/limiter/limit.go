@@ -126,14 +126,14 @@ func (a *adaptiveLimit) bearable() float64 {
 }
 
 // fits reports whether no more was asked for, also in a window, than was served while
-// nothing was late, and the answers, so late, are still of use. Where there is a sign of
-// a line, twice as late.
+// nothing was late, and the answers, so late, are still of use: to next to all clients, or
+// to most. Where there is a sign of a line, twice as late.
 func (a *adaptiveLimit) fits(w *window) bool {
-	served, latency := a.calm.most, w.usual()
+	served, useful := a.calm.most, w.usual() < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n
 	if a.calm.lags {
-		latency *= 2
+		useful = 2*w.usual() < a.patience.bears()
 	}
-	return a.asked <= asMuch*served && w.asked/w.seconds <= moment*served && latency < a.patience.bears()
+	return a.asked <= asMuch*served && w.asked/w.seconds <= moment*served && useful
 }
 
 // completed takes in a completion and reports whether the limit may have

@@ -14,6 +14,7 @@ const (
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
+	starving = .25  // part of the answers: of fewer, no more are waited for
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
 
 	leastPause = 2 * time.Second // until the next trial
@@ -40,7 +41,7 @@ type trials struct {
 func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	tr := &a.trials
 	switch {
-	case tr.on && a.limit > tr.limit && w.wasted(tr.base):
+	case tr.on && a.limit > tr.limit && w.wasted(tr.base) && w.rate() <= tr.before.rate()*math.Pow(a.limit/tr.limit, elastic):
 		a.lines(now, tr.before.rate(), w) // at once
 		return
 	case w.old():
@@ -57,7 +58,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	switch {
 	case tr.on:
 		same := a.limit < tr.limit && m.n >= 2*leastArm && m.rate() >= tr.before.rate()
-		if same || m.tells(math.Log(a.limit/tr.limit)) {
+		if same || a.starved() || m.tells(math.Log(a.limit/tr.limit)) {
 			a.verdict(now)
 		}
 	case now < tr.hold:
@@ -70,6 +71,15 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	default:
 		a.try(now)
 	}
+}
+
+// starved reports whether a trial of less gives so few answers that there is no need to
+// wait for more of them.
+func (a *adaptiveLimit) starved() bool {
+	tr := &a.trials
+	expected := tr.before.rate() * tr.arm.seconds
+	long := tr.arm.seconds >= math.Max(tr.before.usual(), trialTime.Seconds())
+	return a.limit < tr.limit && long && expected >= 2*leastArm && tr.arm.all < starving*expected
 }
 
 // try begins a trial, once enough is known of the present limit.

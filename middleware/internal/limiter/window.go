@@ -10,6 +10,7 @@ const (
 	windowCount = 50                     // and has that many completions,
 	slowTime    = 500 * time.Millisecond // or after that long
 	slowCount   = 10                     // only that many
+	trialTime   = time.Second            // in a trial, however few
 	firstCount  = 16                     // requests that met an empty handler: the first window
 	sampleCount = 200                    // completions in windowTime that have to be measured
 	mostEvery   = 16                     // requests, of which one is measured
@@ -75,7 +76,8 @@ func (w *window) closes(now time.Duration, first, trying bool) bool {
 	if first {
 		return w.n >= firstCount || w.n >= firstCount*3/4 && elapsed.Seconds() >= 30*w.latency()
 	}
-	return elapsed >= windowTime && (w.n >= windowCount || w.n >= slowCount && (elapsed >= slowTime || trying))
+	return elapsed >= windowTime && (w.n >= windowCount || w.n >= slowCount && (elapsed >= slowTime || trying)) ||
+		trying && elapsed >= trialTime
 }
 
 // merge adds another window.

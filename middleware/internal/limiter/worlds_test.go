@@ -153,6 +153,7 @@ var openWorlds = map[string]string{
 	"calls of 500 ms in 50 workers, start into twice, 2 s announced":      "82 of 95 a second",
 	"a quiet night, then the day at .8":                                   "one in eighty waits in the morning",
 	"a small pool at six times beside quick calls, no names":              "without names nothing tells the quick calls from the others",
+	"pool of 24, six times slower for 15 s":                               "57 of 60 a second",
 	"three cores, each one more costs a twentieth, 1.7 times":             "212 of 255 a second in the overload, and .94 of .97 after it",
 	"six workers, ten times slower for 8 s from the start, twice":         "338 of 380 a second",
 	"latency swings between 10 and 900 ms in 40 s, room for all":          "six in a hundred are refused by trials",
