@@ -44,10 +44,10 @@ func (b bareItem) unescaped() string {
 	return string(out)
 }
 
-// decoded is the value of a Byte Sequence. Padding may be missing
-// (RFC 9651 section 4.2.7).
+// decoded is the value of a Byte Sequence, which may be empty, or nil if there is none.
+// Padding may be missing (RFC 9651 section 4.2.7).
 func (b bareItem) decoded() ([]byte, bool) {
-	if b.text == "" {
+	if b.kind == kindNone {
 		return nil, true
 	}
 	v, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(b.text, "="))

@@ -19,6 +19,7 @@ func TestParseRateLimit(t *testing.T) {
 		{`"a";r=0`, []headers.ServiceLimit{{Policy: "a"}}},
 		{`"a";r=1;t=0`, []headers.ServiceLimit{{Policy: "a", Remaining: 1, HasReset: true}}},
 		{`"a";r=1;t=2, b;r=3`, []headers.ServiceLimit{{Policy: "a", Remaining: 1, Reset: 2 * time.Second, HasReset: true}, {Policy: "b", Remaining: 3}}},
+		{`"a";r=1;pk=::`, []headers.ServiceLimit{{Policy: "a", Remaining: 1, PartitionKey: []byte{}}}},
 		{`"a\"";r=1;pk=:aGk=:`, []headers.ServiceLimit{{Policy: `a"`, Remaining: 1, PartitionKey: []byte("hi")}}},
 		{`"a";r=1;t=999999999999999`, []headers.ServiceLimit{{Policy: "a", Remaining: 1, Reset: year, HasReset: true}}},
 		{`"a";a=4;w=5`, []headers.ServiceLimit{{Policy: "a", Remaining: 4, Reset: 5 * time.Second, HasReset: true}}},
@@ -50,6 +51,7 @@ func TestParseRateLimitPolicy(t *testing.T) {
 	}{
 		{``, []headers.QuotaPolicy{}},
 		{`"a";q=0`, []headers.QuotaPolicy{{Name: "a"}}},
+		{`"a";q=10;w=1;pk=::`, []headers.QuotaPolicy{{Name: "a", Quota: 10, Window: time.Second, PartitionKey: []byte{}}}},
 		{`"a";q=10;w=1;qu="content-bytes";pk=:aGk=:`, []headers.QuotaPolicy{{Name: "a", Quota: 10, Unit: "content-bytes", Window: time.Second, PartitionKey: []byte("hi")}}},
 		{`a;q=10, b;q=20;w=60`, []headers.QuotaPolicy{{Name: "a", Quota: 10}, {Name: "b", Quota: 20, Window: time.Minute}}},
 		{`10;w=1, 50;w=60`, []headers.QuotaPolicy{{Quota: 10, Window: time.Second}, {Quota: 50, Window: time.Minute}}},
