@@ -243,9 +243,9 @@ func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 
 // grow makes room for a success: for one more, which doubles the window in a round
 // trip, while there is hardly a queue; for one more in a round trip while there is
-// a short one; and else for a little. So as not to be stuck where that is no queue,
-// the window is cut once to find out: what an attempt takes with next to nothing in
-// flight is none. A service that sheds, and sheds nothing now, has room.
+// a short one; and else for a little. Slow responses may come from a queue or from slow
+// work. The window is cut once to find out: with next to nothing in flight there is no
+// queue. A service that refused requests, and refuses none now, has room.
 func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	took, least := now-a.Start, &l.latency.least
 	if l.trial && a.Start < l.cutAt {
