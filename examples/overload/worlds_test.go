@@ -12,6 +12,22 @@ import (
 
 var only = flag.String("world", "", "play only the worlds whose name contains this")
 
+// raced says that the race detector is on, which slows a world down fivefold.
+var raced bool
+
+// large are the worlds that are not played then: others do the same with fewer calls.
+var large = []string{
+	"a quick route and a slow one change places",
+	"half of the calls are 404 at once, and the others slow down by half a second",
+	"next to nothing for a minute, then three times the capacity",
+	"starts into 1000 a second of 200, patient clients",
+	"starts into 400 a second of 200, patient clients",
+	"starts into three times its capacity, which grows tenfold",
+	"ten times slower for 20 s",
+	"twice the capacity for 10 s and next to nothing for 10 s",
+	"twice the capacity of one route beside 60 slow calls of 3s, patterns",
+}
+
 // TestWorlds plays the worlds and compares their figures with their bounds. A
 // table of all:
 //
@@ -30,6 +46,9 @@ func TestWorlds(t *testing.T) {
 				continue
 			}
 			t.Run(w.Name, func(t *testing.T) {
+				if raced && !*long && *only == "" && slices.Contains(large, w.Name) {
+					t.Skip("takes too long with the race detector")
+				}
 				t.Parallel()
 				with := make([]*worlds.Outcome, runs)
 				without := make([]*worlds.Outcome, runs)

@@ -1,0 +1,5 @@
+//go:build race
+
+package limiter
+
+func init() { raced = true }
