@@ -15,7 +15,8 @@
 // Harm counts, not slowness. A response within the limit is a success, however
 // long it took. Harm is an attempt that timed out although nothing that was sent
 // later has succeeded: nobody overtakes in a queue. An attempt that was overtaken
-// hangs, and says nothing of the load.
+// hangs, and says nothing of the load. Where nobody overtakes, and responses become
+// slower steadily, what will time out is known before it is sent.
 //
 // No baseline decides. What is typical only says how much silence is unusual,
 // which short deadline proves nothing, and which latency is no queue.
@@ -62,9 +63,11 @@
 //     halved, and a pause begins
 //   - refusals of a tenth of the responses, and at least 3 in an epoch. The window
 //     is then what is in flight.
-//   - where attempts have no limit: a queue that grows. In two epochs in a row even
-//     the fastest of 3 responses became slower by a tenth, and so fast that what is
-//     sent now will take more than T. The window is then half of what is in flight.
+//   - a queue that grows, before anything times out. In two epochs in a row even the
+//     fastest of 5 successes took T/20 longer, at most one of 8 was overtaken by one that
+//     was sent T/16 later, and no less than 7/8 of what was in flight was at the end. If
+//     the fastest took less than T, and at that rate what is sent now will take more, the
+//     window is 2, and no success makes room until one that was sent since.
 //
 // # Engaged
 //

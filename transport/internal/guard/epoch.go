@@ -8,51 +8,63 @@ import (
 // An epoch is a quarter of the scale, or as much of it as a judgement needs.
 type epoch struct {
 	start     time.Duration
-	responses int
-	fastest   time.Duration
+	successes int
+	overtaken int           // of them, by one that was sent much later
+	fastest   time.Duration // of them
+	inFlight  int           // at the end
 }
 
-const enough = 3 // responses to judge by
+const enough = 5 // successes to judge by
 
 func epochOf(t time.Duration) time.Duration { return max(leastLook, t/4) }
 
-func (e *epoch) add(took time.Duration) {
-	if e.responses++; e.responses == 1 || took < e.fastest {
+// add counts a success that took so long, and by how much the newest that succeeded was
+// sent later.
+func (e *epoch) add(took, later, t time.Duration) {
+	if e.successes++; e.successes == 1 || took < e.fastest {
 		e.fastest = took
+	}
+	if later > t/16 {
+		e.overtaken++
 	}
 }
 
 // turn ends the epoch if it is over, and engages if there is reason to.
 func (l *Limiter) turn(s Scale, now time.Duration, inFlight int) {
-	e := l.epoch
+	e, before, since := l.epoch, l.before, now-l.beforeAt
 	took := now - e.start
-	if took < epochOf(s.T) || e.responses < enough && l.refusals.inEpoch == 0 && took < s.T {
+	if took < epochOf(s.T) || e.successes < enough && l.refusals.inEpoch == 0 && took < s.T {
 		return
 	}
 	l.weigh(now, inFlight)
 	l.epoch, l.refusals.inEpoch = epoch{start: now}, 0
-	if !s.Guessed { // timeouts will tell
+	if e.successes < enough {
+		l.growing = 0
 		return
 	}
-	if l.growing++; e.responses < enough || !e.outgrows(l.before, now-l.beforeAt, s.T) {
+	e.inFlight = inFlight
+	l.before, l.beforeAt = e, now
+	if l.growing++; !e.queues(before, s.T) {
 		l.growing = 0
 	}
-	if e.responses >= enough {
-		l.before, l.beforeAt = e, now
-	}
-	if l.growing >= 2 && !l.Engaged() {
-		l.engage(now, float64(inFlight)/2)
+	if l.growing >= 2 && !l.Engaged() && e.outgrows(before, since, s.T) {
+		l.engage(now, alone)
+		l.trial = true
 	}
 }
 
-// outgrows reports whether even the fastest response became slower by a tenth,
-// and so fast that what is sent now will take more than t.
+// queues reports whether this looks like a queue that grows: even the fastest response
+// became slower, hardly any was overtaken, and no fewer are in flight.
+func (e epoch) queues(before epoch, t time.Duration) bool {
+	return before.successes > 0 && e.fastest >= before.fastest+t/20 &&
+		e.overtaken <= e.successes/8 && e.inFlight >= before.inFlight*7/8
+}
+
+// outgrows reports whether responses that took less than t will take more at this rate
+// if they are sent now. Those that come now were sent when the queue was shorter.
 func (e epoch) outgrows(before epoch, since, t time.Duration) bool {
-	if before.responses == 0 || e.fastest <= before.fastest*11/10 {
-		return false
-	}
 	slope := float64(e.fastest-before.fastest) / float64(since)
-	return float64(e.fastest)*(1+slope) > float64(t)
+	return e.fastest < t && float64(e.fastest) > float64(t)*(1-slope)
 }
 
 // rate is how many calls there are per second, over some seconds.

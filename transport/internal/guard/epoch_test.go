@@ -7,33 +7,99 @@ import (
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
-// Where attempts have no limit, a queue that outgrows T engages. Each row has the
-// fastest response of epochs of 300 ms in milliseconds, with T = 1 s.
+// A queue that outgrows T engages before anything times out. Each row has the fastest
+// success of epochs in milliseconds, with T = 1 s. By default 5 successes, 60 ms
+// apart, make an epoch of 300 ms.
 func TestGrowingQueue(t *testing.T) {
 	for _, tt := range []struct {
-		rule    string
-		fastest []time.Duration
-		engages bool
+		rule      string
+		fastest   []time.Duration
+		n         int           // successes in an epoch
+		gap       time.Duration // between them
+		overtaken int           // of them
+		by        time.Duration // how much later the one was sent that overtook them
+		inFlight  []int         // at the end of each epoch
+		engages   bool
 	}{
-		{"two epochs in a row", []time.Duration{400, 610, 800, 800}, true},
-		{"one is not enough", []time.Duration{400, 610, 610, 610}, false},
-		{"nor are two with another between", []time.Duration{400, 610, 615, 800, 800}, false},
-		{"not at the end of the second, with no response yet", []time.Duration{400, 610, 800}, false},
-		{"by a tenth each", []time.Duration{800, 881, 970, 970}, true},
-		{"not by less", []time.Duration{800, 879, 966, 966}, false},
-		{"what is sent now takes more than T", []time.Duration{700, 800, 900, 900}, true},
-		{"what is sent now takes less", []time.Duration{500, 600, 700, 700}, false},
-		{"what is sent now takes a bit more", []time.Duration{540, 676, 812, 812}, false},
-		{"it becomes faster", []time.Duration{900, 800, 700, 600, 500}, false},
+		{rule: "two epochs in a row", fastest: []time.Duration{600, 600, 690, 780, 780}, engages: true},
+		{rule: "one is not enough", fastest: []time.Duration{800, 800, 890, 890, 890}},
+		{rule: "nor are two with another between", fastest: []time.Duration{700, 700, 790, 795, 885, 885}},
+		{rule: "not at the end of the second, with no response yet", fastest: []time.Duration{600, 600, 690, 780}},
+		{rule: "by a twentieth of T each", fastest: []time.Duration{800, 800, 850, 900, 900}, engages: true},
+		{rule: "the second is not by less", fastest: []time.Duration{800, 800, 850, 899, 899}},
+		{rule: "nor the first", fastest: []time.Duration{800, 800, 849, 900, 900}},
+		{rule: "what is sent now takes more than T", fastest: []time.Duration{574, 574, 654, 734, 734}, engages: true},
+		{rule: "what is sent now takes less", fastest: []time.Duration{573, 573, 653, 733, 733}},
+		{rule: "what was answered took less than T", fastest: []time.Duration{839, 839, 919, 999, 999}, engages: true},
+		{rule: "not what took as long as T", fastest: []time.Duration{840, 840, 920, 1000, 1000}},
+		{rule: "it becomes faster", fastest: []time.Duration{900, 800, 700, 600, 500}},
+		{rule: "five successes in T are enough", fastest: []time.Duration{500, 500, 700, 900, 900}, gap: 245 * ms, engages: true},
+		{rule: "four are not", fastest: []time.Duration{500, 500, 700, 900, 900}, n: 4, gap: 260 * ms},
+		{rule: "one of eight was overtaken", fastest: []time.Duration{600, 600, 690, 780, 780}, n: 8, gap: 35 * ms, overtaken: 1, by: 200 * ms, engages: true},
+		{rule: "not if two were", fastest: []time.Duration{600, 600, 690, 780, 780}, n: 8, gap: 35 * ms, overtaken: 2, by: 200 * ms},
+		{rule: "nor if one of seven was", fastest: []time.Duration{600, 600, 690, 780, 780}, n: 7, gap: 40 * ms, overtaken: 1, by: 200 * ms},
+		{rule: "by a little, as many workers do", fastest: []time.Duration{600, 600, 690, 780, 780}, overtaken: 1, by: T / 16, engages: true},
+		{rule: "not by more", fastest: []time.Duration{600, 600, 690, 780, 780}, overtaken: 1, by: T/16 + 1},
+		{rule: "no fewer are in flight, or hardly", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 56, 49, 49}, engages: true},
+		{rule: "not if fewer are, as after a burst", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 56, 48, 48}},
+		{rule: "nor in the first", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 55, 55, 55}},
 	} {
+		n, gap := tt.n, tt.gap
+		if n == 0 {
+			n = 5
+		}
+		if gap == 0 {
+			gap = 60 * ms
+		}
 		w := newWorld()
-		w.do(calls(40), scale(guard.Scale{T: T, Guessed: true}), wait(T), each(0, 3, 20*ms, success), wait(200*ms))
-		for _, d := range tt.fastest {
-			// The first of an epoch is not the fastest.
-			w.do(each(100*ms, 1, (d+50)*ms, success), each(100*ms, 1, d*ms, success), each(100*ms, 1, (d+90)*ms, success))
+		w.do(calls(40), wait(T))
+		for i, d := range tt.fastest {
+			d *= ms
+			for j := range n {
+				if j == 1 && i > 0 && tt.inFlight != nil { // the first has ended the epoch before
+					w.do(hold(tt.inFlight[i]))
+				}
+				took := d
+				if j == 0 {
+					took = d + 2*ms // the first of an epoch is not the fastest
+				}
+				if late := j - (n - tt.overtaken) + 1; late > 0 {
+					took = d + time.Duration(late)*gap + tt.by
+				}
+				w.do(each(gap, 1, took, success))
+			}
 		}
 		if got := w.Engaged(); got != tt.engages {
 			t.Errorf("%s: engaged %v, want %v", tt.rule, got, tt.engages)
+		}
+	}
+}
+
+// Error responses, as fast as they may be, are no part of a queue.
+func TestErrorsInAGrowingQueue(t *testing.T) {
+	w := newWorld()
+	w.do(calls(40), wait(T))
+	for _, d := range []time.Duration{600, 600, 690, 780, 780} {
+		w.do(repeat(5, each(30*ms, 1, ms, failed), each(30*ms, 1, d*ms, success)))
+	}
+	if !w.Engaged() {
+		t.Errorf("engaged false, want true")
+	}
+}
+
+// Queues and clocks of other services do not matter: each has its own scale.
+func TestGrowingQueueByScale(t *testing.T) {
+	for _, tt := range []struct {
+		scale   time.Duration
+		engages bool
+	}{{T, true}, {2 * T, false}, {T / 2, false}} {
+		w := newWorld()
+		w.do(calls(40), scale(guard.Scale{T: tt.scale}), wait(T))
+		for _, d := range []time.Duration{600, 600, 690, 780, 780} {
+			w.do(repeat(5, each(60*ms, 1, d*ms, success)))
+		}
+		if got := w.Engaged(); got != tt.engages {
+			t.Errorf("T of %v: engaged %v, want %v", tt.scale, got, tt.engages)
 		}
 	}
 }

@@ -51,8 +51,6 @@ type Scale struct {
 	T time.Duration // after which a response is of no use
 	// Brief reports that T is so short that running out of it proves nothing.
 	Brief bool
-	// Guessed reports that attempts have no limit, so that T is only likely.
-	Guessed bool
 }
 
 const (
@@ -65,7 +63,7 @@ const (
 func (l *Limiter) Scale(limit, left time.Duration) Scale {
 	s := Scale{T: limit}
 	if limit <= 0 {
-		s.T, s.Guessed = min(max(time.Duration(20*l.latency.typical), leastGuess), mostGuess), true
+		s.T = min(max(time.Duration(20*l.latency.typical), leastGuess), mostGuess)
 	}
 	if left > 0 && left < s.T {
 		return Scale{T: left, Brief: !l.latency.known() || float64(left) < 5*l.latency.typical}

@@ -19,11 +19,11 @@ func TestScale(t *testing.T) {
 		{"five times what is typical is enough", 20 * ms, T, 101 * ms, guard.Scale{T: 101 * ms}},
 		{"less is not", 20 * ms, T, 99 * ms, guard.Scale{T: 99 * ms, Brief: true}},
 		{"nothing is enough while nothing is known", 0, T, 900 * ms, guard.Scale{T: 900 * ms, Brief: true}},
-		{"a second without a limit", 20 * ms, 0, 0, guard.Scale{T: T, Guessed: true}},
-		{"without a limit, and time enough", 20 * ms, 0, 5 * T, guard.Scale{T: T, Guessed: true}},
+		{"a second without a limit", 20 * ms, 0, 0, guard.Scale{T: T}},
+		{"without a limit, and time enough", 20 * ms, 0, 5 * T, guard.Scale{T: T}},
 		{"no limit but what is left", 100 * ms, 0, 600 * ms, guard.Scale{T: 600 * ms}},
-		{"20 times what is typical", 100 * ms, 0, 0, guard.Scale{T: 2 * T, Guessed: true}},
-		{"30 seconds at most", 9 * T, 0, 0, guard.Scale{T: 30 * T, Guessed: true}},
+		{"20 times what is typical", 100 * ms, 0, 0, guard.Scale{T: 2 * T}},
+		{"30 seconds at most", 9 * T, 0, 0, guard.Scale{T: 30 * T}},
 	} {
 		w := newWorld()
 		if tt.typical > 0 {

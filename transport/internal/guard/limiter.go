@@ -178,10 +178,10 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 		return
 	}
 	l.responded = now
-	l.epoch.add(now - a.Start)
 	if s == Failed {
 		return
 	}
+	l.epoch.add(now-a.Start, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now

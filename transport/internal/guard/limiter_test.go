@@ -37,7 +37,8 @@ func TestRules(t *testing.T) {
 	shut := all(limited(1), wait(T/4), see(1, T, timeout))
 	// A window of 11 with responses that take 620 ms, and 600 ms alone.
 	alone := all(limited(1), hour, wait(T), see(1, 600*ms, success), see(9, 620*ms, success))
-	brief, guess := guard.Scale{T: T, Brief: true}, all(calls(40), scale(guard.Scale{T: T, Guessed: true}))
+	brief := guard.Scale{T: T, Brief: true}
+	grows := all(calls(40), wait(T), grow(600*ms))
 	for _, tt := range []struct {
 		rule     string
 		steps    []step
@@ -153,15 +154,11 @@ func TestRules(t *testing.T) {
 		{"probe: or later", []step{shut, chance(1), ask(9), wait(625 * ms), ask(9)}, 0.5, 2},
 		{"probe: but not after five quarters", []step{shut, chance(1), ask(9), wait(625*ms - 1), ask(9)}, 0.5, 1},
 
-		// A queue that outgrows what attempts are given, where they have no limit.
-		{"growing: a queue", []step{guess, grows(0.6, 0)}, 1.25, 0},
-		{"growing: with a limit, timeouts will tell", []step{calls(40), grows(0.6, 0)}, open, 0},
-		{"growing: not a step", []step{guess, each(25*ms, 80, 900*ms, success)}, open, 0},
-		{"growing: not what stays below the limit for long", []step{guess, grows(0.05, 0)}, open, 0},
-		{"growing: not by less than a tenth per epoch", []step{guess, each(25*ms, 80, 900*ms, success), grows(1./12, 900*ms)}, open, 0},
-		{"growing: not once", []step{guess, each(25*ms, 11, 400*ms, success), each(25*ms, 80, 900*ms, success)}, open, 0},
-		{"growing: not by two responses in the limit", []step{guess, grown(600*ms, 0.6)}, open, 0},
-		{"growing: half of what is in flight may go on", []step{guess, hold(20), grows(0.6, 0)}, 10.025, 0},
+		// A queue that outgrows what attempts are given; see TestGrowingQueue.
+		{"growing: the window is next to nothing", []step{grows, hour, see(9, 900*ms, success)}, 2, 0},
+		{"growing: what is sent since makes room", []step{grows, hour, wait(T), see(2, 20*ms, success)}, 4, 0},
+		{"growing: it is found out what a response takes alone", []step{grows, hour, wait(T), see(1, 600*ms, success), see(1, 640*ms, success)}, 4, 0},
+		{"growing: not while there is a limit already", []step{limited(20), hour, grow(600 * ms)}, 20.310190762479472, 0},
 
 		// Refusals.
 		{"refused: 7 calls in a row", []step{calls(20), see(6, 5*ms, shed)}, open, 0},

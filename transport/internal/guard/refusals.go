@@ -88,7 +88,7 @@ func (r *refusals) ignore(now time.Duration) bool {
 // weigh engages at the end of an epoch in which enough was refused.
 func (l *Limiter) weigh(now time.Duration, inFlight int) {
 	r := &l.refusals
-	if l.Engaged() || r.inEpoch < leastShed || l.epoch.responses == 0 || r.share < leastShare || inFlight < 2 || r.ignore(now) {
+	if l.Engaged() || r.inEpoch < leastShed || l.responded < l.epoch.start || r.share < leastShare || inFlight < 2 || r.ignore(now) {
 		return
 	}
 	l.engage(now, float64(inFlight))

@@ -142,17 +142,11 @@ func limit(window float64) step {
 	})
 }
 
-// grows is a queue from which answers come 25 ms apart, later and later by slope,
-// up to the limit.
-func grows(slope float64, from time.Duration) step { return queued(25*ms, slope, from) }
-
-func grown(gap time.Duration, slope float64) step { return queued(gap, slope, 0) }
-
-func queued(gap time.Duration, slope float64, from time.Duration) step {
+// grow is a queue from which responses come later and later.
+func grow(from time.Duration) step {
 	return func(w *world) {
-		for took, since := from, time.Duration(0); took < 2*T && since < 12*T && !w.Engaged(); since += gap {
-			took = from + max(20*ms, time.Duration(slope*float64(since)))
-			w.do(each(gap, 1, took, guard.Success))
+		for took := from; took < 999*ms; took += 90 * ms {
+			w.do(each(60*ms, 5, took, guard.Success))
 		}
 	}
 }
