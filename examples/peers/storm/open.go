@@ -159,6 +159,7 @@ func open() []string {
 		"outage.dns: client: of optimum",
 		"ramp: both: attempts",
 		"spike: both: attempts",
+		"spike: both: both ends",
 		"spike: both: ends",
 		"spike: both: of optimum",
 		"spike: client: ends",
