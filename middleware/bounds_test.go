@@ -28,8 +28,17 @@ func TestMemoryOfAQueue(t *testing.T) {
 	for i := range came {
 		came[i] = &http.Request{Method: "GET", Header: http.Header{"Request-Attempt-Timeout-Ms": {"3600000"}}, RemoteAddr: strconv.Itoa(i % 1000)}
 	}
+	// As long as nothing is known of the throughput, so many may wait.
+	const waiting = 8192
+	deadline := time.Now().Add(time.Minute)
+	decided := func(n int) {
+		for int(refused.Load()) < n-waiting-1 && time.Now().Before(deadline) {
+			runtime.Gosched()
+		}
+	}
 	before := inUse()
 	for i := range came {
+		decided(i - 1000) // the runtime keeps something of each goroutine, so not all begin at once
 		wg.Go(func() {
 			w := &fakeWriter{header: http.Header{}}
 			h.ServeHTTP(w, came[i])
@@ -38,11 +47,7 @@ func TestMemoryOfAQueue(t *testing.T) {
 			}
 		})
 	}
-	const waiting = 8192
-	// As long as nothing is known of the throughput, so many may wait.
-	for deadline := time.Now().Add(time.Minute); refused.Load() < requests-waiting-1 && time.Now().Before(deadline); {
-		runtime.Gosched()
-	}
+	decided(requests)
 	used, waits := inUse()-before, requests-int(refused.Load())
 	if waits < waiting || waits > waiting+1 {
 		t.Errorf("%d of %d wait, want %d", waits, requests, waiting)
