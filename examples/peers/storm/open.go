@@ -5,9 +5,11 @@ package main
 // so that the list says what is so.
 //
 // It is of medians of three runs, 2026-11-26. A verdict that chance decides is on it
-// if one of several such runs was against us. In the worlds held.random and
-// clients.200 the limit of the server was an earlier one. The optimum of herd, of the
-// outages and of held.restart lets calls wait longer than the four attempts take.
+// if one of several such runs was against us, as those of the breaker are. In the worlds
+// held.random and clients.200 the limit of the server was an earlier one. The optimum of
+// herd, of the outages, held.restart, stall.mixed-deadlines and held.uneven lets calls
+// wait longer than the four attempts take. With waits of that length it would be .834,
+// .620, .673, .878 and .872, of which the client has .96 and more.
 func open() []string {
 	return []string{
 		"blips: server: no harm",
@@ -122,12 +124,12 @@ func open() []string {
 		"held.restart: client: of optimum",
 		"held.sawtooth: both: at once",
 		"held.sawtooth: server: no harm",
-		"held.spiky: breaker: like client",
 		"held.spiky: server: no harm",
 		"held.stall-6s: both: ends",
 		"held.stall-6s: both: of optimum",
 		"held.stall-6s: client: ends",
 		"held.stall-6s: client: of optimum",
+		"held.two-stalls: client: of optimum",
 		"held.uneven: both: ends",
 		"held.uneven: both: of optimum",
 		"held.uneven: client: ends",
@@ -150,6 +152,7 @@ func open() []string {
 		"later.steps: both: both ends",
 		"later.steps: both: no harm",
 		"later.steps: server: no harm",
+		"limit-req.stall: breaker: like client",
 		"llm.stall: server: no harm",
 		"outage.10min: both: of optimum",
 		"outage.10min: client: of optimum",
@@ -158,11 +161,11 @@ func open() []string {
 		"outage.dns: both: of optimum",
 		"outage.dns: client: of optimum",
 		"ramp: both: attempts",
+		"shed.fifth-slow: breaker: like client",
 		"spike: both: attempts",
 		"spike: both: both ends",
 		"spike: both: ends",
 		"spike: both: of optimum",
-		"spike: client: ends",
 		"stall.mixed-deadlines: both: ends",
 		"stall.mixed-deadlines: both: of optimum",
 		"stall.mixed-deadlines: client: of optimum",
