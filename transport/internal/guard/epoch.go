@@ -21,9 +21,11 @@ func epochOf(t time.Duration) time.Duration { return max(leastLook, t/4) }
 // add counts a success that took so long, and by how much the newest that succeeded was
 // sent later.
 func (e *epoch) add(took, later, t time.Duration) {
-	if e.successes++; e.successes == 1 || took < e.fastest {
+	if e.successes == 0 {
 		e.fastest = took
 	}
+	e.successes++
+	e.fastest = min(e.fastest, took)
 	if later > t/16 {
 		e.overtaken++
 	}

@@ -30,6 +30,7 @@ func TestGrowingQueue(t *testing.T) {
 		{rule: "nor the first", fastest: []time.Duration{800, 800, 849, 900, 900}},
 		{rule: "what is sent now takes more than T", fastest: []time.Duration{574, 574, 654, 734, 734}, engages: true},
 		{rule: "what is sent now takes less", fastest: []time.Duration{573, 573, 653, 733, 733}},
+		{rule: "what is sent now takes T", fastest: []time.Duration{600, 600, 675, 750, 750}},
 		{rule: "what was answered took less than T", fastest: []time.Duration{839, 839, 919, 999, 999}, engages: true},
 		{rule: "not what took as long as T", fastest: []time.Duration{840, 840, 920, 1000, 1000}},
 		{rule: "it becomes faster", fastest: []time.Duration{900, 800, 700, 600, 500}},
@@ -60,15 +61,37 @@ func TestGrowingQueue(t *testing.T) {
 					w.do(hold(tt.inFlight[i]))
 				}
 				took := d
-				if j == 0 {
-					took = d + 2*ms // the first of an epoch is not the fastest
+				if j != i%2 {
+					took = d + 2*ms // the first of an epoch is the fastest, or the second
 				}
 				if late := j - (n - tt.overtaken) + 1; late > 0 {
-					took = d + time.Duration(late)*gap + tt.by
+					took = d + 2*ms + time.Duration(late)*gap + tt.by
 				}
 				w.do(each(gap, 1, took, success))
 			}
 		}
+		if got := w.Engaged(); got != tt.engages {
+			t.Errorf("%s: engaged %v, want %v", tt.rule, got, tt.engages)
+		}
+	}
+}
+
+// Only epochs in a row count, the first of all is not slower than any, and each ends
+// after T/4.
+func TestEpochsOfAGrowingQueue(t *testing.T) {
+	at := func(d time.Duration) step { return each(60*ms, 5, d, success) }
+	few := all(each(335*ms, 1, 740*ms, success), each(335*ms, 1, 790*ms, success), each(335*ms, 1, 840*ms, success), each(335*ms, 1, 880*ms, success))
+	for _, tt := range []struct {
+		rule    string
+		steps   step
+		engages bool
+	}{
+		{"not with one between that tells too little", all(at(600*ms), at(600*ms), at(690*ms), few, at(890*ms), at(890*ms)), false},
+		{"not the first and another", all(at(600*ms), at(690*ms), at(690*ms)), false},
+		{"the first and two", all(at(600*ms), at(690*ms), at(780*ms), at(780*ms)), true},
+	} {
+		w := newWorld()
+		w.do(tt.steps)
 		if got := w.Engaged(); got != tt.engages {
 			t.Errorf("%s: engaged %v, want %v", tt.rule, got, tt.engages)
 		}

@@ -62,10 +62,10 @@ const (
 // if that is 0, and that may take left in all, or any time if that is 0.
 func (l *Limiter) Scale(limit, left time.Duration) Scale {
 	s := Scale{T: limit}
-	if limit <= 0 {
+	if limit == 0 {
 		s.T = min(max(time.Duration(20*l.latency.typical), leastGuess), mostGuess)
 	}
-	if left > 0 && left < s.T {
+	if left != 0 && left < s.T {
 		return Scale{T: left, Brief: !l.latency.known() || float64(left) < 5*l.latency.typical}
 	}
 	return s

@@ -14,7 +14,9 @@ func TestScale(t *testing.T) {
 		typical, limit, left time.Duration
 		want                 guard.Scale
 	}{
-		{"the limit of an attempt", 20 * ms, T, 5 * T, guard.Scale{T: T}},
+		{"the limit of an attempt", 20 * ms, 2 * T, 5 * T, guard.Scale{T: 2 * T}},
+		{"of a call that may take as long", 0, T, T, guard.Scale{T: T}},
+		{"of a call that may take any time", 20 * ms, 2 * T, 0, guard.Scale{T: 2 * T}},
 		{"what the call has left", 20 * ms, T, 400 * ms, guard.Scale{T: 400 * ms}},
 		{"five times what is typical is enough", 20 * ms, T, 101 * ms, guard.Scale{T: 101 * ms}},
 		{"less is not", 20 * ms, T, 99 * ms, guard.Scale{T: 99 * ms, Brief: true}},
@@ -30,7 +32,7 @@ func TestScale(t *testing.T) {
 			w.do(see(300, tt.typical, success))
 		}
 		got := w.Scale(tt.limit, tt.left)
-		near := (got.T - tt.want.T).Abs() <= tt.want.T/20
+		near := (got.T - tt.want.T).Abs() <= tt.want.T/33
 		if got.T = tt.want.T; !near || got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.rule, w.Scale(tt.limit, tt.left), tt.want)
 		}
@@ -50,6 +52,7 @@ func TestTypical(t *testing.T) {
 		{"it is the first", see(1, 100*ms, success), 100},
 		{"a microsecond at least", see(1, 0, success), 0.001},
 		{"it rises by a fifth at first", all(see(1, 100*ms, success), see(1, T, success)), 120},
+		{"it falls where as many are as slow", see(2, 100*ms, success), 80},
 		{"and falls by a fifth", all(see(1, 100*ms, success), see(1, ms, success)), 80},
 		{"not by error responses", all(see(1, 100*ms, success), see(9, T, failed)), 100},
 		{"the twentieth is of the first", rises, risen},
@@ -102,6 +105,15 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// An attempt that has just as much time as it needs is not too late.
+func TestJustInTime(t *testing.T) {
+	w := newWorld()
+	w.do(see(300, 900*ms, success))
+	if w.Late(w.now, w.now+T, w.scale) || !w.Late(w.now, w.now+T-1, w.scale) {
+		t.Errorf("an attempt that needs %v is late with that, or not with less", T)
+	}
+}
+
 func TestRate(t *testing.T) {
 	for _, tt := range []struct {
 		rule  string
@@ -113,6 +125,7 @@ func TestRate(t *testing.T) {
 		{"a quarter of a second is a start", all(see(1, 0, none), see(50, 0, none)), 200 * (1 - math.Exp(-0.25))},
 		{"but not three calls", all(see(1, 0, none), each(T, 3, 0, none)), 0},
 		{"three calls in four seconds are", all(see(1, 0, none), each(4*T/3+1, 3, 0, none)), 0.75 * (1 - math.Exp(-1))},
+		{"three calls in just four seconds too", all(see(1, 0, none), each(T, 2, 0, none), each(2*T, 1, 0, none)), 0.75 * (1 - math.Exp(-1))},
 		{"four calls are a start", all(see(1, 0, none), each(100*ms, 4, 0, none)), 10 * (1 - math.Exp(-0.4))},
 		{"a steady rate", each(28*ms, 2000, 0, none), 1000. / 28},
 		{"it falls in some seconds", all(each(28*ms, 2000, 0, none), each(4*T, 1, 0, none)), 1000./28*math.Exp(-1) + 0.25*(1-math.Exp(-1))},

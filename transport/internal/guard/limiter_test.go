@@ -164,7 +164,7 @@ func TestRules(t *testing.T) {
 		{"refused: 7 calls in a row", []step{calls(20), see(6, 5*ms, shed)}, open, 0},
 		{"refused: 8 calls in a row", []step{calls(20), see(7, 5*ms, shed)}, 1, 0},
 		{"refused: not by retries", []step{calls(20), later(5*ms, 30, 5*ms, shed)}, open, 0},
-		{"refused: the window is halved per epoch without a success", []step{calls(20), hold(40), see(7, 5*ms, shed), wait(T/4 - 6*ms), see(1, 0, shed), repeat(2, wait(T/4), see(1, 0, shed))}, 5, 0},
+		{"refused: the window is halved per epoch without a success", []step{calls(20), hold(40), see(7, 5*ms, shed), wait(T/4 - 6*ms), see(1, 0, shed), repeat(2, wait(T/4-5*ms), see(1, 0, shed))}, 5, 0},
 		{"refused: once per epoch", []step{calls(20), hold(40), see(7, 5*ms, shed), wait(T/4 - 6*ms), see(9, 0, shed)}, 10, 0},
 		{"refused: not where successes come", []step{calls(20), hold(40), see(7, 5*ms, shed), hour, see(1, 400*ms, success), hold(60), wait(T / 4), see(1, 0, shed), see(6, T, shed)}, 0.75 * (20 + 1./20), 0},
 		{"refused: a tenth of the responses", []step{sheds}, 20, 0},
@@ -179,6 +179,8 @@ func TestRules(t *testing.T) {
 		{"refused: a quarter less than what was in flight, if that is less", []step{sheds, hold(15), see(1, 5*ms, shed)}, 12, 0},
 		{"refused: not by what was sent before", []step{sheds, hold(50), see(1, 5*ms, shed), see(1, 5*ms+1, shed)}, 15, 0},
 		{"refused: but by what was sent since", []step{sheds, hold(50), see(1, 5*ms, shed), see(1, 5*ms, shed)}, 11.25, 0},
+		{"refused: no less than one", []step{calls(35), hold(2), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T / 4), see(1, 0, failed), hold(0), see(1, 5*ms, shed)}, 1, 0},
+		{"refused: less than half of what was in flight another time", []step{sheds, hour, opens, limit(4), hour, hold(1), see(1, 5*ms, shed)}, 1.5, 0},
 		{"refused: no less than half of what was in flight", []step{sheds, hold(2), see(1, 5*ms, shed)}, 10, 0},
 		{"refused: down to one if timeouts engaged", []step{limited(9), hold(3), see(1, 5*ms, shed), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: no window of one is made less", []step{limited(1), hold(0), see(1, 5*ms, shed)}, 1, 0},
@@ -234,7 +236,7 @@ func TestRules(t *testing.T) {
 		if got := w.Window(); math.Abs(got-tt.window) > 1e-9 && got != tt.window || w.admitted != tt.admitted {
 			t.Errorf("%s: window %v and %d admitted, want %v and %d", tt.rule, got, w.admitted, tt.window, tt.admitted)
 		}
-		if got := w.Engaged(); got != (tt.window != open) || got != (w.Free() < 0) {
+		if got := w.Engaged(); got != (tt.window != open) || got != (w.Free() == -1) {
 			t.Errorf("%s: engaged %v, free %d with a window of %v", tt.rule, got, w.Free(), w.Window())
 		}
 	}

@@ -14,7 +14,7 @@ func TestOrder(t *testing.T) {
 		left             time.Duration
 		resent, unproved bool
 	}
-	few := []waiter{{name: "near", left: 2 * T}, {name: "far", left: 5 * T}, {name: "middle", left: 4 * T}}
+	few := []waiter{{name: "far", left: 5 * T}, {name: "near", left: 2 * T}, {name: "middle", left: 4 * T}}
 	mixed := []waiter{{name: "retry", left: 2 * T, resent: true}, {name: "call", left: 5 * T}}
 	flows := all(limited(4), wait(1), see(1, 20*ms, success))
 	for _, tt := range []struct {
@@ -25,9 +25,12 @@ func TestOrder(t *testing.T) {
 	}{
 		{"while successes come, the earliest deadline", flows, few, "near middle far"},
 		{"first attempts before retries", flows, mixed, "call retry"},
+		{"of retries too, the earliest deadline", flows, []waiter{{name: "far", left: 5 * T, resent: true}, {name: "near", left: 2 * T, resent: true}}, "near far"},
+		{"of those that wait for a success too", flows, []waiter{{name: "far", left: 5 * T, resent: true, unproved: true}, {name: "near", left: 2 * T, resent: true, unproved: true}}, "near far"},
 		{"while none come, the latest", limited(4), few, "far middle near"},
 		{"while the last is an epoch ago, the latest", all(flows, wait(T/4+1)), few, "far middle near"},
 		{"a success from before the cut is none", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
+		{"of two with the same deadline, the one that came first", limited(4), []waiter{{name: "one", left: 5 * T}, {name: "other", left: 5 * T}}, "one other"},
 		{"as many as there is room for", all(limited(2), wait(1)), few, "far middle"},
 		{"none without room", all(limited(2), hold(2)), few, ""},
 		{"a probe without room", all(limited(2), ask(2), wait(T)), few, "far"},
@@ -103,12 +106,31 @@ func TestWake(t *testing.T) {
 		after time.Duration
 	}{
 		{"after an epoch", limited(4), T / 4},
+		{"after the pause of a refusal", all(limited(1), see(1, 5*ms, shed)), 20 * ms},
 		{"when the next probe is due", all(limited(1), wait(T/4), late(1), ask(1)), 500 * ms},
 	} {
 		w := newWorld()
 		w.do(tt.steps)
-		if got := w.Wake(w.now, w.scale) - w.now; got != tt.after {
+		if got := w.Wake(w.now, w.scale) - w.now; got.Round(ms) != tt.after {
 			t.Errorf("%s: %v, want %v", tt.rule, got, tt.after)
+		}
+	}
+}
+
+// When a pause is over, or a probe is due, that is no reason to look at once again.
+func TestWakeIsLater(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		steps step
+	}{
+		{"a pause", all(limited(1), see(1, 5*ms, shed))},
+		{"a probe", all(limited(1), wait(T/4), late(1), ask(1))},
+	} {
+		w := newWorld()
+		w.do(tt.steps)
+		w.now = w.Wake(w.now, w.scale)
+		if got := w.Wake(w.now, w.scale) - w.now; got != T/4 {
+			t.Errorf("%s: %v after it, want %v", tt.rule, got, T/4)
 		}
 	}
 }
