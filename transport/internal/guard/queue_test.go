@@ -28,6 +28,7 @@ func TestOrder(t *testing.T) {
 		{"of retries too, the earliest deadline", flows, []waiter{{name: "far", left: 5 * T, resent: true}, {name: "near", left: 2 * T, resent: true}}, "near far"},
 		{"of those that wait for a success too", flows, []waiter{{name: "far", left: 5 * T, resent: true, unproved: true}, {name: "near", left: 2 * T, resent: true, unproved: true}}, "near far"},
 		{"while none come, the latest", limited(4), few, "far middle near"},
+		{"while the last is no more than an epoch ago, the earliest", all(flows, wait(T/4)), few, "near middle far"},
 		{"while the last is an epoch ago, the latest", all(flows, wait(T/4+1)), few, "far middle near"},
 		{"a success from before the cut is none", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
 		{"of two with the same deadline, the one that came first", limited(4), []waiter{{name: "one", left: 5 * T}, {name: "other", left: 5 * T}}, "one other"},
