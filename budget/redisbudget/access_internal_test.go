@@ -55,8 +55,11 @@ func checkLeast(t *testing.T, rules []string, admins []*redis.Client, dial func(
 		must(f.Budget("payments", accessPolicy))
 		return <-told == nil
 	}
-	if !works(rules) {
-		t.Fatalf("%s does not do", strings.Join(rules, " "))
+	// An exchange that a busy machine made late says nothing of the rules.
+	for tries := 1; !works(rules); tries++ {
+		if tries == 5 {
+			t.Fatalf("%s does not do", strings.Join(rules, " "))
+		}
 	}
 	for i, r := range rules {
 		if r[0] != '+' && r[0] != '~' {
