@@ -25,13 +25,10 @@ func Open() []string {
 		// Those to tune by.
 		"ten times slower for 20 s: useful",
 		"four of five workers gone for 10 s: useful",
-		"twice the capacity of one route beside 60 slow calls of 3s, no patterns: served, slow",
 		"one route is asked for five times what its pool can, no patterns: served, fast",
 		// Hold-outs.
 		"a quick route and a slow one change places: harmed",
 		"a group commit each 50 ms, from 100 to 2,000 a second: harmed",
 		"500 calls at once each 10 s, of 5 ms in 64 workers: served",
-		"half of the calls are 404 at once, and the others slow down by half a second: harmed",
-		"starts with cold caches, twice the warm capacity: useful",
 	}
 }

@@ -183,7 +183,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 			return w, 0, ReasonNone
 		}
 	}
-	work := time.Duration(a.baseline)
+	work := time.Duration(max(a.baseline, 1e9*a.latency))
 	w.waits = min(w.waits-work, c.maxPatience)
 	patience := q.patience(w)
 	if w.expires > 0 {

@@ -11,10 +11,12 @@ const (
 	headroom   = 2.5  // over the most that was in flight while nothing was late
 	filling    = .7   // of the target: up to there nothing is late, for sure
 	growth     = 1.5  // of a limit that binds while nothing is late
+	worthwhile = 1.2  // growth of a limit in a line, unless a trial of more was in vain
 	binding    = .85  // mean in flight over a limit that binds
 	steadily   = .2   // of the number in flight, by which it may change and yet be even
 	creeping   = .15  // of the number in flight, by which it may grow while answers are late and yet be even
 	asMuch     = 1.1  // times what was served while nothing was late is no more than that,
+	mostly     = .6   // of those that come get an answer in time: fewer of them at a time would not give more
 	moment     = 1.25 // and times that, within a window
 	answered   = .75  // of those that came while the number in flight rose: fewer are a sign of a line
 	shortLine  = .35  // of the target: a line that is left by a trial of less
@@ -56,6 +58,7 @@ type adaptiveLimit struct {
 	rate     float64 // completions per second in the last window; 0 if requests were refused
 	work     float64 // completions per second, averaged over 1 s
 	asked    float64 // requests that came per second, averaged over 1 s
+	useful   float64 // of them, those that were answered while the client waited, averaged over 1 s
 	baseline float64 // what a request takes where the line is short, ns
 
 	calm     calm
@@ -125,16 +128,33 @@ func (a *adaptiveLimit) bearable() float64 {
 	return a.calm.most * a.patience.bears() / binding
 }
 
-// fits reports whether no more was asked for, also in a window, than was served while
-// nothing was late, and the answers, so late, are still of use: to next to all clients, or
-// to most. Where there is a sign of a line, twice as late.
+// fits reports whether the handler serves what is asked for, if late: no more is asked
+// for than is known to be served, most of those that come get an answer in time, and the
+// answers, so late, are still of use. Where there is a sign of a line, twice as late.
 func (a *adaptiveLimit) fits(w *window) bool {
-	served, useful := a.calm.most, w.usual() < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n
+	late := w.usual()
 	if a.calm.lags {
-		useful = 2*w.usual() < a.patience.bears()
+		late *= 2
 	}
-	return a.asked <= asMuch*served && w.asked/w.seconds <= moment*served && useful
+	useful := late < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
+	return useful && a.known(w) && w.mostUseful()
 }
+
+// known reports whether no more was asked for, also in a window, than was served while
+// nothing was late. Requests come by chance, so a deviation more is no more.
+func (a *adaptiveLimit) known(w *window) bool {
+	served, then := a.calm.most, a.calm.most*w.seconds
+	return a.asked <= asMuch*served+math.Sqrt(served) && w.asked <= moment*then+2*math.Sqrt(then)
+}
+
+// serves is the share of the requests that come which get an answer in time: lately, or
+// where latency has just changed, in a window.
+func (a *adaptiveLimit) serves(w *window) float64 {
+	return math.Max(a.useful/a.asked, w.useful()*w.seconds/w.asked)
+}
+
+// mostRefused reports whether twice as many requests come as get an answer in time.
+func (a *adaptiveLimit) mostRefused(useful float64) bool { return a.asked > 2*useful }
 
 // completed takes in a completion and reports whether the limit may have
 // changed.
@@ -161,6 +181,9 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	w.gap = max(w.gap, c.At-a.last)
 	a.last = c.At
 	w.add(c, queued, a.trials.changed)
+	if c.Outcome == Served && a.patience.known() == 0 && (c.Waited+c.Took).Seconds() > math.Max(unknown, a.target()) {
+		w.tooLate++
+	}
 	if !w.closes(c.At, a.windows == 0, a.trials.on) {
 		return moved
 	}
@@ -182,14 +205,16 @@ func (a *adaptiveLimit) close(now time.Duration) {
 	if w.failed == w.n {
 		return // how soon errors come says nothing
 	}
-	w.asked = math.Max(0, w.all+float64(w.shed)+w.more()+float64(w.queued-w.firstQueued))
+	w.asked = math.Max(0, w.all+float64(w.shed)+w.more()+float64(w.queued-w.firstQueued)) * w.sound()
 	a.usual = w.usual()
 	if a.windows == 1 {
-		a.work, a.asked, a.latency, a.trials.base = w.rate(), w.asked/w.seconds, w.latency(), a.usual
+		a.work, a.asked, a.useful = w.rate(), w.asked/w.seconds, w.useful()
+		a.latency, a.trials.base = w.latency(), a.usual
 	}
 	part := 1 - math.Exp(-w.seconds)
 	a.work += (w.rate() - a.work) * part
 	a.asked += (w.asked/w.seconds - a.asked) * part
+	a.useful += (w.useful() - a.useful) * part
 	a.latency += (w.latency() - a.latency) * .2
 	if !a.fixed {
 		a.decide(now, &w)
@@ -219,6 +244,9 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 	c.look(w, a.latency, late, binds)
 	if rise := w.more(); rise > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
 		c.lags = w.all < answered*(w.all+rise)
+	}
+	if a.useful >= answered*a.asked {
+		c.lags = false
 	}
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * settling
@@ -260,8 +288,8 @@ func (a *adaptiveLimit) grow(now time.Duration, w *window, begins bool) bool {
 			most = 0
 		}
 	}
-	if w.old() || most <= a.limit {
-		return false
+	if w.old() || most <= a.limit || tr.line && most < worthwhile*a.limit && now >= tr.hold {
+		return false // or a trial of more finds out sooner
 	}
 	a.move(now, most, "it binds, and nothing is late")
 	return true

@@ -10,13 +10,17 @@ const (
 	enough   = 50   // completions times the square of a step: then half of it is 2.5 deviations of chance
 	deepest  = 8.0  // times less is tried at once, at most
 	gentlest = 2.0  // times less, at least
+	doubled  = 2.0  // times more is tried where most are refused
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
+	surely   = .75  // part of it, which is told at once
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
 	starving = .25  // part of the answers: of fewer, no more are waited for
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
+	settled  = .6   // part of the number in flight that Little's law makes of the answers
 
+	longest    = 2 * time.Second // for which chance is a reason to go on with a trial
 	leastPause = 2 * time.Second // until the next trial
 	mostPause  = 80 * time.Second
 )
@@ -29,22 +33,23 @@ type trials struct {
 	arm     window        // under the present one, once requests from before had left
 	changed time.Duration // when the limit was moved
 
-	base   float64       // latency in which there is known to be no line, s
-	line   bool          // there is one
-	inTime float64       // latency that the limit then allows for, s
-	hold   time.Duration // no trial before
-	free   time.Duration // no answer is late before
-	pause  time.Duration // the next one
+	base      float64       // latency in which there is known to be no line, s
+	unsettled float64       // s for which the latency has been changing, see settles
+	line      bool          // there is one
+	inTime    float64       // latency that the limit then allows for, s
+	hold      time.Duration // no trial before
+	free      time.Duration // no answer is late before
+	pause     time.Duration // the next one
 }
 
 // judge is for answers that are late while the limit binds, and for a trial.
 func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	tr := &a.trials
 	switch {
-	case tr.on && a.limit > tr.limit && w.wasted(tr.base) && w.rate() <= tr.before.rate()*math.Pow(a.limit/tr.limit, elastic):
-		a.lines(now, tr.before.rate(), w) // at once
+	case tr.on && a.refuted(now, w):
+		a.lines(now, tr.before.rate(), w)
 		return
-	case w.old():
+	case w.old() && (tr.on || w.mostUseful()):
 		return
 	case w.gap.Seconds() > .5+1.5*a.latency:
 		tr.arm = window{} // a handler that stands still tells of no limit
@@ -52,25 +57,77 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	case !tr.on && w.asked < catching*w.all:
 		tr.arm = window{} // the line goes by itself
 		return
+	case !tr.on && !tr.settles(w) && a.known(w):
+		tr.arm = window{}
+		return
 	}
 	m := &tr.arm
 	m.merge(w)
 	switch {
 	case tr.on:
-		same := a.limit < tr.limit && m.n >= 2*leastArm && m.rate() >= tr.before.rate()
-		if same || a.starved() || m.tells(math.Log(a.limit/tr.limit)) {
+		if a.tried() {
 			a.verdict(now)
 		}
 	case now < tr.hold:
+	case tr.line && a.mostRefused(a.useful) && !a.late(now, m):
+		if m.n >= leastArm {
+			a.begin(now, m, a.more()*a.limit, mostRefused)
+		}
 	case !a.late(now, m) && !tr.line:
 		tr.arm = window{}
 	case !a.late(now, m):
-		if m.tells(math.Log(growth)) {
-			a.begin(now, m, growth*a.limit, "trial of more, as nothing is late")
+		if step := a.more(); m.tells(math.Log(step)) {
+			a.begin(now, m, step*a.limit, "trial of more, as nothing is late")
 		}
 	default:
 		a.try(now)
 	}
+}
+
+const mostRefused = "trial of more, as most are refused"
+
+// settles reports whether as many leave as come, so that a window tells of a limit. After
+// a change of latency that is so once the first requests from then have left. But some
+// may never leave, so it is not waited for longer than most of them take.
+func (tr *trials) settles(w *window) bool {
+	if w.rate()*w.latency() >= settled*w.level() {
+		tr.unsettled = 0
+		return true
+	}
+	tr.unsettled += w.seconds
+	return tr.unsettled >= math.Min(1, w.usual())
+}
+
+// more is how many times more a trial of more tries. Once one was in vain, it is gentle.
+func (a *adaptiveLimit) more() float64 {
+	if a.trials.pause > leastPause {
+		return growth
+	}
+	return math.Max(growth, math.Min(doubled, a.asked/a.useful))
+}
+
+// refuted reports whether a trial of more gives no more answers in time while many clients
+// leave, so that nothing more is to be waited for.
+func (a *adaptiveLimit) refuted(now time.Duration, w *window) bool {
+	tr := &a.trials
+	return a.limit > tr.limit && w.level() >= binding*a.limit && (now-tr.changed).Seconds() >= tr.before.usual() &&
+		w.wasted(tr.base) && w.useful() <= tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
+}
+
+// tried reports whether a trial has told what it can.
+func (a *adaptiveLimit) tried() bool {
+	tr := &a.trials
+	m, b := &tr.arm, &tr.before
+	if m.tells(math.Log(a.limit / tr.limit)) {
+		return true
+	}
+	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && m.useful() >= b.useful()) {
+		return true
+	}
+	if a.limit > tr.limit && m.n >= 2*leastArm && m.seconds >= m.latency() && m.useful() >= b.useful()*math.Pow(a.limit/tr.limit, surely) {
+		return true
+	}
+	return m.n >= leastArm && m.seconds >= math.Max(longest.Seconds(), 2*b.usual())
 }
 
 // starved reports whether a trial of less gives so few answers that there is no need to
@@ -79,7 +136,7 @@ func (a *adaptiveLimit) starved() bool {
 	tr := &a.trials
 	expected := tr.before.rate() * tr.arm.seconds
 	long := tr.arm.seconds >= math.Max(tr.before.usual(), trialTime.Seconds())
-	return a.limit < tr.limit && long && expected >= 2*leastArm && tr.arm.all < starving*expected
+	return long && expected >= 2*leastArm && tr.arm.all < starving*expected
 }
 
 // try begins a trial, once enough is known of the present limit.
@@ -87,14 +144,18 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	tr := &a.trials
 	m := &tr.arm
 	to, why := a.less(m), "trial of less"
-	switch {
-	case !tr.line && a.fits(m):
+	switch fits := !tr.line && a.fits(m); {
+	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
+	case fits && a.serves(m) >= answered:
+		tr.arm = window{} // there is next to nothing to be won
+		return
 	case to >= a.limit:
 		to, why = 2*a.limit, "trial of more, as there is no less"
 	}
+	few := m.n < leastArm || m.served() < leastArm && m.n < 2*leastArm && m.seconds < 1
 	plain := m.wasted(tr.base) || m.usual() > 2*a.target() || to > a.limit
-	if m.n < leastArm || !plain && !m.tells(math.Log(to/a.limit)) {
+	if few || !plain && !m.tells(math.Log(to/a.limit)) {
 		return
 	}
 	a.begin(now, m, to, why)
@@ -105,7 +166,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 	tr := &a.trials
 	m, b := &tr.arm, &tr.before
 	x := math.Max(m.rate(), b.rate())
-	step, follows := math.Log(m.level()/b.level()), math.Log(m.rate()/b.rate())
+	step, follows := math.Log(m.level()/b.level()), math.Log(m.useful()/b.useful())
 	tr.on = false
 	switch {
 	case m.level() < binding*a.limit && m.shed == 0:
@@ -113,6 +174,10 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 		a.move(now, math.Max(a.limit, tr.limit), "nobody needs more")
 	case tr.line && a.limit > tr.limit && follows > elastic*step:
 		tr.inTime = a.limit / x
+		if a.mostRefused(m.useful()) {
+			a.begin(now, m, doubled*a.limit, mostRefused)
+			return
+		}
 		a.move(now, a.limit, "more at a time give more answers")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
 		tr.base, tr.free = math.Min(m.usual(), b.usual()), a.later(now)
@@ -133,8 +198,14 @@ func (a *adaptiveLimit) later(now time.Duration) time.Duration {
 func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	tr := &a.trials
 	b := &tr.before
-	more := math.Log(m.rate()/b.rate()) > convoy*math.Log(b.level()/m.level())
-	tr.on, tr.line = false, true
+	more := math.Log(m.useful()/b.useful()) > convoy*math.Log(b.level()/m.level())
+	tr.on = false
+	if a.limit < tr.limit && !a.late(now, m) && m.rate()*a.limit > b.rate()*tr.limit {
+		tr.line, tr.base = false, math.Min(tr.base, m.usual())
+		a.move(now, a.limit, "it has become quicker")
+		return
+	}
+	tr.line = true
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
 		if a.limit = tr.limit; !a.late(now, b) {
@@ -171,9 +242,11 @@ func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why stri
 }
 
 // less is the limit to try where m tells of the present one: that which keeps a line
-// short, but no lower than an eighth. What is lower is found out by another trial.
+// short, but not much lower where many get an answer in time, who would be refused if
+// there is no line. What is lower is found out by another trial.
 func (a *adaptiveLimit) less(m *window) float64 {
-	return a.bounded(math.Round(math.Max(a.limit/deepest, math.Min(a.limit/gentlest, m.rate()*a.inTime()))))
+	depth := math.Max(gentlest, math.Min(deepest, m.asked/m.seconds/m.useful()))
+	return a.bounded(math.Round(math.Max(a.limit/depth, math.Min(a.limit/gentlest, m.rate()*a.inTime()))))
 }
 
 // tells reports whether the answers are so many that by chance they do not change by

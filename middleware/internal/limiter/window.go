@@ -15,8 +15,9 @@ const (
 	sampleCount = 200                    // completions in windowTime that have to be measured
 	mostEvery   = 16                     // requests, of which one is measured
 
-	wasteful = .1 // share of the requests whose clients had left
-	oldShare = .2 // of requests from before a step, in a window that tells of it
+	wasteful = .1  // share of the requests whose clients had left
+	little   = .05 // of an answer is one worth that was too late
+	oldShare = .2  // of requests from before a step, in a window that tells of it
 )
 
 // window is what happened for some time.
@@ -27,6 +28,7 @@ type window struct {
 	all                 float64 // that they stand for
 	others              int     // that came before the first requests had completed
 	gone                int     // clients had left
+	tooLate             int     // for clients of which it is not known how long they wait
 	failed              int
 	stale               int     // admitted before the limit was moved
 	took                float64 // s
@@ -86,6 +88,7 @@ func (w *window) merge(v *window) {
 	w.n += v.n
 	w.all += v.all
 	w.gone += v.gone
+	w.tooLate += v.tooLate
 	w.failed += v.failed
 	w.took += v.took
 	w.squares += v.squares
@@ -97,7 +100,23 @@ func (w *window) merge(v *window) {
 
 // rate is how many answers per second there were.
 func (w *window) rate() float64 {
-	return w.all * float64(w.n-w.failed) / float64(w.n) / w.seconds
+	return w.all * w.sound() / w.seconds
+}
+
+// sound is the share that did not fail.
+func (w *window) sound() float64 { return float64(w.n-w.failed) / float64(w.n) }
+
+// served is how many got an answer in time.
+func (w *window) served() int { return w.n - w.failed - w.gone - w.tooLate }
+
+// mostUseful reports whether most answers came in time.
+func (w *window) mostUseful() bool { return 2*w.served() >= w.n-w.failed }
+
+// useful is how many answers per second came in time. The others count a little, so that
+// where none comes in time, more of them are better than fewer.
+func (w *window) useful() float64 {
+	worth := float64(w.served()) + little*float64(w.gone+w.tooLate)
+	return w.all * worth / float64(w.n) / w.seconds
 }
 
 func (w *window) level() float64   { return w.inFlight / float64(w.n) }
