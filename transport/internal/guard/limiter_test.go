@@ -121,6 +121,8 @@ func TestRules(t *testing.T) {
 		{"grow: a little while shut", []step{shut, hour, hold(4), see(1, 600*ms, success)}, 0.75, 0},
 		{"grow: not by error responses", []step{limited(4), hour, see(9, ms, failed)}, 4, 0},
 		{"grow: what it takes alone is no queue", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 640*ms, success)}, 3, 0},
+		{"grow: up to an eighth of the room too", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 650*ms, success)}, 3, 0},
+		{"grow: up to a half of it that is a short one", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 800*ms, success)}, 2.5, 0},
 		{"grow: more than that is one", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 700*ms, success)}, 2.5, 0},
 		{"grow: much more is a long one", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 850*ms, success)}, 2.125, 0},
 		{"grow: with more in flight it is one", []step{limited(4), hour, wait(T), see(1, 600*ms, success), see(1, 640*ms, success)}, 4.0625 + 0.25/4.0625, 0},
