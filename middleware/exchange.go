@@ -236,8 +236,9 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 	case x.status >= http.StatusInternalServerError:
 		outcome = limiter.Failed
 	}
+	paused := time.Duration(x.waited.Load())
 	return limiter.Completion{
-		At: now, Took: now - x.entered() - time.Duration(x.waited.Load()), Waited: x.noted().queueWait, InFlight: inFlight, Slot: x.held.Slot,
+		At: now, Took: now - x.entered() - paused, Paused: paused, Waited: x.noted().queueWait, InFlight: inFlight, Slot: x.held.Slot,
 		Outcome: outcome, Route: x.pattern(),
 	}
 }

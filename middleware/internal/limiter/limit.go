@@ -90,7 +90,8 @@ const (
 // A Completion is a request that was measured and left the handler.
 type Completion struct {
 	At       time.Duration // when it left
-	Took     time.Duration // since it was admitted
+	Took     time.Duration // since it was admitted, less
+	Paused   time.Duration // the time that it waited for its client in the handler
 	Waited   time.Duration // in the queue, before that
 	InFlight int           // requests that hold a slot, itself included
 	Waiting  bool          // others wait for a slot

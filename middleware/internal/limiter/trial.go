@@ -167,6 +167,9 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 	m, b := &tr.arm, &tr.before
 	x := math.Max(m.rate(), b.rate())
 	step, follows := math.Log(m.level()/b.level()), math.Log(m.useful()/b.useful())
+	if a.limit < tr.limit { // a line goes on to serve, if clients that have gone
+		follows = math.Max(follows, math.Log(m.rate()/b.rate()))
+	}
 	tr.on = false
 	switch {
 	case m.level() < binding*a.limit && m.shed == 0:

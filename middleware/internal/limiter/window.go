@@ -58,7 +58,7 @@ func (w *window) add(c Completion, queued int, changed time.Duration) {
 	w.inFlight += float64(c.InFlight)
 	w.most = max(w.most, c.InFlight)
 	w.waiting = w.waiting || c.Waiting
-	if c.At-c.Took < changed {
+	if c.At-c.Took-c.Paused < changed {
 		w.stale++
 	}
 	switch c.Outcome {
