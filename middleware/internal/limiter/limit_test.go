@@ -53,3 +53,113 @@ func TestLimitIsANumber(t *testing.T) {
 		}
 	}
 }
+
+// An answer is of use while its client waits. Where nothing is known of that, a second is,
+// or what the work takes.
+func TestLimitTooLate(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		base         float64
+		said         float64
+		took, waited time.Duration
+		outcome      Outcome
+		want         int
+	}{
+		{"nothing is known: a second", .01, 0, sec, 0, Served, 0},
+		{"nothing is known: more", .01, 0, sec + 1, 0, Served, 1},
+		{"with what it waited for a slot", .01, 0, 900 * ms, 101 * ms, Served, 1},
+		{"the work takes long: twice that", .6, 0, 1200 * ms, 0, Served, 0},
+		{"the work takes long: more", .6, 0, 1201 * ms, 0, Served, 1},
+		{"clients say how long they wait", .01, .5, 2 * sec, 0, Served, 0},
+		{"it failed", .01, 0, 2 * sec, 0, Failed, 0},
+		{"its client left", .01, 0, 2 * sec, 0, Gone, 0},
+	} {
+		a := newAdaptiveLimit(2, 1000)
+		a.windows, a.last, a.trials.base = 1, time.Hour, tt.base
+		if tt.said > 0 {
+			a.patience.say(tt.said)
+		}
+		a.completed(Completion{At: time.Hour, Took: tt.took, Waited: tt.waited, Outcome: tt.outcome, InFlight: 1, Slot: Slot{Weight: 1}}, 0)
+		if got := a.window.tooLate; got != tt.want || a.window.n != 1 {
+			t.Errorf("%s: got %d too late, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What is asked for is what came back and what was refused, and more in flight or in the
+// queue. Of errors, which come soon or late by themselves, none of it.
+func TestLimitAsked(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		seen           seen
+		rise, queued   int
+		others         int
+		asked, useful  float64
+		answers, lasts float64 // answers per second, and those in a window without refusals
+	}{
+		{name: "all are served", seen: seen{n: 100, seconds: .1, level: 10}, asked: 1000, useful: 1000, answers: 1000, lasts: 1000},
+		{name: "others are refused", seen: seen{n: 100, seconds: .1, level: 10, shed: 50}, asked: 1500, useful: 1000, answers: 1000},
+		{name: "more are in flight", seen: seen{n: 100, seconds: .1, level: 10}, rise: 20, asked: 1200, useful: 1000, answers: 1000, lasts: 1000},
+		{name: "more are in the queue", seen: seen{n: 100, seconds: .1, level: 10}, queued: 30, asked: 1300, useful: 1000, answers: 1000, lasts: 1000},
+		{name: "many fewer are in the queue", seen: seen{n: 100, seconds: .1, level: 10}, queued: -130, asked: 0, useful: 1000, answers: 1000, lasts: 1000},
+		{name: "half of them fail", seen: seen{n: 100, seconds: .1, level: 10, failed: 50, shed: 100}, asked: 1000, useful: 500, answers: 500},
+		{name: "some clients have gone", seen: seen{n: 100, seconds: .1, level: 10, gone: 20}, asked: 1000, useful: 810, answers: 1000, lasts: 1000},
+		{name: "others had come before the first", seen: seen{n: 100, seconds: .1, level: 10}, others: 100, asked: 2000, useful: 2000, answers: 2000, lasts: 2000},
+	} {
+		a := newAdaptiveLimit(2, 1000)
+		a.window = *tt.seen.window()
+		a.window.lastIn += tt.rise
+		a.window.queued, a.window.firstQueued = max(0, tt.queued), max(0, -tt.queued)
+		a.window.since, a.window.others = time.Hour, tt.others
+		a.close(time.Hour + time.Duration(tt.seen.seconds*1e9))
+		for what, v := range map[string][2]float64{"asked": {a.asked, tt.asked}, "of use": {a.useful, tt.useful}, "answers": {a.work, tt.answers}, "lately": {a.rate, tt.lasts}} {
+			if math.Abs(v[0]-v[1]) > 1e-6*v[1]+1e-6 {
+				t.Errorf("%s: %s: got %v a second, want %v", tt.name, what, v[0], v[1])
+			}
+		}
+	}
+}
+
+// How a limit of 175 that binds grows while nothing is late.
+func TestLimitGrows(t *testing.T) {
+	line := func(work, inTime float64) func(*adaptiveLimit) {
+		return func(a *adaptiveLimit) { a.trials.line, a.work, a.trials.inTime = true, work, inTime }
+	}
+	usual := func(s float64) func(*adaptiveLimit) { return func(a *adaptiveLimit) { a.usual = s } }
+	for _, tt := range []struct {
+		name   string
+		set    func(*adaptiveLimit)
+		stale  int // of 200 answers
+		begins bool
+		want   float64
+	}{
+		{"half as much again", nil, 0, true, 263},
+		{"of the limit before", nil, 41, false, 175},
+		{"a fifth of the limit before", nil, 40, false, 263},
+		{"slower by less than half", usual(.0149), 0, true, 263},
+		{"slower by half, and it has only just begun to bind", usual(.015), 0, true, 175},
+		{"slower by half", usual(.015), 0, false, 263},
+		{"slower: until a line would be nearly late", usual(.16), 0, false, 191},
+		{"nearly late", usual(.175), 0, false, 175},
+		{"slower, which is known to be no line", func(a *adaptiveLimit) { a.usual, a.trials.free = .16, time.Minute+1 }, 0, true, 263},
+		{"slower, which was", func(a *adaptiveLimit) { a.usual, a.trials.free = .16, time.Minute }, 0, false, 191},
+		{"in a line: as far as answers are in time", line(2000, .11), 0, false, 220},
+		{"in a line, and they were fewer", line(1950, .11), 0, false, 215},
+		{"in a line, and they are fewer now", line(3000, .11), 0, false, 220},
+		{"in a line: half as much again", line(2000, .2), 0, false, 263},
+		{"in a line, a fifth more", line(2000, .1051), 0, false, 210},
+		{"in a line, hardly more: a trial finds out", line(2000, .1049), 0, false, 175},
+		{"in a line, hardly more, and a trial was in vain", func(a *adaptiveLimit) { line(2000, .1)(a); a.trials.hold = time.Minute + 1 }, 0, false, 200},
+		{"in a line, hardly more, long after that", func(a *adaptiveLimit) { line(2000, .1)(a); a.trials.hold = time.Minute }, 0, false, 175},
+	} {
+		a := settledLimit()
+		a.usual = .01
+		if tt.set != nil {
+			tt.set(&a)
+		}
+		grew := a.grow(time.Minute, seen{n: 200, seconds: .1, level: 175, stale: tt.stale}.window(), tt.begins)
+		if a.limit != tt.want || grew != (tt.want > 175) || grew != (a.why != "") {
+			t.Errorf("%s: got %v, %v, want %v", tt.name, a.limit, grew, tt.want)
+		}
+	}
+}

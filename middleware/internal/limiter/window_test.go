@@ -43,7 +43,7 @@ func TestWindowCloses(t *testing.T) {
 // What two windows say together.
 func TestWindowMerge(t *testing.T) {
 	fill := func(n, failed, gone int, took time.Duration) *window {
-		w := window{seconds: 2, shed: 3, asked: 40}
+		w := window{seconds: 2, shed: 3, asked: 40, tooLate: 1}
 		for i := range n {
 			c := Completion{Took: took, InFlight: 10, Slot: Slot{Weight: 2}}
 			switch {
@@ -61,7 +61,7 @@ func TestWindowMerge(t *testing.T) {
 	w.merge(fill(20, 0, 0, 300*time.Millisecond))
 	for what, v := range map[string][2]float64{
 		"answers per second": {w.rate(), 80 * .75 / 4}, "in flight": {w.level(), 10}, "latency": {w.latency(), .2},
-		"refused": {float64(w.shed), 6}, "asked": {w.asked, 80}, "gone": {float64(w.gone), 4}, "squares": {w.squares, 20*.01 + 20*.09},
+		"refused": {float64(w.shed), 6}, "asked": {w.asked, 80}, "gone": {float64(w.gone), 4}, "too late": {float64(w.tooLate), 2}, "failed": {float64(w.failed), 10}, "all": {w.all, 80}, "squares": {w.squares, 20*.01 + 20*.09},
 	} {
 		if d := v[0] - v[1]; d < -1e-9 || d > 1e-9 {
 			t.Errorf("%s: got %v, want %v", what, v[0], v[1])
@@ -98,6 +98,56 @@ func TestWindowWasted(t *testing.T) {
 		}
 		if got := w.wasted(.01); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A request from before a step is old, also if it then waited for its client.
+func TestWindowOld(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		took, paused time.Duration
+		want         int
+	}{
+		{"from after the step", time.Second, 0, 0},
+		{"from the step", 2 * time.Second, 0, 0},
+		{"from before it", 2*time.Second + 1, 0, 1},
+		{"from after it, with what it waited", time.Second, time.Second, 0},
+		{"from before it, with what it waited", time.Second, time.Second + 1, 1},
+	} {
+		var w window
+		w.add(Completion{At: time.Hour, Took: tt.took, Paused: tt.paused, InFlight: 1}, 0, time.Hour-2*time.Second)
+		if w.stale != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, w.stale, tt.want)
+		}
+	}
+	for stale, want := range map[int]bool{20: false, 21: true} {
+		if got := (&window{n: 100, stale: stale}).old(); got != want {
+			t.Errorf("%d of 100: got %v, want %v", stale, got, want)
+		}
+	}
+}
+
+// What a window served in time.
+func TestWindowUseful(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		w      window
+		served int
+		useful float64
+		most   bool
+		rate   float64
+	}{
+		{"all", window{n: 100, all: 200, seconds: 2}, 100, 100, true, 100},
+		{"errors are of no use, but no matter", window{n: 100, all: 100, seconds: 2, failed: 60}, 40, 20, true, 20},
+		{"clients that have gone count a little", window{n: 100, all: 100, seconds: 2, gone: 40}, 60, 31, true, 50},
+		{"as do answers that were too late", window{n: 100, all: 100, seconds: 2, tooLate: 40}, 60, 31, true, 50},
+		{"half are of use", window{n: 100, all: 100, seconds: 1, failed: 20, gone: 30, tooLate: 10}, 40, 42, true, 80},
+		{"fewer are", window{n: 100, all: 100, seconds: 1, failed: 20, gone: 30, tooLate: 11}, 39, 41.05, false, 80},
+	} {
+		w := &tt.w
+		if w.served() != tt.served || w.useful() != tt.useful || w.mostUseful() != tt.most || w.rate() != tt.rate {
+			t.Errorf("%s: got %d, %v a second of %v, most: %v", tt.name, w.served(), w.useful(), w.rate(), w.mostUseful())
 		}
 	}
 }

@@ -1,0 +1,236 @@
+package limiter
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// seen is what a window has seen: so many answers, as evenly as the number in flight
+// and the time make them.
+type seen struct {
+	n       int
+	seconds float64
+	level   int
+	gone    int // of the answers: their clients had left
+	failed  int // of the answers
+	tooLate int // of the answers
+	asked   float64
+	shed    int
+	took    time.Duration // 0: what Little's law makes of the others
+	stale   int           // of the answers: to requests from before a step
+	gap     time.Duration
+}
+
+func (s seen) window() *window {
+	w := window{seconds: s.seconds, asked: s.asked, shed: s.shed, gap: s.gap}
+	if s.took == 0 {
+		s.took = time.Duration(s.seconds * 1e9 * float64(s.level) / float64(s.n))
+	}
+	for i := range s.n {
+		c := Completion{At: time.Hour, Took: s.took, InFlight: s.level, Slot: Slot{Weight: 1}}
+		switch {
+		case i < s.gone:
+			c.Outcome = Gone
+		case i < s.gone+s.failed:
+			c.Outcome = Failed
+		}
+		w.add(c, 0, 0)
+	}
+	w.tooLate, w.stale = s.tooLate, s.stale
+	return &w
+}
+
+// settledLimit is a limit of 175, of a handler that served 1000 a second while nothing was
+// late, 10 ms each, and of which 2000 a second are asked: it serves 500 of them.
+func settledLimit() adaptiveLimit {
+	a := newAdaptiveLimit(2, 10_000)
+	a.limit, a.why = 175, ""
+	a.calm.most, a.calm.peak = 1000, 10
+	a.trials.base = .01
+	a.asked, a.useful, a.work = 2000, 500, 500
+	a.usual, a.latency = .35, .35
+	return a
+}
+
+// What a limit is known to serve, and when no more than that is asked for.
+func TestWhatFits(t *testing.T) {
+	late := seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 200}
+	veryLate := seen{n: 100, seconds: .2, level: 500, took: 1100 * ms, asked: 200}
+	leave := func(s seen, n int) seen { s.gone = n; return s }
+	for _, tt := range []struct {
+		name                string
+		most, asked, useful float64
+		lags                bool
+		seen                seen
+		known, fits         bool
+	}{
+		{"late, no more is asked for", 1000, 1000, 500, false, late, true, true},
+		{"a tenth and a deviation of chance more is no more", 400, 459, 400, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 92}, true, true},
+		{"that is more", 400, 461, 400, false, late, false, false},
+		{"in a window, a fourth and two deviations", 400, 400, 400, false, seen{n: 50, seconds: .25, level: 80, asked: 144}, true, true},
+		{"in a window, more", 400, 400, 400, false, seen{n: 50, seconds: .25, level: 80, asked: 146}, false, false},
+		{"so late that nobody waits for it", 1000, 1000, 599, false, veryLate, true, false},
+		{"that late, but most of those that came in a second got one in time", 1000, 1000, 600, false, veryLate, true, true},
+		{"that late, but next to nobody leaves", 1000, 1000, 500, false, leave(veryLate, 1), true, true},
+		{"that late, but fewer than half leave", 1000, 1000, 500, false, leave(veryLate, 49), true, true},
+		{"that late, and half leave", 1000, 1000, 500, false, leave(veryLate, 50), true, false},
+		{"late, and most leave", 1000, 1000, 900, false, leave(late, 51), true, false},
+		{"late, and half leave", 1000, 1000, 900, false, leave(late, 50), true, true},
+		{"that late, without a sign of a line", 1000, 1000, 500, false, seen{n: 100, seconds: .2, level: 300, asked: 200}, true, true},
+		{"a sign of a line, and twice as late is borne", 1000, 1000, 500, true, late, true, true},
+		{"a sign of a line, and twice as late is not", 1000, 1000, 500, true, seen{n: 100, seconds: .2, level: 300, asked: 200}, true, false},
+	} {
+		a, w := settledLimit(), tt.seen.window()
+		a.calm.most, a.asked, a.useful, a.calm.lags = tt.most, tt.asked, tt.useful, tt.lags
+		if got := a.known(w); got != tt.known {
+			t.Errorf("%s: known: got %v, want %v", tt.name, got, tt.known)
+		}
+		if got := a.fits(w); got != tt.fits {
+			t.Errorf("%s: fits: got %v, want %v", tt.name, got, tt.fits)
+		}
+	}
+}
+
+// As many leave as come, or have done for as long as most take.
+func TestTrialSettles(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		seen      seen
+		unsettled float64
+		want      bool
+		then      float64
+	}{
+		{"as few leave as .6 of those in flight make", seen{n: 60, seconds: .1, level: 99, took: 100 * ms}, .05, true, 0},
+		{"fewer", seen{n: 60, seconds: .1, level: 112, took: 110 * ms}, 0, false, .1},
+		{"fewer, for as long as most take", seen{n: 60, seconds: .1, level: 160, took: 150 * ms}, .07, true, .17},
+		{"not for as long", seen{n: 60, seconds: .1, level: 160, took: 150 * ms}, .05, false, .15},
+		{"most take long: not for a second", seen{n: 12, seconds: .1, level: 1010, took: 5 * sec}, .85, false, .95},
+		{"most take long: for a second", seen{n: 12, seconds: .1, level: 1010, took: 5 * sec}, .95, true, 1.05},
+	} {
+		tr := trials{unsettled: tt.unsettled}
+		if got := tr.settles(tt.seen.window()); got != tt.want || math.Abs(tr.unsettled-tt.then) > 1e-9 {
+			t.Errorf("%s: got %v after %v s, want %v after %v s", tt.name, got, tr.unsettled, tt.want, tt.then)
+		}
+	}
+}
+
+// How many less a trial of less tries, and how many times more one of more.
+func TestTrialSteps(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		seen seen
+		want float64
+	}{
+		{"a short line", seen{n: 500, seconds: 1, level: 175, asked: 2000}, 44},
+		{"not lower than what is asked for over what is of use", seen{n: 100, seconds: 1, level: 175, asked: 500}, 35},
+		{"what is of use, not what is answered", seen{n: 100, seconds: 1, level: 175, asked: 300, gone: 50}, 31},
+		{"not lower than an eighth", seen{n: 100, seconds: 1, level: 175, asked: 5000}, 22},
+		{"at least half", seen{n: 100, seconds: 1, level: 175, asked: 100}, 88},
+		{"not more than half", seen{n: 3000, seconds: 1, level: 175, asked: 4000}, 88},
+	} {
+		a := settledLimit()
+		if got := a.less(tt.seen.window()); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		name          string
+		asked, useful float64
+		pause         time.Duration
+		want          float64
+	}{
+		{"hardly more is asked for: half as much again", 600, 500, 2 * sec, 1.5},
+		{"more is: as many as are asked for", 900, 500, 2 * sec, 1.8},
+		{"much more is: twice as many", 5000, 500, 2 * sec, 2},
+		{"one was in vain: half as much again", 5000, 500, 2*sec + 1, 1.5},
+	} {
+		a := settledLimit()
+		a.asked, a.useful, a.trials.pause = tt.asked, tt.useful, tt.pause
+		if got := a.more(); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		useful float64
+		want   bool
+	}{{499, true}, {500, false}} {
+		a := settledLimit()
+		a.asked = 1000
+		if got := a.mostRefused(tt.useful); got != tt.want {
+			t.Errorf("%v of 1000 are served: most are refused: got %v, want %v", tt.useful, got, tt.want)
+		}
+	}
+}
+
+// When a trial has told what it can.
+func TestTrialTells(t *testing.T) {
+	before := seen{n: 250, seconds: .5, level: 175}
+	for _, tt := range []struct {
+		name string
+		to   float64
+		arm  seen
+		want bool
+	}{
+		{"less, and enough answers for chance: 105", 88, seen{n: 106, seconds: .6, level: 88}, true},
+		{"less, and fewer", 88, seen{n: 105, seconds: .6, level: 88}, false},
+		{"less, too soon", 88, seen{n: 190, seconds: .4, level: 88}, false},
+		{"less give as many: 32 tell", 88, seen{n: 32, seconds: .064, level: 88}, true},
+		{"less give as many: 31 do not", 88, seen{n: 31, seconds: .06, level: 88}, false},
+		{"less give as many, but not in time", 88, seen{n: 32, seconds: .064, level: 88, gone: 4}, false},
+		{"much less give hardly any: a fourth of them", 88, seen{n: 124, seconds: 1, level: 88, took: 2 * sec}, true},
+		{"much less give few, but a fourth", 88, seen{n: 126, seconds: 1, level: 88, took: 2 * sec}, false},
+		{"hardly any, not for a second", 88, seen{n: 50, seconds: .98, level: 88, took: 2 * sec}, false},
+		{"twice as many give most of twice as many", 350, seen{n: 64, seconds: .07, level: 350, took: 60 * ms}, true},
+		{"twice as many give fewer than that", 350, seen{n: 64, seconds: .08, level: 350, took: 60 * ms}, false},
+		{"twice as many give that, but too few tell", 350, seen{n: 31, seconds: .03, level: 350, took: 20 * ms}, false},
+		{"twice as many give that, but it was before they came out", 350, seen{n: 64, seconds: .07, level: 350, took: 80 * ms}, false},
+		{"after two seconds 16 tell", 350, seen{n: 16, seconds: 2, level: 350}, true},
+		{"before that they do not", 350, seen{n: 16, seconds: 1.99, level: 350}, false},
+		{"nor do 15", 350, seen{n: 15, seconds: 2, level: 350}, false},
+	} {
+		a := settledLimit()
+		a.trials.on, a.trials.limit, a.limit = true, a.limit, tt.to
+		a.trials.before, a.trials.arm = *before.window(), *tt.arm.window()
+		if got := a.tried(); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	// Where most take 3 s, a trial lasts twice that long.
+	for seconds, want := range map[float64]bool{5.5: false, 7: true} {
+		a := settledLimit()
+		a.trials.on, a.trials.limit, a.limit = true, 175, 350
+		a.trials.before, a.trials.arm = *seen{n: 58, seconds: 1, level: 175}.window(), *seen{n: 20, seconds: seconds, level: 350, took: 8 * sec}.window()
+		if got := a.tried(); got != want {
+			t.Errorf("slow work, after %v s: got %v, want %v", seconds, got, want)
+		}
+	}
+}
+
+// When nothing more is to be waited for in a trial of more.
+func TestTrialRefuted(t *testing.T) {
+	before := seen{n: 500, seconds: 1, level: 175} // 350 ms each, of which a histogram makes .324
+	for _, tt := range []struct {
+		name string
+		from float64
+		took time.Duration // since the limit was moved
+		seen seen
+		want bool
+	}{
+		{"twice as many give no more, and clients leave", 175, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
+		{"they give more", 175, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false},
+		{"they give half of a step more", 175, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true},
+		{"clients do not leave", 175, sec, seen{n: 600, seconds: 1, level: 298}, false},
+		{"the limit does not bind", 175, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false},
+		{"not yet as long as most take", 175, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false},
+		{"as long as most take", 175, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
+		{"it is a trial of less", 700, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false},
+	} {
+		a := settledLimit()
+		a.trials.on, a.trials.limit, a.limit = true, tt.from, 350
+		a.trials.changed, a.trials.before = time.Minute, *before.window()
+		if got := a.refuted(time.Minute+tt.took, tt.seen.window()); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package limiter
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// What a trial is begun for, and what it found out.
+func TestTrialBegins(t *testing.T) {
+	const less, more, only = "trial of less", "trial of more, as no more is asked for", "trial of more, as there is no less"
+	late := seen{n: 250, seconds: .5, level: 175, asked: 1000}
+	nearly := func(a *adaptiveLimit) { a.asked = 500; a.calm.most = 550; a.useful = 374 }
+	for _, tt := range []struct {
+		name  string
+		set   func(*adaptiveLimit)
+		seen  seen
+		limit float64
+		why   string // "": no trial
+		again bool   // nor is what was seen kept
+	}{
+		{"late, more is asked for: less", nil, late, 44, less, false},
+		{"late, no more is asked for, and clients bear more: more", func(a *adaptiveLimit) { a.asked = 500 }, seen{n: 100, seconds: .2, level: 175, asked: 100}, 350, more, false},
+		{"more than clients bear, and most get an answer: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 375; a.limit = 400 },
+			seen{n: 100, seconds: .2, level: 400, asked: 120}, 400, "", true},
+		{"more than clients bear, and in the window most get one: none", func(a *adaptiveLimit) { nearly(a); a.calm.most = 460; a.limit = 400 },
+			seen{n: 75, seconds: .15, level: 400, asked: 100}, 400, "", true},
+		{"more than clients bear, and many get none: less", func(a *adaptiveLimit) { nearly(a); a.calm.most = 460; a.limit = 400 },
+			seen{n: 74, seconds: .148, level: 400, asked: 100}, 200, less, false},
+		{"more than clients bear, but some leave: more", func(a *adaptiveLimit) { nearly(a); a.calm.most = 460; a.limit = 400 },
+			seen{n: 75, seconds: .15, level: 400, asked: 100, gone: 1}, 800, more, false},
+		{"there is known to be a line: less", func(a *adaptiveLimit) { a.asked = 500; a.trials.line = true }, seen{n: 250, seconds: .5, level: 175, asked: 250}, 88, less, false},
+		{"no less is allowed: more", func(a *adaptiveLimit) { a.min = 175 }, late, 350, only, false},
+		{"so late that 16 tell", nil, seen{n: 16, seconds: .16, level: 175, asked: 320}, 22, less, false},
+		{"15 do not", nil, seen{n: 15, seconds: .15, level: 175, asked: 320}, 175, "", false},
+		{"many leave, and 16 are served", nil, seen{n: 30, seconds: .2, level: 175, asked: 320, gone: 14}, 22, less, false},
+		{"many leave, and fewer are served", nil, seen{n: 30, seconds: .2, level: 175, asked: 320, gone: 15}, 175, "", false},
+		{"fewer, but there were 32", nil, seen{n: 32, seconds: .2, level: 175, asked: 320, gone: 20}, 22, less, false},
+		{"fewer, for a second", nil, seen{n: 30, seconds: 1, level: 175, asked: 320, gone: 20}, 22, less, false},
+		{"hardly late: it takes more of them to tell", nil, seen{n: 60, seconds: .4, level: 60, took: 350 * ms, asked: 800}, 175, "", false},
+		{"and then they tell", nil, seen{n: 76, seconds: .5, level: 60, took: 350 * ms, asked: 1000}, 22, less, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := settledLimit()
+			if tt.set != nil {
+				tt.set(&a)
+			}
+			before, now := a.limit, time.Minute
+			a.trials.arm = *tt.seen.window()
+			a.try(now)
+			if a.limit != tt.limit || a.why != tt.why {
+				t.Errorf("got limit %v, %q, want %v, %q", a.limit, a.why, tt.limit, tt.why)
+			}
+			if tr := &a.trials; tr.on != (tt.why != "") || tr.on && (tr.limit != before || tr.before.n != tt.seen.n || tr.changed != now) {
+				t.Errorf("got a trial: %v, from %v at %v", tr.on, tr.limit, tr.changed)
+			}
+			if got, want := a.trials.arm.n == 0, tt.again || tt.why != ""; got != want {
+				t.Errorf("begins anew: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestTrialVerdict(t *testing.T) {
+	const (
+		less  = "trial of less"
+		gains = "more at a time give more answers"
+		vain  = "more at a time give no more answers"
+		line  = "the answers do not follow the number: a line"
+		none  = "the answers follow the number: no line"
+		room  = "nobody needs more"
+		swift = "it has become quicker"
+	)
+	before := seen{n: 500, seconds: 1, level: 175}
+	hang := func(n, level int) seen { return seen{n: n, seconds: 1, level: level, took: 60 * ms} } // beside them
+	useless := seen{n: 500, seconds: 1, level: 175, gone: 400}
+	for _, tt := range []struct {
+		name   string
+		line   bool // there is known to be one
+		asked  float64
+		before seen
+		to     float64
+		arm    seen
+		limit  float64
+		why    string
+		on     bool    // another trial
+		holds  bool    // none for 2 s
+		free   bool    // nothing is late for 2 s
+		lined  bool    // there is a line
+		base   float64 // of latency, s
+		inTime float64 // 0: any
+	}{
+		{name: "more do not come", before: before, to: 350, arm: seen{n: 500, seconds: 1, level: 297}, limit: 350, why: room, holds: true, base: .01},
+		{name: "less do not come", before: before, to: 88, arm: seen{n: 500, seconds: 1, level: 74}, limit: 175, why: room, holds: true, base: .01},
+		{name: "more do, as some are refused", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 297, shed: 1}, limit: 519, why: none, free: true, base: .324},
+		{name: "more do, as they bind", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 298}, limit: 519, why: none, free: true, base: .324},
+
+		{name: "twice as many give half of that more: no line", before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 460, why: none, free: true, base: .324},
+		{name: "they give less than that: a line, and less", before: before, to: 350, arm: seen{n: 704, seconds: 1, level: 350}, limit: 44, why: less, on: true, lined: true, base: .01},
+		{name: "half as many give less than half of it less: a line", before: before, to: 88, arm: seen{n: 358, seconds: 1, level: 88}, limit: 123, why: line, lined: true, base: .01, inTime: .246},
+		{name: "they give more than half of it less: no line", before: before, to: 88, arm: seen{n: 350, seconds: 1, level: 88}, limit: 273, why: none, free: true, base: .2726},
+		{name: "no line: what is served before an answer is late", before: seen{n: 500, seconds: 1, level: 350}, to: 88, arm: seen{n: 125, seconds: 1, level: 88}, limit: 648, why: none, free: true, base: .648},
+
+		{name: "no line, and some hang: as many as give more", before: hang(500, 175), to: 350, arm: hang(1000, 350), limit: 350, why: none, free: true, base: .0573},
+		{name: "no line, and some hang: as many as gave more", before: hang(500, 175), to: 88, arm: hang(250, 88), limit: 175, why: none, free: true, base: .0573},
+
+		{name: "hardly another limit tells nothing: a line", before: before, to: 192, arm: seen{n: 549, seconds: 1, level: 192}, limit: 44, why: less, on: true, lined: true, base: .01},
+		{name: "a tenth tells", before: before, to: 195, arm: seen{n: 555, seconds: 1, level: 195}, limit: 360, why: none, free: true, base: .324},
+
+		{name: "less give fewer answers, but more in time: a line", before: useless, to: 88, arm: seen{n: 200, seconds: 1, level: 88}, limit: 18, why: less, on: true, lined: true, base: .01},
+		{name: "less give as many, to clients that have gone: a line", before: before, to: 88, arm: seen{n: 500, seconds: 1, level: 88, gone: 300}, limit: 88, why: line, lined: true, base: .01, inTime: .176},
+		{name: "more give as many, to clients that have gone: no more", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 350, gone: 300}, limit: 44, why: less, on: true, lined: true, base: .01},
+
+		{name: "in a line, more give more: they stay", line: true, asked: 1000, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 350, why: gains, lined: true, base: .01, inTime: .493},
+		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: mostRefused, on: true, lined: true, base: .01, inTime: .493},
+		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
+		{name: "in a line, less give less: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .324, inTime: .35},
+
+		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
+		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
+		{name: "nearly twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 990, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
+		{name: "quicker, but late: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 88, arm: seen{n: 410, seconds: 1, level: 88, took: 400 * ms}, limit: 36, why: less, on: true, lined: true, base: .01},
+		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
+		{name: "they give hardly more: they stay", before: before, to: 88, arm: seen{n: 590, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .149},
+		{name: "an eighth gives more than .62 of it: a line", before: before, to: 22, arm: seen{n: 311, seconds: 1, level: 22}, limit: 35, why: line, lined: true, base: .01, inTime: .0708},
+		{name: "an eighth gives less: they were too few", before: before, to: 22, arm: seen{n: 309, seconds: 1, level: 22}, limit: 44, why: line, holds: true, lined: true, base: .0682, inTime: .089},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, now := settledLimit(), time.Minute
+			if tt.asked > 0 {
+				a.asked = tt.asked
+			}
+			tr := &a.trials
+			tt.before.asked, tt.arm.asked = 2000*tt.before.seconds, 2000*tt.arm.seconds
+			tr.on, tr.line, tr.limit, a.limit = true, tt.line, a.limit, tt.to
+			tr.before, tr.arm = *tt.before.window(), *tt.arm.window()
+			a.verdict(now)
+			if a.limit != tt.limit || a.why != tt.why {
+				t.Errorf("got limit %v, %q, want %v, %q", a.limit, a.why, tt.limit, tt.why)
+			}
+			until := func(yes bool) time.Duration {
+				if yes {
+					return now + 2*sec
+				}
+				return 0
+			}
+			if tr.on != tt.on || tr.line != tt.lined || tr.hold != until(tt.holds) || tr.free != until(tt.free) {
+				t.Errorf("got a trial %v, a line %v, none before %v, none late before %v", tr.on, tr.line, tr.hold, tr.free)
+			}
+			if want := 2 * sec; tt.holds || tt.free {
+				if want = 4 * sec; tr.pause != want {
+					t.Errorf("got a pause of %v, want %v", tr.pause, want)
+				}
+			} else if tr.pause != want {
+				t.Errorf("got a pause of %v, want %v", tr.pause, want)
+			}
+			if math.Abs(tr.base-tt.base) > .01*tt.base {
+				t.Errorf("got a base of %.4f s, want %.4f s", tr.base, tt.base)
+			}
+			if tt.inTime > 0 && math.Abs(tr.inTime-tt.inTime) > .01*tt.inTime {
+				t.Errorf("got %.4f s in time, want %.4f s", tr.inTime, tt.inTime)
+			}
+			if got := a.calm.peak == 0; got != (tt.lined && tt.why != gains && tt.why != mostRefused) {
+				t.Errorf("the peak is forgotten: got %v", got)
+			}
+		})
+	}
+}
