@@ -10,6 +10,7 @@ func TestJudge(t *testing.T) {
 	const (
 		less  = "trial of less"
 		probe = "trial of more, as nothing is late"
+		vain  = "more at a time give no more answers"
 		more  = "trial of more, as no more is asked for"
 	)
 	late := func(set func(*seen)) seen { // 500 a second of 2000
@@ -59,6 +60,10 @@ func TestJudge(t *testing.T) {
 		{"a trial goes on", trial, seen{n: 20, seconds: .05, level: 350, asked: 9}, 350, "", 50},
 		{"a trial goes on, whatever leaves", trial, seen{n: 20, seconds: .05, level: 350, took: 100 * ms, asked: 40}, 350, "", 50},
 		{"a trial of more gives nothing, and clients leave: a line", trial, seen{n: 250, seconds: .5, level: 350, gone: 100, asked: 1000}, 88, less, 0},
+		{"that, and nothing was late before: back", func(a *adaptiveLimit) {
+			trial(a)
+			a.trials.before = *seen{n: 1000, seconds: 1, level: 175}.window()
+		}, seen{n: 500, seconds: .5, level: 350, gone: 60}, 175, vain, 0},
 		{"latency has just changed, and no more is asked for: anew", calmer, changed, 175, "", 0},
 		{"it has for as long as most take: a trial", func(a *adaptiveLimit) { calmer(a); a.trials.unsettled = .15 }, changed, 350, more, 0},
 		{"it has just changed, but more is asked for: that is kept", nil, changed, 175, "", 80},
@@ -79,9 +84,13 @@ func TestJudge(t *testing.T) {
 			if tt.set != nil {
 				tt.set(&a)
 			}
+			on := tt.why != vain && (tt.why != "" || a.trials.on)
 			a.judge(time.Minute, tt.seen.window())
 			if a.limit != tt.limit || a.why != tt.why {
 				t.Errorf("got limit %v, %q, want %v, %q", a.limit, a.why, tt.limit, tt.why)
+			}
+			if a.trials.on != on {
+				t.Errorf("got a trial: %v, want %v", a.trials.on, on)
 			}
 			if got := a.trials.arm.n; got != tt.kept {
 				t.Errorf("kept %d answers, want %d", got, tt.kept)

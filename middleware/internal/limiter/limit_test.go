@@ -86,6 +86,51 @@ func TestLimitTooLate(t *testing.T) {
 	}
 }
 
+// What is learnt of a request that leaves.
+func TestLimitTakesIn(t *testing.T) {
+	type learnt struct {
+		n, others int
+		knows     float64 // how long clients wait, s
+		route     int     // completions
+		since     time.Duration
+	}
+	done := func(set func(*Completion)) Completion {
+		c := Completion{At: time.Hour, Took: sec, Waited: 2 * sec, InFlight: 1, Slot: Slot{Weight: 1, First: true}, Route: "/"}
+		if set != nil {
+			set(&c)
+		}
+		return c
+	}
+	since := time.Hour - sec
+	for _, tt := range []struct {
+		name    string
+		windows int
+		done    []Completion
+		want    learnt
+	}{
+		{"the first: it begins as that came", 0, []Completion{done(nil)}, learnt{1, 0, 0, 1, since}},
+		{"another", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since}},
+		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since}},
+		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since}},
+		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since}},
+		{"it failed: nothing of its route", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since}},
+		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since}},
+	} {
+		a := newAdaptiveLimit(2, 1000)
+		a.windows = tt.windows
+		for _, c := range tt.done {
+			a.completed(c, 0)
+		}
+		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since}
+		if r := a.routes.byName["/"]; r != nil {
+			got.route = r.n
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // What is asked for is what came back and what was refused, and more in flight or in the
 // queue. Of errors, which come soon or late by themselves, none of it.
 func TestLimitAsked(t *testing.T) {

@@ -135,6 +135,25 @@ func TestTrialSteps(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
+		name       string
+		base, said float64
+		want       float64
+	}{
+		{"a third of the target", .01, 0, .0875},
+		{"half as much again as the work takes", .4, 4, .6},
+		{"that, but half of what clients bear", .3, 1, .4},
+		{"that, but what the work takes", .7, 0, .7},
+	} {
+		a := settledLimit()
+		a.trials.base = tt.base
+		if tt.said > 0 {
+			a.patience.say(tt.said)
+		}
+		if got := a.inTime(); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: got %v s, want %v s", tt.name, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
 		name          string
 		asked, useful float64
 		pause         time.Duration
@@ -196,13 +215,70 @@ func TestTrialTells(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
-	// Where most take 3 s, a trial lasts twice that long.
-	for seconds, want := range map[float64]bool{5.5: false, 7: true} {
+	for _, tt := range []struct {
+		name     string
+		before   seen
+		from, to float64
+		arm      seen
+		want     bool
+	}{
+		{"slow work: not after two seconds", seen{n: 58, seconds: 1, level: 175}, 175, 350, seen{n: 20, seconds: 5.5, level: 350, took: 8 * sec}, false},
+		{"slow work: after twice as long as it takes", seen{n: 58, seconds: 1, level: 175}, 175, 350, seen{n: 20, seconds: 7, level: 350, took: 8 * sec}, true},
+		{"slow work, and less give hardly any: not after a second", seen{n: 100, seconds: 1, level: 175}, 175, 88, seen{n: 15, seconds: 1.8, level: 88, took: 3 * sec}, false},
+		{"slow work, and less give hardly any: after as long as it takes", seen{n: 100, seconds: 1, level: 175}, 175, 88, seen{n: 15, seconds: 1.85, level: 88, took: 3 * sec}, true},
+		{"few are asked for: 31 of which less give hardly any do not tell", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.55, level: 4}, false},
+		{"few are asked for: 32 do", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.61, level: 4}, true},
+		{"more give hardly any: 16 are waited for", seen{n: 500, seconds: 1, level: 175}, 175, 350, seen{n: 15, seconds: 1.9, level: 350}, false},
+	} {
 		a := settledLimit()
-		a.trials.on, a.trials.limit, a.limit = true, 175, 350
-		a.trials.before, a.trials.arm = *seen{n: 58, seconds: 1, level: 175}.window(), *seen{n: 20, seconds: seconds, level: 350, took: 8 * sec}.window()
-		if got := a.tried(); got != want {
-			t.Errorf("slow work, after %v s: got %v, want %v", seconds, got, want)
+		a.trials.on, a.trials.limit, a.limit = true, tt.from, tt.to
+		a.trials.before, a.trials.arm = *tt.before.window(), *tt.arm.window()
+		if got := a.tried(); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// How many answers tell of a step of the limit: so many that chance is half of it.
+func TestTrialTellsOfAStep(t *testing.T) {
+	const half = -.6931
+	varied := func(times int, seconds float64) *window { // six of 106 take a second
+		w := seen{n: 100 * times, seconds: seconds, level: 100, took: 10 * ms}.window()
+		w.merge(seen{n: 6 * times, level: 100, took: sec}.window())
+		return w
+	}
+	for _, tt := range []struct {
+		name string
+		w    *window
+		step float64
+		want bool
+	}{
+		{"half as many: 105", seen{n: 105, seconds: .5, level: 50}.window(), half, true},
+		{"half as many: 104", seen{n: 104, seconds: .5, level: 50}.window(), half, false},
+		{"not within half a second", seen{n: 105, seconds: .49, level: 50}.window(), half, false},
+		{"an eighth: 16", seen{n: 16, seconds: .5, level: 5}.window(), 3 * half, true},
+		{"an eighth: 15", seen{n: 15, seconds: .5, level: 5}.window(), 3 * half, false},
+		{"they take 2 s: not before", seen{n: 200, seconds: 1.9, level: 200, took: 2 * sec}.window(), half, false},
+		{"they take 2 s: then", seen{n: 200, seconds: 2.1, level: 200, took: 2 * sec}.window(), half, true},
+		{"they take 20 s: not for 10 s", seen{n: 200, seconds: 9.9, level: 200, took: 20 * sec}.window(), half, false},
+		{"they take 20 s: for 10 s", seen{n: 200, seconds: 10, level: 200, took: 20 * sec}.window(), half, true},
+		{"the work varies: twelve times as many", varied(12, 2), half, true},
+		{"the work varies: eleven times as many", varied(11, 2), half, false},
+		{"the work varies: not for 5 s", varied(2, 4.9), half, false},
+		{"the work varies: for 5 s", varied(2, 5), half, true},
+	} {
+		if got := tt.w.tells(tt.step); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// After a trial that found nothing better, the next one waits, and for longer each time.
+func TestTrialLater(t *testing.T) {
+	a := newAdaptiveLimit(2, 1000)
+	for i, want := range []time.Duration{2, 4, 8, 16, 32, 64, 80, 80} {
+		if got := a.later(time.Hour) - time.Hour; got != want*sec {
+			t.Errorf("trial %d: got %v, want %v", i+1, got, want*sec)
 		}
 	}
 }

@@ -31,6 +31,7 @@ func TestTrialBegins(t *testing.T) {
 			seen{n: 75, seconds: .15, level: 400, asked: 100, gone: 1}, 800, more, false},
 		{"there is known to be a line: less", func(a *adaptiveLimit) { a.asked = 500; a.trials.line = true }, seen{n: 250, seconds: .5, level: 175, asked: 250}, 88, less, false},
 		{"no less is allowed: more", func(a *adaptiveLimit) { a.min = 175 }, late, 350, only, false},
+		{"no other limit is allowed: none", func(a *adaptiveLimit) { a.min, a.max = 175, 175 }, late, 175, "", true},
 		{"so late that 16 tell", nil, seen{n: 16, seconds: .16, level: 175, asked: 320}, 22, less, false},
 		{"15 do not", nil, seen{n: 15, seconds: .15, level: 175, asked: 320}, 175, "", false},
 		{"many leave, and 16 are served", nil, seen{n: 30, seconds: .2, level: 175, asked: 320, gone: 14}, 22, less, false},

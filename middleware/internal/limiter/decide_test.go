@@ -1,0 +1,123 @@
+package limiter
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// What a window says of a limit of 175, 50 in flight until then, nothing late.
+func TestLimitDecides(t *testing.T) {
+	type says struct {
+		limit            float64
+		calm, lags, bind bool
+		kept             int // of 10 answers that are to tell of the limit
+	}
+	at := func(level int, took time.Duration) seen { // as many as that makes
+		return seen{n: int(100 * ms * time.Duration(level) / took), seconds: .1, level: level, took: took}
+	}
+	state := func(even float64, windows int) func(*adaptiveLimit, *window) {
+		return func(a *adaptiveLimit, _ *window) { a.calm.even, a.windows = even, windows }
+	}
+	rises := func(by, answers int, useful float64) func(*adaptiveLimit, *window) {
+		return func(a *adaptiveLimit, w *window) {
+			w.lastIn, w.all, a.useful, a.calm.even = w.firstIn+by, float64(answers), useful, 0
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		set  func(*adaptiveLimit, *window)
+		seen seen
+		want says
+	}{
+		{"even for a second: calm", state(.91, 100), at(50, 50*ms), says{175, true, false, false, 0}},
+		{"not for a second", state(.89, 100), at(50, 50*ms), says{175, false, false, false, 0}},
+		{"not for a second, but next to nothing is known", state(0, young), at(50, 50*ms), says{175, true, false, false, 0}},
+		{"not for a second, and more is", state(0, young+1), at(50, 50*ms), says{175, false, false, false, 0}},
+		{"not for a second, but few are in flight", state(0, 100), at(15, 50*ms), says{175, true, false, false, 0}},
+		{"not for a second, and not so few", state(0, 100), at(16, 50*ms), says{175, false, false, false, 0}},
+		{"few, but there is known to be a line", func(a *adaptiveLimit, _ *window) { a.calm.even, a.trials.line = 0, true }, at(15, 50*ms), says{175, false, false, false, 0}},
+		{"late, but even for five seconds: calm", state(4.91, 100), at(50, 300*ms), says{175, true, false, false, 0}},
+		{"late, and not for five seconds", state(4.89, 100), at(50, 300*ms), says{175, false, false, false, 0}},
+		{"a fifth more, and two: calm", state(2, 100), at(62, 50*ms), says{175, true, false, false, 0}},
+		{"more than that: not", state(2, young), at(63, 50*ms), says{175, false, false, false, 0}},
+		{"some are refused, and all slots were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 174, 1, 999 }, at(100, 50*ms), says{175, false, false, true, 10}},
+		{"some wait, and all were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.waiting, w.stale = 174, true, 999 }, at(100, 50*ms), says{175, false, false, true, 10}},
+		{"not all were taken: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 173, 1, 999 }, at(100, 50*ms), says{175, false, false, false, 0}},
+		{"nobody was refused: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.stale = 175, 999 }, at(100, 50*ms), says{175, false, false, false, 0}},
+
+		{"late and steep, more is asked for: little more than are in flight", nil, at(100, 400*ms), says{130, false, false, false, 0}},
+		{"that, but no more than the limit", nil, at(140, 400*ms), says{175, false, false, false, 0}},
+		{"late and steep, no more is asked for: twice as many", func(a *adaptiveLimit, w *window) { a.asked, w.asked = 1000, 100 }, at(100, 400*ms), says{200, false, false, false, 0}},
+		{"that, but as clients bear", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12 }, at(100, 800*ms), says{120 / binding, false, false, false, 0}},
+		{"that, but 16", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked, a.calm.level = 13, 13, 1, 5 }, at(16, 400*ms), says{16, false, false, false, 0}},
+		{"late, not steep, not even: it stays", func(a *adaptiveLimit, _ *window) { a.calm.even = 0 }, at(60, 400*ms), says{175, false, false, false, 0}},
+		{"clients leave, though not steep", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9 }, at(60, 400*ms), says{78, false, false, false, 0}},
+
+		{"answers come no more often as more are in flight: a sign of a line", rises(21, 60, 500), at(100, 300*ms), says{130, false, true, false, 0}},
+		{"they do by three of four", rises(21, 63, 500), at(100, 300*ms), says{130, false, false, false, 0}},
+		{"hardly more are in flight: no sign", rises(20, 30, 500), at(100, 300*ms), says{130, false, false, false, 0}},
+		{"few more are: no sign", rises(4, 5, 500), at(17, 300*ms), says{175, false, false, false, 0}},
+		{"five more are: a sign", rises(5, 5, 500), at(17, 300*ms), says{175, false, true, false, 0}},
+		{"a sign, but three of four get an answer in time", rises(21, 60, 1500), at(100, 300*ms), says{130, false, false, false, 0}},
+		{"not three of four: a sign", rises(21, 60, 1499), at(100, 300*ms), says{130, false, true, false, 0}},
+		{"a pause of a third of the window: no sign", func(a *adaptiveLimit, w *window) { rises(21, 60, 500)(a, w); w.gap = 34 * ms }, at(100, 300*ms), says{130, false, false, false, 0}},
+		{"a shorter one: a sign", func(a *adaptiveLimit, w *window) { rises(21, 60, 500)(a, w); w.gap = 33 * ms }, at(100, 300*ms), says{130, false, true, false, 0}},
+		{"what was a sign stays one", func(a *adaptiveLimit, _ *window) { a.calm.lags, a.calm.even = true, 0 }, at(60, 50*ms), says{175, false, true, false, 0}},
+		{"until it is calm", func(a *adaptiveLimit, _ *window) { a.calm.lags = true }, at(50, 50*ms), says{175, true, false, false, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, w := settledLimit(), tt.seen.window()
+			a.windows, a.calm.level, a.calm.trend, a.calm.even = 100, 50, 50, 4
+			a.calm.peak, a.limit = 70, 175
+			a.trials.arm = *seen{n: 10, seconds: .1, level: 175}.window()
+			w.asked = 200
+			if tt.set != nil {
+				tt.set(&a, w)
+			}
+			a.usual = w.usual()
+			a.decide(time.Minute, w)
+			got := says{a.limit, a.calm.now, a.calm.lags, a.calm.bound, a.trials.arm.n}
+			if got.calm { // what it is then is another rule
+				got.limit = 175
+			}
+			if math.Abs(got.limit-tt.want.limit) > .5 {
+				t.Errorf("got a limit of %v, want %v", got.limit, tt.want.limit)
+			}
+			if got.limit = tt.want.limit; got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+// What a limit that does not bind is, while nothing is late, and what is remembered.
+func TestLimitRests(t *testing.T) {
+	for _, tt := range []struct {
+		name                    string
+		work, most, peak, limit float64
+		inFlight                int
+		want, wantMost, wantTop float64
+	}{
+		{"what is served before an answer is late", 2000, 1000, 10, 100, 20, 350, 2000, 20},
+		{"2.5 times the most in flight", 2000, 1000, 10, 100, 200, 500, 2000, 200},
+		{"at least 16", 10, 10, 1, 10, 1, 16, 10, 1},
+		{"what was served fades in a minute", 10, 1000, 10, 10, 10, 175 * math.Exp(-.1), 1000 * math.Exp(-.1), 10},
+		{"what was in flight fades in half a minute", 10, 10, 100, 10, 10, 250 * math.Exp(-.2), 10, 100 * math.Exp(-.2)},
+		{"a higher limit sinks", 10, 10, 1, 1000, 1, 1000 * math.Exp(-6/2.5), 10, 1},
+	} {
+		a := settledLimit()
+		a.work, a.calm.most, a.calm.peak, a.limit = tt.work, tt.most, tt.peak, tt.limit
+		a.calm.lags = true
+		a.trials = trials{base: .02, free: 5, changed: 6, pause: 9 * sec, on: true, line: true, hold: 7, inTime: 1, unsettled: 2}
+		a.rest(seen{n: 100, seconds: 6, level: tt.inFlight, took: ms}.window())
+		for what, v := range map[string][2]float64{"limit": {a.limit, tt.want}, "most served": {a.calm.most, tt.wantMost}, "most in flight": {a.calm.peak, tt.wantTop}} {
+			if math.Abs(v[0]-v[1]) > 1e-6*v[1] {
+				t.Errorf("%s: %s: got %v, want %v", tt.name, what, v[0], v[1])
+			}
+		}
+		if want := (trials{base: .02, free: 5, changed: 6, pause: 3 * sec}); a.trials != want || a.calm.lags {
+			t.Errorf("%s: a trial goes on, or a line or a sign of one is still known", tt.name)
+		}
+	}
+}
