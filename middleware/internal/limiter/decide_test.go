@@ -121,3 +121,36 @@ func TestLimitRests(t *testing.T) {
 		}
 	}
 }
+
+// The number in flight is averaged over a second and more, and it is even until it is not.
+func TestCalmLooks(t *testing.T) {
+	follow := func(to, over float64) float64 { return 100 + (to-100)*(1-math.Exp(-.1/over)) }
+	for _, tt := range []struct {
+		name         string
+		level        int
+		latency      float64
+		late, binds  bool
+		leveled, far float64
+		even         bool
+	}{
+		{"as ever", 100, .1, false, false, 100, 100, true},
+		{"they are quick: a second, and five", 110, .1, false, false, follow(110, 1), follow(110, 5), true},
+		{"they take long: twice that, and five times", 110, 2, false, false, follow(110, 4), follow(110, 10), true},
+		{"it binds: not even", 100, .1, false, true, 100, 100, false},
+		{"a fourth more: not even", 126, .1, false, false, follow(126, 1), follow(126, 5), false},
+		{"a fourth less: not even", 74, .1, false, false, follow(74, 1), follow(74, 5), false},
+		{"a fifth more", 120, .1, false, false, follow(120, 1), follow(120, 5), true},
+		{"a fifth more, and late: not even", 120, .1, true, false, follow(120, 1), follow(120, 5), false},
+		{"a seventh more, and late", 114, .1, true, false, follow(114, 1), follow(114, 5), true},
+	} {
+		c := calm{level: 100, trend: 100, even: 3}
+		c.look(seen{n: 100, seconds: .1, level: tt.level}.window(), tt.latency, tt.late, tt.binds)
+		even := 0.0
+		if tt.even {
+			even = 3.1
+		}
+		if math.Abs(c.level-tt.leveled) > 1e-9 || math.Abs(c.trend-tt.far) > 1e-9 || math.Abs(c.even-even) > 1e-9 {
+			t.Errorf("%s: got %v and %v, even for %v s, want %v and %v, for %v s", tt.name, c.level, c.trend, c.even, tt.leveled, tt.far, even)
+		}
+	}
+}

@@ -113,6 +113,7 @@ func TestLimitTakesIn(t *testing.T) {
 		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since}},
 		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since}},
 		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since}},
+		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1}},
 		{"it failed: nothing of its route", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since}},
 		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since}},
 	} {
@@ -123,7 +124,9 @@ func TestLimitTakesIn(t *testing.T) {
 		}
 		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since}
 		if r := a.routes.byName["/"]; r != nil {
-			got.route = r.n
+			if got.route = r.n; math.IsInf(r.logs, 0) {
+				t.Errorf("%s: a latency of nothing has no logarithm", tt.name)
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
@@ -161,6 +164,57 @@ func TestLimitAsked(t *testing.T) {
 			if math.Abs(v[0]-v[1]) > 1e-6*v[1]+1e-6 {
 				t.Errorf("%s: %s: got %v a second, want %v", tt.name, what, v[0], v[1])
 			}
+		}
+	}
+}
+
+// What a request takes where the line is short: no more than it takes now, than the work
+// takes, or than half of what is late.
+func TestLimitBaseline(t *testing.T) {
+	for _, tt := range []struct{ latency, base, want float64 }{
+		{.01, .3, .01}, {.5, .01, .125}, {.5, .2, .2}, {.5, .3, .3}, {.11, .01, .11},
+	} {
+		a := settledLimit()
+		a.fixed, a.windows, a.latency, a.trials.base = true, 1, tt.latency, tt.base
+		a.window = *seen{n: 100, seconds: .1, level: 10, took: time.Duration(tt.latency * 1e9)}.window()
+		a.close(time.Hour)
+		if got := a.baseline / 1e9; math.Abs(got-tt.want) > 1e-6 {
+			t.Errorf("a latency of %v s, work of %v s: got %v s, want %v s", tt.latency, tt.base, got, tt.want)
+		}
+	}
+}
+
+// How long a route usually takes is learnt while it is calm, or where the limit is given.
+func TestLimitRoutes(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		level int
+		fixed bool
+		want  bool
+	}{{"calm", 50, false, true}, {"it binds", 175, false, false}, {"the limit is given", 175, true, true}} {
+		a := settledLimit()
+		a.fixed, a.calm.level, a.calm.trend, a.calm.even = tt.fixed, 50, 50, 9
+		a.trials.line = tt.fixed
+		now := time.Hour
+		for _, took := range []time.Duration{50 * ms, 60 * ms} {
+			a.window = *seen{n: 100, seconds: .1, level: tt.level, took: took}.window()
+			a.window.since = now
+			a.routes.add("/", took)
+			now += 100 * ms
+			a.close(now)
+		}
+		if got := a.routes.byName["/"].usual > math.Log(.05); got != tt.want || a.routes.line != tt.fixed {
+			t.Errorf("%s: learnt: %v, want %v; a line: %v, want %v", tt.name, got, tt.want, a.routes.line, tt.fixed)
+		}
+	}
+}
+
+// Of many requests a part is measured.
+func TestLimitEvery(t *testing.T) {
+	for rate, want := range map[float64]int32{0: 1, 3999: 1, 4000: 2, 20_000: 10, 1e6: 16} {
+		a := adaptiveLimit{rate: rate}
+		if got := a.every(); got != want {
+			t.Errorf("%v a second: got one in %d, want one in %d", rate, got, want)
 		}
 	}
 }

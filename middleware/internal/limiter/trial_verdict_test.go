@@ -119,6 +119,7 @@ func TestTrialVerdict(t *testing.T) {
 
 		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
 		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
+		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
 		{name: "nearly twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 990, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "quicker, but late: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 88, arm: seen{n: 410, seconds: 1, level: 88, took: 400 * ms}, limit: 36, why: less, on: true, lined: true, base: .01},
 		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},

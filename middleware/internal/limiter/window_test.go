@@ -168,6 +168,13 @@ func TestHistogram(t *testing.T) {
 			}
 		}
 	}
+	var four histogram
+	for _, s := range []float64{.01, .01, .01, .1} {
+		four.add(s)
+	}
+	if got := four.quantile(.75); got < .09 || got > .11 {
+		t.Errorf("three of four are below %v s, want .1 s", got)
+	}
 	var h histogram
 	if got := h.quantile(.5); got != 0 {
 		t.Errorf("got %v s of nothing, want 0", got)

@@ -1,0 +1,49 @@
+package limiter
+
+import (
+	"testing"
+	"time"
+)
+
+// What a request that finds no room does to a limit of 175, some time after the last
+// answer.
+func TestSilence(t *testing.T) {
+	crowded := func(a *adaptiveLimit) { a.asked = 2000 } // more than was served
+	for _, tt := range []struct {
+		name  string
+		set   func(*adaptiveLimit)
+		quiet time.Duration
+		want  float64
+	}{
+		{"for twice as long as they take, and a little: they take so long", nil, 40 * ms, 175},
+		{"for longer: twice as many", nil, 40*ms + 1, 350},
+		{"but no more than clients bear", func(a *adaptiveLimit) { a.calm.most, a.asked = 255, 255 }, 41 * ms, 300},
+		{"and no more after that", func(a *adaptiveLimit) { a.calm.most, a.asked = 148, 148 }, 41 * ms, 175},
+		{"a tenth more than was served is asked for: twice as many", func(a *adaptiveLimit) { a.asked = 1099 }, 41 * ms, 350},
+		{"more is: it stays", func(a *adaptiveLimit) { a.asked = 1101 }, 41 * ms, 175},
+		{"a trial goes on: it stays", func(a *adaptiveLimit) { a.trials.on = true }, 41 * ms, 175},
+		{"there is a sign of a line: it stays", func(a *adaptiveLimit) { a.calm.lags = true }, 41 * ms, 175},
+		{"more is asked for, for a fourth of a second: it stays", crowded, 250 * ms, 175},
+		{"for longer: one more", crowded, 250*ms + 1, 176},
+		{"not for five times as long as they take: it stays", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .1, .2 }, 500 * ms, 175},
+		{"for five times as long: one more", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .2, .1 }, 501 * ms, 176},
+		{"one more was let in since: it stays", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 350 * ms, 175},
+		{"and long ago: one more", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 351 * ms, 176},
+		{"no more are allowed: it stays", func(a *adaptiveLimit) { crowded(a); a.max = 175 }, sec, 175},
+		{"nothing was ever answered: twice as many", func(a *adaptiveLimit) { crowded(a); a.last = 0 }, 1, 350},
+		{"the limit is given: it stays", func(a *adaptiveLimit) { a.fixed = true }, sec, 175},
+	} {
+		a := settledLimit()
+		a.last, a.usual, a.latency, a.asked = time.Hour, .01, .01, 1000
+		if tt.set != nil {
+			tt.set(&a)
+		}
+		moved := a.short(time.Hour + tt.quiet)
+		if a.limit != tt.want || moved != (tt.want > 175) {
+			t.Errorf("%s: got %v, %v, want %v", tt.name, a.limit, moved, tt.want)
+		}
+		if tried := a.silence.tried == time.Hour+tt.quiet; tried != (tt.want == 176 || a.max == 175) {
+			t.Errorf("%s: one more was let in: got %v", tt.name, tried)
+		}
+	}
+}
