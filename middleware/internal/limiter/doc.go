@@ -37,14 +37,20 @@
 //	                   2.5 times the most in flight, or what is served in time.
 //	late, no room      why? Of a line in the handler, fewer requests in flight give as many answers,
 //	                   and sooner. Of a handler that takes that long, they give fewer. A trial tells.
+//	                   Answers that come too late for their clients count next to nothing.
+//	which trial first  less refuses calls, in vain if there is no line. So it is for where that can
+//	                   win something: more is asked for than was ever served, or few of those that
+//	                   come get an answer in time; and it is as deep as they are few. Else more is
+//	                   tried, up to what clients bear to wait for. Neither is begun while fewer
+//	                   leave than come, after a change of latency.
 //	a line             the limit is the lower one, or a little more if that left the handler idle.
 //	                   If it even gave more answers, a still lower one is tried. While nothing is
-//	                   late, half as much again is tried from time to time, and kept if it gives
-//	                   more answers. If answers come more often, it grows as they do.
+//	                   late, half as much again is tried from time to time, and twice as much if
+//	                   most are refused. It is kept if it gives more answers. If answers come more
+//	                   often, the limit grows as they do.
 //	no line            answers that take that long are not late. For a while nothing is.
-//	which trial first  twice the limit, if no more is asked for than was served before, and answers,
-//	                   so late, are still of use: it costs nothing if the handler has become slower.
-//	                   Otherwise less, down to an eighth: that costs nothing if there is a line.
+//	quicker            where less gives so many more answers that the limit does not explain it,
+//	                   the handler has become quicker, and nothing is known of a line.
 //	catching up        where more answers come than are asked for, the line goes by itself.
 //	late, but room     while the number in flight rises, or clients leave, the limit comes down to
 //	                   little more than what is in flight, so that it is tried. If answers come less
