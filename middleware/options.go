@@ -58,8 +58,10 @@ func (c *config) want(ok bool, option string) {
 // no room waits in a queue for a short time. Requests are refused in this order:
 // those that have expired, retries while the queue is standing, those of low
 // priority by [WithPriority], the rest; within a priority, those of callers who ask
-// for more than their share, by [Shedding].FairBy. A refusal is a 503 that says when
-// to come back, or that the call is over before there is room. The default is off.
+// for more than their share, by [Shedding].FairBy. Retries of clients that say how many
+// attempts they make are as first attempts: such clients come when they are told. A
+// refusal is a 503 that says when to come back, or that the call is over before there is
+// room. The default is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }

@@ -29,7 +29,7 @@ const (
 	ReasonNone     Reason = ""         // it was admitted, or is in the queue
 	ReasonExpired  Reason = "expired"  // its deadline would pass before the work is done
 	ReasonQueue    Reason = "queue"    // the queue was full, or its wait was too long
-	ReasonRetry    Reason = "retry"    // it is a retry, and the queue stands
+	ReasonRetry    Reason = "retry"    // it is a retry, not said to be one of so many, and the queue stands
 	ReasonPriority Reason = "priority" // requests of a higher priority took the room
 	ReasonMemory   Reason = "memory"   // there was no room, because there is little memory
 	ReasonGone     Reason = "gone"     // its client left while it waited

@@ -13,7 +13,8 @@
 //	               of the callers who ask for the most if slots are shared between callers
 //	Enter          a slot is free and no request waits for it: admitted
 //	Join           else admitted beyond the limit, if its route is as quick as ever, or into
-//	               the queue, or refused: its time is over, a retry while the queue stands, or
+//	               the queue, or refused: its time is over, a retry while the queue stands (but of
+//	               a client that says how often it tries: such come when they are told), or
 //	               the queue is full and it has not the higher priority
 //	Leave          gives the slot back; Dispatch hands it to the highest priority in the queue,
 //	               of that to the oldest request, or to the newest while the queue stands

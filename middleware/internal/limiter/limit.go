@@ -148,12 +148,6 @@ func (a *adaptiveLimit) known(w *window) bool {
 	return a.asked <= asMuch*served+math.Sqrt(served) && w.asked <= moment*then+2*math.Sqrt(then)
 }
 
-// serves is the share of the requests that come which get an answer in time: lately, or
-// where latency has just changed, in a window.
-func (a *adaptiveLimit) serves(w *window) float64 {
-	return math.Max(a.useful/a.asked, w.useful()*w.seconds/w.asked)
-}
-
 // mostRefused reports whether twice as many requests come as get an answer in time.
 func (a *adaptiveLimit) mostRefused(useful float64) bool { return a.asked > 2*useful }
 

@@ -147,8 +147,8 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	switch fits := !tr.line && a.fits(m); {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
-	case fits && a.serves(m) >= answered:
-		tr.arm = window{} // there is next to nothing to be won
+	case fits: // so many in flight, and in time: no less can be served
+		tr.arm = window{}
 		return
 	case to >= a.limit:
 		to, why = 2*a.limit, "trial of more, as there is no less"
