@@ -45,6 +45,7 @@ func TestLimitRules(t *testing.T) {
 		line  = "the answers do not follow the number: a line"
 		none  = "the answers follow the number: no line"
 		room  = "nobody needs more"
+		swift = "it has become quicker"
 		hang  = "others hang, and one more was as quick as ever"
 	)
 	learnt := traffic{windows: 60, n: 100, took: 10 * ms, inFlight: 10}
@@ -211,6 +212,12 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(fits, traffic{windows: 1, n: 80, took: 700 * ms, gone: 12, shed: 20, until: line})},
 		{name: "after a line, more is not tried first", limit: 44, why: less,
 			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
+		{name: "less, and it has become quicker: they stay, and no line is known", limit: 44, why: swift, base: 10 * ms,
+			traffic: after(slow, traffic{windows: 9, n: 220, took: 20 * ms, shed: 20, until: swift})},
+		{name: "latency has just changed, and most have yet to leave: no trial yet", limit: 175, why: start,
+			traffic: after(traffic{windows: 3, n: 20, took: 350 * ms, shed: 80})},
+		{name: "they have been leaving for as long as most take: a trial", limit: 350, why: more,
+			traffic: after(traffic{windows: 9, n: 20, took: 350 * ms, shed: 80, until: more})},
 		{name: "nobody needs more: it stays", limit: 350, why: room,
 			traffic: after(fits, traffic{windows: 99, n: 70, took: 350 * ms, inFlight: 250, until: room})},
 		{name: "nobody needs more: it is not tried again for a while", limit: 350, why: room,

@@ -102,7 +102,7 @@ func TestTrialSettles(t *testing.T) {
 		want      bool
 		then      float64
 	}{
-		{"as few leave as .6 of those in flight make", seen{n: 60, seconds: .1, level: 99, took: 100 * ms}, .05, true, 0},
+		{"as many leave as .6 of those in flight make", seen{n: 60, seconds: 1, level: 100, took: sec}, .05, true, 0},
 		{"fewer", seen{n: 60, seconds: .1, level: 112, took: 110 * ms}, 0, false, .1},
 		{"fewer, for as long as most take", seen{n: 60, seconds: .1, level: 160, took: 150 * ms}, .07, true, .17},
 		{"not for as long", seen{n: 60, seconds: .1, level: 160, took: 150 * ms}, .05, false, .15},

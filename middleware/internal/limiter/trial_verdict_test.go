@@ -78,6 +78,7 @@ func TestTrialVerdict(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		line   bool // there is known to be one
+		least  float64
 		asked  float64
 		before seen
 		to     float64
@@ -123,6 +124,7 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "nearly twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 990, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "quicker, but late: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 88, arm: seen{n: 410, seconds: 1, level: 88, took: 400 * ms}, limit: 36, why: less, on: true, lined: true, base: .01},
 		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
+		{name: "that, but no less is allowed: they stay", least: 88, before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .147},
 		{name: "they give hardly more: they stay", before: before, to: 88, arm: seen{n: 590, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .149},
 		{name: "an eighth gives more than .62 of it: a line", before: before, to: 22, arm: seen{n: 311, seconds: 1, level: 22}, limit: 35, why: line, lined: true, base: .01, inTime: .0708},
 		{name: "an eighth gives less: they were too few", before: before, to: 22, arm: seen{n: 309, seconds: 1, level: 22}, limit: 44, why: line, holds: true, lined: true, base: .0682, inTime: .089},
@@ -132,6 +134,7 @@ func TestTrialVerdict(t *testing.T) {
 			if tt.asked > 0 {
 				a.asked = tt.asked
 			}
+			a.min = max(a.min, tt.least)
 			tr := &a.trials
 			tt.before.asked, tt.arm.asked = 2000*tt.before.seconds, 2000*tt.arm.seconds
 			tr.on, tr.line, tr.limit, a.limit = true, tt.line, a.limit, tt.to
