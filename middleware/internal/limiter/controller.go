@@ -194,7 +194,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	case patience <= 0:
 		c.refused(1, now)
 		return nil, 0, q.reason(w, now)
-	case r.Retry && q.standing && !r.Returns:
+	case r.Retry && q.standing && (!r.Returns || a.silent(now)):
 		c.refused(1, now)
 		return nil, 0, ReasonRetry
 	case r.Returns && q.standing && c.returns.elsewhere(now):

@@ -115,7 +115,12 @@ func TestAdmissionRules(t *testing.T) {
 		}, "expired"},
 		{"a retry", func(r *room) string { return r.join(0, Request{Retry: true}) }, "waits 200ms"},
 		{"a retry, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true}) }, "retry"},
-		{"a retry of a client that comes when it is told", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true, Returns: true}) }, "waits 50ms"},
+		{"a retry of a client that comes when it is told", func(r *room) string {
+			r.stand()
+			r.Learn(Completion{At: start + 290*ms, Took: 10 * ms, InFlight: 1, Slot: Slot{Weight: 1, First: true}})
+			return r.join(300*ms, Request{Retry: true, Returns: true})
+		}, "waits 50ms"},
+		{"such a retry, of a handler that stands still", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true, Returns: true}) }, "retry"},
 		{"one that may come back, in a standing queue, where those that were told are served elsewhere", func(r *room) string {
 			r.stand()
 			r.returns.told = 10

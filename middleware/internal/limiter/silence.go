@@ -24,12 +24,21 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 	case a.limit < bearable && !a.trials.on && !a.calm.lags && a.asked <= asMuch*a.calm.most && quiet > 20*time.Millisecond+time.Duration(2e9*a.usual):
 		// It may have become slower. As many as clients bear to wait for may come in.
 		a.limit = math.Min(2*a.limit, bearable)
-	case now-max(a.last, a.silence.tried) > max(250*time.Millisecond, time.Duration(5e9*math.Min(a.usual, a.latency))):
+	case now-a.silence.tried > a.patiently() && a.silent(now):
 		// It stands still, or those in it hang. One more will tell.
 		a.silence.tried = now
 		a.limit = a.bounded(a.limit + 1)
 	}
 	return a.limit > before
+}
+
+// silent reports whether nobody has been answered for so long that the handler stands
+// still, or those in it hang.
+func (a *adaptiveLimit) silent(now time.Duration) bool { return now-a.last > a.patiently() }
+
+// patiently is how long an answer is waited for.
+func (a *adaptiveLimit) patiently() time.Duration {
+	return max(250*time.Millisecond, time.Duration(5e9*math.Min(a.usual, a.latency)))
 }
 
 // answered takes in a completion after a silence, and reports whether the limit has
