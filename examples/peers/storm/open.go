@@ -7,9 +7,9 @@ package main
 // It is of medians of three runs, 2026-11-27. A verdict that chance decides is on it
 // if one of several such runs was against us, as those of the breaker are. After the runs
 // of both ends the server let retries wait that it had invited, which is better in most of
-// these worlds. The optimum of herd, of the outages, held.restart, stall.mixed-deadlines and held.uneven lets calls
-// wait longer than the four attempts take. With waits of that length it would be .834,
-// .620, .673, .878 and .872, of which the client has .96 and more.
+// these worlds. The optimum of herd, of the outages, held.restart, stall.mixed-deadlines
+// and held.uneven lets calls wait longer than the four attempts take. With waits of that
+// length it would be .834, .620, .673, .878 and .872, of which the client has .96 and more.
 func open() []string {
 	return []string{
 		"clients.1000.stall.warm: both: attempts",
