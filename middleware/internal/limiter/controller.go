@@ -183,8 +183,10 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 			return w, 0, ReasonNone
 		}
 	}
-	work := time.Duration(max(a.baseline, 1e9*a.latency))
-	w.waits = min(w.waits-work, c.maxPatience)
+	// Clients leave after what the handler takes now. But the deadline of the call, after
+	// which it is refused for good, is judged by the least that is possible.
+	work, takes := time.Duration(a.baseline), time.Duration(1e9*min(a.latency, a.patience.bears()))
+	w.waits = min(w.waits-max(work, takes), c.maxPatience)
 	patience := q.patience(w)
 	if w.expires > 0 {
 		w.expires = max(1, w.expires-work)

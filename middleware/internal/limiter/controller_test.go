@@ -97,10 +97,10 @@ func TestAdmissionRules(t *testing.T) {
 			r.adaptive.latency = .005
 			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
 		}, "waits 480ms"},
-		{"its deadline is sooner: less what the handler takes now", func(r *room) string {
+		{"its deadline is sooner: less what the work takes", func(r *room) string {
 			r.adaptive.latency = .05
 			return r.join(0, Request{Expires: start + 150*ms})
-		}, "waits 100ms"},
+		}, "waits 130ms"},
 		{"its client waits for no longer than the work takes", func(r *room) string {
 			return r.join(0, Request{Patience: work, HasPatience: true})
 		}, "queue"},
