@@ -74,7 +74,7 @@ func TestJudge(t *testing.T) {
 		{"a line, and nothing is late: enough tell of half as many more", inLine, quick(500), 263, probe, 0},
 		{"a line, and nothing is late: too few do", inLine, quick(460), 175, "", 490},
 		{"a line, and it is late: less", inLine, late(nil), 47, less, 0},
-		{"a line, nothing is late, and most are refused: twice as many", refused, quick(16), 350, mostRefused, 0},
+		{"a line, nothing is late, and most are refused: twice as many", refused, quick(16), 350, crowded, 0},
 		{"15 do not tell", refused, quick(15), 175, "", 15},
 		{"no line, nothing is late, and most are refused: anew", func(a *adaptiveLimit) { refused(a); a.trials.line = false; none(a) }, quick(16), 175, "", 0},
 	} {

@@ -24,7 +24,7 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 	case a.limit < bearable && !a.trials.on && !a.calm.lags && a.asked <= asMuch*a.calm.most && quiet > 20*time.Millisecond+time.Duration(2e9*a.usual):
 		// It may have become slower. As many as clients bear to wait for may come in.
 		a.limit = math.Min(2*a.limit, bearable)
-	case now-a.silence.tried > a.patiently() && a.silent(now):
+	case now-a.silence.tried > a.longQuiet() && a.silent(now):
 		// It stands still, or those in it hang. One more will tell.
 		a.silence.tried = now
 		a.limit = a.bounded(a.limit + 1)
@@ -34,10 +34,10 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 
 // silent reports whether nobody has been answered for so long that the handler stands
 // still, or those in it hang.
-func (a *adaptiveLimit) silent(now time.Duration) bool { return now-a.last > a.patiently() }
+func (a *adaptiveLimit) silent(now time.Duration) bool { return now-a.last > a.longQuiet() }
 
-// patiently is how long an answer is waited for.
-func (a *adaptiveLimit) patiently() time.Duration {
+// longQuiet is how long nobody is answered before the handler is taken to stand still.
+func (a *adaptiveLimit) longQuiet() time.Duration {
 	return max(250*time.Millisecond, time.Duration(5e9*math.Min(a.usual, a.latency)))
 }
 

@@ -71,7 +71,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	case now < tr.hold:
 	case tr.line && a.mostRefused(a.useful) && !a.late(now, m):
 		if m.n >= leastArm {
-			a.begin(now, m, a.more()*a.limit, mostRefused)
+			a.begin(now, m, a.more()*a.limit, crowded)
 		}
 	case !a.late(now, m) && !tr.line:
 		tr.arm = window{}
@@ -84,7 +84,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	}
 }
 
-const mostRefused = "trial of more, as most are refused"
+const crowded = "trial of more, as most are refused"
 
 // settles reports whether as many leave as come, so that a window tells of a limit. After
 // a change of latency that is so once the first requests from then have left. But some
@@ -178,7 +178,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 	case tr.line && a.limit > tr.limit && follows > elastic*step:
 		tr.inTime = a.limit / x
 		if a.mostRefused(m.useful()) {
-			a.begin(now, m, doubled*a.limit, mostRefused)
+			a.begin(now, m, doubled*a.limit, crowded)
 			return
 		}
 		a.move(now, a.limit, "more at a time give more answers")
