@@ -2,16 +2,16 @@ package limiter
 
 import "sync/atomic"
 
-// beyond counts the requests that were let in beyond the limit, since their route
+// beyond counts the requests that were admitted beyond the limit because their route
 // is as quick as ever: they do not wait in the line that the limit keeps short.
 type beyond struct {
 	all    atomic.Int32
 	routes [maxRoutes + 1]atomic.Int32 // by number
 }
 
-// admit lets in a request of a named route, if that is as quick as ever. Where all
-// stands still, that is not known before long, so only twice as many at a time are
-// let in as there usually are, of the route and of all, and one more.
+// admit admits a request of a named route that is as quick as ever. If the whole handler
+// stands still, that shows only after some time. So at most twice as many as usual and
+// one more are admitted at a time, of the route and of all such routes together.
 func (b *beyond) admit(rs *routes, name string, spare int) *route {
 	r := rs.byName[name]
 	switch {

@@ -25,15 +25,15 @@ const (
 // A calendar knows the slots of one server. Clients that are served elsewhere
 // meanwhile, by another replica, do not need them: see returns.
 type calendar struct {
-	longest    time.Duration // wait that a client is told
+	longest    time.Duration // wait for a slot that a client is told
 	next       atomic.Int64  // the last slot given away; 0: none yet
 	share      atomic.Int64  // 0 means startShare
 	throughput atomic.Int64  // of the handler, requests per 1000 s; 0 if not known
-	latest     atomic.Int64  // when the last client that was told comes back; 0: none was
+	latest     atomic.Int64  // when the last client that was told comes back; 0: no client was told
 	returns    returns
 }
 
-// A Refusal is what matters of a request that was refused for when to come back.
+// A Refusal is a refused request, as far as it matters for when to come back.
 type Refusal struct {
 	Left    time.Duration // of the call, if HasLeft; not that of the attempt
 	HasLeft bool
@@ -66,9 +66,9 @@ func (c *calendar) Reserve(now time.Duration, r Refusal) (wait time.Duration, ag
 // late reports whether the call is over by then.
 func (r *Refusal) late(wait time.Duration) bool { return r.HasLeft && wait >= r.Left }
 
-// slot returns the wait for the next slot, and takes it if the client can come. Where
-// the wait is not known, the client is told a random time, and where it is too long,
-// such a time after the longest.
+// slot returns the wait for the next slot, and takes the slot if the client can come by
+// then. If the wait is not known, it returns a random time, and if it is too long, the
+// longest and a random time.
 func (c *calendar) slot(now time.Duration, r *Refusal) time.Duration {
 	for {
 		last, share := time.Duration(c.next.Load()), c.share.Load()

@@ -59,7 +59,7 @@ func TestCalendarRules(t *testing.T) {
 			c.Reserve(start-time.Second, silent)
 			c.CameBack(0, start-time.Second, true)
 		}, silent, time.Second / 100 * whole / (startShare + shareFound), true},
-		{"a share of long ago is none of this slot's", 100_000, func(c *calendar) {
+		{"a share of long ago does not count for this slot", 100_000, func(c *calendar) {
 			c.Reserve(start-11*time.Second, silent)
 			c.share.Store(leastShare)
 		}, silent, 20 * ms, true},

@@ -50,7 +50,7 @@ type Controller struct {
 	limit   atomic.Int64
 	slots   slots
 	awaits  awaits
-	back    atomic.Int64 // requests that have lent their slot and work
+	back    atomic.Int64 // requests at work again after they had lent their slot
 	memory  *memoryLimit // nil: it is not watched
 	waiting atomic.Int64
 	probing atomic.Bool
@@ -64,7 +64,7 @@ type Controller struct {
 	mu       sync.Mutex // guards what follows
 	adaptive adaptiveLimit
 	queue    waitQueue
-	demand   *demand // nil: callers are all one
+	demand   *demand // nil: callers are not told apart
 }
 
 // New returns a Controller without any request.
@@ -154,6 +154,9 @@ func (c *Controller) Limit() int {
 
 // Join puts a request that found no room into the queue. It returns the Waiter
 // and how long to wait for it, or why the request is refused at once.
+//
+// A retry is refused while the queue stands, unless its client may come back when it is
+// told ([Request].Returns). Such a retry is refused only while the handler answers nobody.
 func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration, Reason) {
 	w := newWaiter(now, r)
 	c.mu.Lock()
@@ -277,7 +280,7 @@ func (c *Controller) refused(n int, now time.Duration) {
 	}
 }
 
-// lull is how long no request has to be refused before there is room again.
+// lull is the time without a refusal after which there is room again.
 const lull = time.Second
 
 // Short reports whether there is no room for more requests, or was not within
@@ -288,8 +291,9 @@ func (c *Controller) Short(now time.Duration, held int) bool {
 	return c.waiting.Load() > 0 || others > 0 && others+held >= int(c.limit.Load()) || at > 0 && now-at < lull
 }
 
-// Leave gives a slot back. It returns how many requests had one until now, or had lent
-// it and work, and whether others wait for one: then the caller calls Dispatch.
+// Leave gives a slot back. It returns how many requests were at work until now, with a
+// slot or after they had lent it, and whether others wait for a slot: then the caller
+// calls Dispatch.
 func (c *Controller) Leave(s Slot) (inFlight int, waiting bool) {
 	inFlight = c.giveBack(s)
 	// A request that joins the queue says so before it looks for room. So either
@@ -297,7 +301,7 @@ func (c *Controller) Leave(s Slot) (inFlight int, waiting bool) {
 	return inFlight, c.waiting.Load() > 0
 }
 
-// giveBack returns how many requests had a slot until now, or had lent it and work.
+// giveBack gives a slot back, and returns how many requests were at work until now.
 func (c *Controller) giveBack(s Slot) (inFlight int) {
 	if s.Beyond > 0 {
 		c.beyond.leave(s.Beyond)
@@ -347,7 +351,7 @@ func (c *Controller) Learn(done Completion) {
 
 // weight returns for how many requests the one at hand is measured, or 0 if it is
 // not. Of thousands of requests per second a part tells enough. While requests
-// are refused, and during a probe, each is measured.
+// are refused, and during a trial, each is measured.
 func (c *Controller) weight(before slotCount) uint8 {
 	every := c.every.Load()
 	if every <= 1 || c.probing.Load() {

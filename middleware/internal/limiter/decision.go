@@ -2,9 +2,9 @@ package limiter
 
 import "time"
 
-// A Slot is the place of an admitted request, and what it says of its measure.
-// Of a request without one, InFlight and Limit say why. It is small enough to be
-// returned in registers.
+// A Slot is the place of an admitted request in the handler, and says whether the
+// request is measured. For a request without one, InFlight and Limit say why. A Slot is
+// small enough to be returned in registers.
 type Slot struct {
 	InFlight   int32  // requests in the handler before it; not known if it waited
 	Limit      int32  // at that time; 0: none, or not known
@@ -29,7 +29,7 @@ const (
 	ReasonNone     Reason = ""         // it was admitted, or is in the queue
 	ReasonExpired  Reason = "expired"  // its deadline would pass before the work is done
 	ReasonQueue    Reason = "queue"    // the queue was full, or its wait was too long
-	ReasonRetry    Reason = "retry"    // it is a retry, not said to be one of so many, and the queue stands
+	ReasonRetry    Reason = "retry"    // it is a retry, the queue stands, and it may not wait there: see Join
 	ReasonPriority Reason = "priority" // requests of a higher priority took the room
 	ReasonMemory   Reason = "memory"   // there was no room, because there is little memory
 	ReasonGone     Reason = "gone"     // its client left while it waited

@@ -16,13 +16,13 @@ const (
 )
 
 // fairness shares the slots between callers, among the requests of one priority.
-// A free slot goes to the caller that has the fewest, and of those to the one that
-// has used the least slot time lately. When the queue is full, it is the caller with
-// the most requests in it that loses one. So a caller who asks for less than its
-// share is served at once, whatever the others ask for, and what it leaves is theirs.
+// A free slot goes to the caller that holds the fewest slots, and among several such
+// callers to the one that has used the least slot time lately. When the queue is full,
+// the caller with the most requests in it loses one. So a caller who asks for less than
+// its share is served at once, whatever the others ask for, and they get what it leaves.
 //
-// Only requests that waited count as slots of a caller. While none waits, there is
-// nothing to share, and callers need not be known.
+// Only requests that have waited count as slots of a caller. While no request waits,
+// there is nothing to share, and callers need not be known.
 //
 // It is not safe for concurrent use.
 type fairness struct {
@@ -244,7 +244,7 @@ func (h *lineHeap) Pop() any {
 // loserTo returns the request that a full queue refuses to make room for w. With
 // fairness it is one of the lowest priority, if that is lower than that of w, else
 // one of a caller who has more requests in the queue: the oldest if the queue
-// stands, else the newest. It is nil if there is none.
+// stands, else the newest. It is nil if w itself is to be refused.
 func (q *waitQueue) loserTo(w *Waiter) (*Waiter, Reason) {
 	if q.fair == nil {
 		return q.loser(w.priority)

@@ -200,7 +200,7 @@ func TestLimitRules(t *testing.T) {
 		{name: "no line: for a while nothing is late", limit: 486, why: quick,
 			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 4, n: 100, took: 900 * ms, shed: 150},
 				traffic{windows: 9, n: 100, took: 900 * ms, shed: 150, until: quick})},
-		{name: "but for clients that leave", limit: 162, why: less,
+		{name: "no line: unless clients leave", limit: 162, why: less,
 			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 19, n: 100, took: 900 * ms, gone: 50, shed: 150, until: less})},
 		{name: "more serve more: no line", limit: 648, why: none, base: 350 * ms,
 			traffic: after(fits, traffic{windows: 99, n: 100, took: 350 * ms, shed: 20, until: none})},

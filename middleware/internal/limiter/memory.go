@@ -11,7 +11,7 @@ const (
 	memoryFull  = .85 // used share of the memory from which on the limit goes down
 	memoryCalm  = .75 // and up to which it goes up again
 	memoryVain  = 40  // collections after which a lower limit has not helped
-	memoryHelp  = .05 // less of the memory is used, if it has
+	memoryHelp  = .05 // by which the used share falls if it has helped
 	memoryStale = time.Second
 )
 

@@ -30,7 +30,7 @@ func TestMemoryLimit(t *testing.T) {
 		{"with nothing in flight", []step{{.99, 0, 2}}},
 		{"it stays in between", []step{{.9, 50, 40}, {.8, 40, 40}, {.76, 40, 40}}},
 		{"and goes up with enough", []step{{.9, 50, 40}, {.7, 40, 50}, {.7, 50, 62.5}, {.7, 60, 78.125}}},
-		{"until it is none", append([]step{{.9, 80, 64}, {.7, 64, 80}, {.7, 80, 100}}, repeat(5, step{.7, 80, 100})...)},
+		{"until there is no limit", append([]step{{.9, 80, 64}, {.7, 64, 80}, {.7, 80, 100}}, repeat(5, step{.7, 80, 100})...)},
 		{"at the calm mark too", []step{{.9, 50, 40}, {.75, 40, 50}}},
 		{"a calm begins anew", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.75, 1, 2.5}), repeat(memoryVain, step{.9, 1, 2})...)},
 		{"it helped at once", append([]step{{.99, 1, 2}}, repeat(2*memoryVain, step{.93, 1, 2})...)},
@@ -52,8 +52,8 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// Between two collections of garbage nothing is known. If there are none, since little
-// memory is asked for, the limit goes up.
+// Between two garbage collections nothing is known. If garbage is not collected at all,
+// since little memory is allocated, the limit goes up.
 func TestMemoryLimitBetweenCollections(t *testing.T) {
 	m, full := new(memoryLimit), MemorySample{Used: 95, Limit: 100, Collections: 1}
 	for _, s := range []struct {

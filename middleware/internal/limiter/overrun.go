@@ -42,20 +42,20 @@ func (c *Controller) publishOverrun() {
 }
 
 // demand is what each caller asks for, from one look at the scheduler to the next. It
-// counts callers by hash, in two ways, of which the lower count is the nearer, since
-// another caller may be counted with it in one of them.
+// counts callers in two tables, by different parts of their hash. The lower of the two
+// counts is the nearer one, since another caller may be counted with it in one table.
 //
 // It is not safe for concurrent use.
 type demand struct {
 	began    time.Duration
 	now, was [2][demandSize]uint32
-	most     float64 // of what was asked, that one caller gets; 0: nothing is known
+	most     float64 // requests that one caller gets; 0: nothing is known
 }
 
 const demandSize = 512
 
-// excess counts a request, and returns the share of the requests of its caller that is
-// to be refused, so that a share of all is.
+// excess counts a request, and returns which share of its caller's requests is to be
+// refused, if the given share of all requests is.
 func (d *demand) excess(now time.Duration, caller uint64, share float64) float64 {
 	if passed := now - d.began; passed >= schedEvery {
 		d.was = d.now
@@ -75,8 +75,9 @@ func (d *demand) excess(now time.Duration, caller uint64, share float64) float64
 	return 1 - min(1, d.most/float64(asks))
 }
 
-// level is how much one of those who ask for so much gets, where all together get a
-// share of it: who asks for less gets all, and what they leave belongs to the others.
+// level is the most that one caller gets if all callers together get a share of what they
+// ask for. Callers who ask for less than the level get all of it, and what they leave
+// belongs to the others. It is 0 if everybody gets all.
 func level(asks []uint32, share float64) float64 {
 	asks = slices.Sorted(slices.Values(asks))
 	left := 0.0

@@ -13,10 +13,10 @@ const (
 	lendAfter = 20 * time.Millisecond
 	lendEvery = 5 * time.Millisecond // at most
 
-	// A slot that is lent lets in a request that the handler has to serve besides the
-	// one that comes back, which may be long after. So in a second as many are lent as
-	// requests are served, a bit more while the handler has room, and fewer while it
-	// has not. At once it is a fourth of the limit.
+	// A slot that is lent admits a request that the handler has to serve in addition to
+	// the one that comes back, perhaps much later. So about as many slots are lent per
+	// second as requests are served: a few more while the handler has room, and fewer
+	// while it has none. At one moment at most a fourth of the limit is lent.
 	lendMore  = 1.25
 	lendLess  = .5
 	lendIdle  = 400 // per second at least, while the handler hardly works
@@ -24,9 +24,9 @@ const (
 )
 
 // A Hold is the hold of a request on its slot. A request that waits for its own
-// client, in a read of its body or a write of its response, does no work. Its
-// slot is lent to another request once that has lasted. When the wait is over the
-// request goes on without one: it has begun, so it cannot be refused any more. The
+// client, in a read of its body or a write of its response, does no work. Once the wait
+// has lasted some time, its slot is lent to another request. When the wait is over, the
+// request continues without a slot: it has begun, so it can no longer be refused. The
 // zero Hold has no slot.
 //
 // One wait is tracked at a time. All methods are safe for concurrent use, except Take,
@@ -34,9 +34,9 @@ const (
 type Hold struct {
 	Slot Slot // that it took, or else why there was none; it stays as it was
 
-	// word has the state in its lowest two bits, then whether the Hold is listed in
-	// Controller.awaits, then whether the request works without the slot that it has
-	// lent, then since when it waits.
+	// word has the state in its lowest two bits. The next bits say whether the Hold is
+	// listed in Controller.awaits, whether the request works without the slot that it
+	// has lent, and since when it waits.
 	word  atomic.Int64
 	place int32 // in awaits.holds; guarded by awaits.mu
 }
@@ -71,7 +71,7 @@ func (h *Hold) Slots() int {
 // awaits are the requests that have waited for their client, and have a slot or have
 // lent it.
 type awaits struct {
-	n      atomic.Int32 // of them
+	n      atomic.Int32 // how many they are
 	mu     sync.Mutex   // guards what follows, and the places of the holds
 	holds  []*Hold
 	looked time.Duration
@@ -79,7 +79,8 @@ type awaits struct {
 }
 
 // add lists a request in its first wait, unless it has given its slot back
-// meanwhile. Under the lock, so that a request that is listed is also here.
+// meanwhile. It changes the word under the lock, so that a request whose word says that
+// it is listed is in the list.
 func (a *awaits) add(h *Hold, from, to int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -103,9 +104,9 @@ func (a *awaits) remove(h *Hold) {
 	a.n.Store(int32(last))
 }
 
-// lend takes the slots of the requests that wait for their client since lendAfter.
-// So many requests are in the handler, with those that wait, at a limit, and so many
-// are served in a second.
+// lend takes the slots of the requests that have waited for their client for lendAfter.
+// inFlight counts all requests in the handler, including those that wait, and served is
+// how many are served per second.
 func (a *awaits) lend(now time.Duration, inFlight int, limit, served float64) (lent []Slot) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -57,8 +57,8 @@ func newPriorities(n int) *priorities {
 	return &priorities{lists: make([]waitList, n), used: make([]uint64, (n+63)/64)}
 }
 
-// A pass lets one request go before all of lower priorities. Older passes are
-// kept only if their priority is higher: priorities fall from the first pass on.
+// A pass lets one request go before all of lower priorities. An older pass is kept
+// only if its priority is higher, so priorities fall from the first pass to the last.
 type pass struct {
 	priority int
 	number   uint64

@@ -23,12 +23,12 @@ const (
 type waitQueue struct {
 	all        waitList      // in order of arrival
 	priorities *priorities   // the same by priority; nil: they have none
-	fair       *fairness     // the same by caller; nil: they are all one
+	fair       *fairness     // the same by caller; nil: callers are not told apart
 	since      time.Duration // when the oldest had last not waited for long
 	interval   time.Duration // after which it stands
 	short      time.Duration // longest wait in a standing queue
-	standing   bool          // until no request was refused for an interval
-	refused    time.Duration // when one last was
+	standing   bool          // it ends after an interval without a refusal
+	refused    time.Duration // when a request was last refused
 	memory     bool          // the limit is low because there is little memory
 }
 
@@ -83,9 +83,10 @@ func (q *waitQueue) watch(now time.Duration) {
 	}
 }
 
-// long is how long w may wait before that is long: half of the time that its client
-// leaves for it, if that is less than short. Otherwise a queue of hasty clients would
-// never stand, and serve each so late that half of the answers are too late.
+// long is the wait above which w has waited for long: short, or half of the time that
+// its client leaves for the wait if that is less. Otherwise a queue of impatient clients
+// would never stand, and would serve each of them so late that half of the answers are
+// of no use.
 func (q *waitQueue) long(w *Waiter) time.Duration {
 	if w.said {
 		return min(q.short, w.waits/2)
@@ -133,7 +134,7 @@ func (q *waitQueue) resolve(w *Waiter, d Decision) {
 	w.done <- d
 }
 
-// prune refuses the oldest requests, as far as they have waited too long.
+// prune refuses the oldest requests that have waited too long.
 func (q *waitQueue) prune(now time.Duration) (refused int) {
 	q.watch(now)
 	for w := q.all.oldest; w != nil && now-w.at > q.patience(w); w = q.all.oldest {
@@ -154,7 +155,7 @@ func (q *waitQueue) reason(w *Waiter, now time.Duration) Reason {
 	return q.full()
 }
 
-// full is why requests are refused that no other reason is known for.
+// full is the reason for a refusal that has no other reason.
 func (q *waitQueue) full() Reason {
 	if q.memory {
 		return ReasonMemory
@@ -180,8 +181,7 @@ func (q *waitQueue) pick() *Waiter {
 
 // loser returns the request that a full queue refuses to make room for one of the
 // given priority: the newest of the lowest priority, if that is lower, else the
-// oldest of all if the queue stands. It is nil if there is none: then the new
-// request is refused.
+// oldest of all if the queue stands. It is nil if the new request is to be refused.
 func (q *waitQueue) loser(priority int) (*Waiter, Reason) {
 	if q.priorities != nil {
 		if least := q.priorities.lowest().newest; least.priority < priority {

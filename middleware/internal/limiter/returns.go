@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	soonest    = 50 * time.Millisecond  // at least, for a client that another replica may serve
-	probeEvery = 100 * time.Millisecond // one client is sent back soon, though there is no slot, to find out
-	grace      = 500 * time.Millisecond // within which a client should have come back; it waits, too
+	soonest    = 50 * time.Millisecond  // the least wait of a client that another replica may serve
+	probeEvery = 100 * time.Millisecond // so often a client without a slot is told to come soon, to find out
+	grace      = 500 * time.Millisecond // by which a client may come late and still count as back
 	lookEvery  = 100 * time.Millisecond
 	followed   = 256 // clients at a time
-	enoughTold = 8   // clients, to draw a conclusion from
-	fewBack    = .7  // of those: less is served elsewhere
+	enoughTold = 8   // clients that suffice for a conclusion
+	fewBack    = .7  // if a smaller part of them comes back, the others are served elsewhere
 )
 
 // returnsMemory is after how long e times less counts of what was seen.
 const returnsMemory = 2 * time.Second
 
 // returns finds out whether the clients that this server refuses are served by other
-// replicas. It follows some of those that were told to come back, by the ID of their
-// call. If there is no other replica, or none with room, they come back here: even of
-// several servers that are all overloaded, each sees as many come as it told. If
-// others have room, most are served there.
+// replicas. It follows some of the clients that were told to come back, by the ID of
+// their call. If no other replica has room, they come back here: of several overloaded
+// servers each sees as many clients come back as it told to. If another replica has
+// room, most of them are served there.
 //
-// Only clients are followed that say that they make several attempts. Others may not
+// It follows only clients that say that they make several attempts. Others may not
 // come back at all.
 type returns struct {
 	mu     sync.Mutex // guards what follows

@@ -73,8 +73,8 @@ func (rs *routes) close(seconds float64, calm bool) {
 	}
 }
 
-// inLine reports whether the route may stand in the line in the handler: it is the
-// only one that was slow within the last 2 s, or none was.
+// inLine reports whether the route may stand in the line in the handler: no other route
+// was slow within the last 2 s.
 func (rs *routes) inLine(r *route) bool { return rs.slow-r.slowly < math.Exp(-1) }
 
 func (r *route) close(seconds float64, calm bool) {

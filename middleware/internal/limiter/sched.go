@@ -24,12 +24,12 @@ type SchedulerSample struct {
 // latency of handlers does not show it. While that queue stands, schedLimit
 // lowers the limit, but not below what the processors can run, nor below what
 // keeps the handler busy: goroutines may also wait because of another process, or
-// of work other than the handler's.
+// because of work other than the handler's.
 //
 // When the wait is far too long, a limit does not help. Handlers that do not wait
-// for anything run one after the other, few at a time, and the requests that have
-// not begun are the ones that are too many. Then a share of the requests is
-// refused as they get to run, which costs little, so that the queue gets shorter.
+// for anything run one after the other, few at a time, and most of the excess requests
+// have not begun. Then a share of the requests is refused when they get to run, which
+// costs little, so that the queue gets shorter.
 //
 // It takes a sample when a window closes or a request is refused, and needs no
 // goroutine. It is not safe for concurrent use.

@@ -10,26 +10,26 @@ import (
 // further cost.
 //
 // A request that many others have overtaken does not wait in a line with them: it
-// polls, streams, hangs, or is long work. It keeps working, but holds no slot any
-// more. For that, requests belong to the generation in which they came. The present
-// one is part of the number, so that its requests come and go by one atomic
-// operation each. Only those of earlier ones, which there are while requests wait,
-// take the lock when they leave.
+// polls, streams, hangs, or is long work. It keeps working, but no longer holds a slot.
+// To tell which requests were overtaken, each belongs to the generation in which it
+// came. The present generation is part of the number, so its requests come and go by
+// one atomic operation each. Only requests of earlier generations take the lock when
+// they leave. A new generation begins only while requests wait.
 type slots struct {
 	number    atomic.Uint64 // a slotCount
 	overtaken atomic.Int32  // requests that hold no slot any more
-	present   atomic.Uint32 // the generation that requests join, of which the number has the lowest bits
+	present   atomic.Uint32 // the generation that requests join; its lowest bits are in the number
 
 	mu      sync.Mutex // guards what follows, and who changes the generation
-	oldest  uint32     // that holds slots
+	oldest  uint32     // generation that holds slots
 	members [generations]int32
-	earlier int32               // the sum of members, which are those of all but the present generation
+	earlier int32               // the sum of members: the requests of all generations before the present one
 	began   [generations]uint32 // how many had entered when it began
 }
 
-// generations is how many there are at most, and perLimit how many come while as
-// many requests enter as the limit is. A request is overtaken once so many times
-// the limit entered after it.
+// generations is how many there are at most. perLimit is how many begin while as many
+// requests enter as the limit is. A request is overtaken once overtakes times the limit
+// entered after it.
 const (
 	generations = 64
 	perLimit    = 8
@@ -44,7 +44,7 @@ const (
 	takenBits      = 20
 	generationBits = 20
 
-	mostTaken      = 1<<takenBits - 1 // for more at a time a process has no memory
+	mostTaken      = 1<<takenBits - 1 // a process has no memory for more at a time
 	mostGeneration = 1<<generationBits - 1
 	mostEntered    = 1<<(64-takenBits-generationBits) - 1
 	enters         = 1 << (takenBits + generationBits)
@@ -123,8 +123,8 @@ func (s *slots) give(generation uint32) int {
 	return slotCount(s.number.Add(^uint64(0))).taken() + 1
 }
 
-// age takes their slots from the requests that were overtaken, at a limit, but not
-// from more than spare.
+// age takes the slots of the requests that were overtaken at the given limit, but of no
+// more than spare.
 func (s *slots) age(limit, spare int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
