@@ -69,7 +69,7 @@ func (e epoch) outgrows(before epoch, since, t time.Duration) bool {
 	return e.fastest < t && float64(e.fastest) > float64(t)*(1-slope)
 }
 
-// rate is how many calls there are per second, over some seconds.
+// rate is the number of calls per second, averaged over some seconds.
 type rate struct {
 	perSecond   float64
 	first, from time.Duration

@@ -46,7 +46,7 @@ func (l *latency) expected(t time.Duration) time.Duration {
 	return min(t, max(time.Duration(2*l.typical), time.Duration(1.5*l.recent), l.least))
 }
 
-// A Scale is what a call gives its attempts.
+// A Scale is how much time a call gives its attempts.
 type Scale struct {
 	T time.Duration // after which a response is of no use
 	// Brief reports that T is so short that running out of it proves nothing.

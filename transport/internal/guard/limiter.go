@@ -20,7 +20,7 @@ type Limiter struct {
 	newest    time.Duration // when the newest attempt was sent that succeeded
 	responded time.Duration // when the last response came
 	succeeded time.Duration // when the last success came
-	silentAt  time.Duration // when the first attempt was sent after the last response; -1: there is none
+	silentAt  time.Duration // when the first attempt was sent after the last response; -1: no attempt was sent
 	timeouts  int           // calls in a row that timed out and that none overtook
 	cutAt     time.Duration // when the window was last cut
 	trial     bool          // it was cut to find out what a response takes alone
@@ -72,7 +72,8 @@ func (l *Limiter) Engaged() bool { return !math.IsInf(l.window, 1) }
 // while only probes are sent.
 func (l *Limiter) Window() float64 { return l.window }
 
-// Free is up to how many attempts in flight nobody needs to ask: -1 while engaged.
+// Free is the number in flight below which an attempt is sent without asking: -1 while
+// engaged.
 func (l *Limiter) Free() int {
 	if l.Engaged() {
 		return -1
@@ -218,8 +219,8 @@ func (l *Limiter) timeout(a Attempt, now time.Duration, inFlight int) {
 
 // proof is how many calls in a row prove that the service is over capacity. It is
 // the calls of a quarter of a second, so that a few requests that hang prove
-// nothing. Clients that call seldom need fewer, or many of them would together
-// send a lot before they know.
+// nothing. Clients that call seldom need fewer calls: otherwise many such clients would
+// together send a lot before they know.
 func (l *Limiter) proof() int {
 	perSecond := l.Rate()
 	return int(min(max(perSecond/4, min(3+perSecond/2, 7)), 50))

@@ -232,7 +232,7 @@ func TestRules(t *testing.T) {
 		{"pause: by chance no more than that", []step{limited(1), chance(0), see(1, 5*ms, shed), wait(16 * ms), ask(3)}, 1, 1},
 		{"pause: a success takes a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 5*ms, shed), wait(230 * ms), ask(3)}, 1, 0},
 		{"pause: no less than a quarter", []step{limited(1), hour, see(4, 5*ms, shed), see(1, 20*ms, success), see(1, 5*ms, shed), wait(250 * ms), ask(3)}, 1, 1},
-		{"pause: until there is none", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
+		{"pause: until it is over", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
 		{"pause: and then it begins anew", []step{limited(1), hour, see(2, 5*ms, shed), see(3, 20*ms, success), see(1, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
 		{"pause: not with more room", []step{limited(4), hold(1), see(1, 5*ms, shed), hold(0), ask(3)}, 1.5, 1},
 		{"pause: the window waits for the end of it", []step{limited(1), hour, see(2, 5*ms, shed), see(1, 20*ms, success)}, 1, 0},

@@ -30,7 +30,7 @@ func TestOrder(t *testing.T) {
 		{"while none come, the latest", limited(4), few, "far middle near"},
 		{"while the last is no more than an epoch ago, the earliest", all(flows, wait(T/4)), few, "near middle far"},
 		{"while the last is an epoch ago, the latest", all(flows, wait(T/4+1)), few, "far middle near"},
-		{"a success from before the cut is none", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
+		{"a success from before the cut does not count", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
 		{"of two with the same deadline, the one that came first", limited(4), []waiter{{name: "one", left: 5 * T}, {name: "other", left: 5 * T}}, "one other"},
 		{"as many as there is room for", all(limited(2), wait(1)), few, "far middle"},
 		{"none without room", all(limited(2), hold(2)), few, ""},

@@ -2,14 +2,14 @@ package guard
 
 import "time"
 
-// refusals is what is known of those of a service that sheds.
+// refusals is what is known about the refusals of a service that sheds.
 type refusals struct {
 	inEpoch int
 	share   float64       // of the last few responses
 	row     int           // calls refused in a row
 	at      time.Duration // when they last narrowed the window
 
-	pause time.Duration // after a refusal, with a window of one
+	pause time.Duration // after a refusal, with a window of at most one
 	until time.Duration // when the last one ends
 
 	only     bool          // they engaged the limiter, and nothing sent since has timed out
@@ -22,7 +22,7 @@ type refusals struct {
 	pardoned float64       // the share that is ignored
 }
 
-// A trial finds out whether less in flight is of any use.
+// A trial finds out whether fewer attempts in flight are of any use.
 type trial struct {
 	since     time.Duration // of attempts sent from then on; 0: not begun
 	shed, all int
@@ -36,8 +36,8 @@ const (
 	pardon     = 30 * time.Second // for refusals that do not depend on what is in flight
 )
 
-// shed takes note of a refusal that leaves inFlight: so many the service takes.
-// If nothing but refusals comes they prove as much as timeouts.
+// shed takes note of a refusal. The service takes about as many as are left in flight
+// after it. If nothing but refusals comes, they prove as much as timeouts.
 func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 	r := &l.refusals
 	r.inEpoch++
@@ -71,8 +71,8 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 	l.window = min(l.window, max(least, narrowed*min(l.window, float64(inFlight+1))))
 }
 
-// rest lets nothing be sent for a while. A service may refuse in no time, and what is
-// in flight does not limit how often it is asked.
+// rest lets nothing be sent for a while. A service that refuses at once could be asked
+// without end, however few attempts may be in flight.
 func (l *Limiter) rest(a Attempt, now time.Duration) {
 	r := &l.refusals
 	r.pause = min(max(2*r.pause, time.Duration(l.latency.typical)), epochOf(a.Scale.T))
@@ -109,8 +109,8 @@ func (r *refusals) served(a Attempt, now, usual time.Duration, window float64) {
 	}
 }
 
-// tries reports whether an attempt was sent with half of the window that refusals
-// found.
+// tries reports whether an attempt was sent with half of the window that there was when
+// refusals engaged the limiter.
 func (r *refusals) tries(a Attempt, now time.Duration, window float64) bool {
 	if r.engaged == 0 || window > r.from/2+1 {
 		return false
