@@ -3,7 +3,7 @@ package budget
 // All returns a budget that grants a retry only if all of the budgets do, such as
 // that of a service and that of a tenant. If one of them refuses, the tokens of
 // those before it are refunded, if they are a [Refunder]. Nil budgets are skipped.
-// Without any other, every retry is granted.
+// If no budget remains, every retry is granted.
 func All(budgets ...Budget) Budget {
 	var bs all
 	for _, b := range budgets {

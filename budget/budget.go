@@ -11,9 +11,9 @@ import (
 // A Budget decides whether one more retry may be sent. Its methods are safe
 // for concurrent use.
 //
-// The retry loop of package transport also uses the methods of [Refunder],
-// [Pricer], [Afforder], [Settler] and [Fetcher] where a budget has them. The budgets of
-// this package have the first four.
+// The retry loop of package transport also uses the methods of [Refunder], [Pricer],
+// [TimeoutPricer], [Afforder], [Settler] and [Fetcher] where a budget has them. [Local]
+// has the first five.
 type Budget interface {
 	// Deposit says that a first attempt was sent. Retries deposit nothing.
 	Deposit()
@@ -37,10 +37,10 @@ type Pricer interface {
 	WithdrawFor(attempt int) bool
 }
 
-// A TimeoutPricer is a budget in which a retry after a timeout costs more than one
-// after an error. Timeouts are what an overload shows, and retries feed it. Where it
-// refuses, the retry loop asks [Pricer] instead and waits until another call has
-// succeeded. Without it, Pricer is asked for every retry.
+// A TimeoutPricer is a budget that grants fewer retries after a timeout than after an
+// error, because timeouts are the sign of an overload, and retries add to it. If it
+// refuses, the retry loop asks [Pricer] instead and sends the retry only once another
+// call has succeeded. Without it, Pricer is asked for every retry.
 type TimeoutPricer interface {
 	// WithdrawAfterTimeout is WithdrawFor after an attempt that timed out.
 	WithdrawAfterTimeout(attempt int) bool
@@ -65,9 +65,10 @@ type Settler interface {
 // A Fetcher is a budget that fetches credit after it has refused, as that of a fleet
 // does. Without it, a second refusal after the wait before a retry is final.
 type Fetcher interface {
-	// Fetching returns a channel that is closed when what a refusal asked for has come,
-	// or will not come. It returns nil if nothing was asked for, or if there is nobody
-	// to ask. The retry loop waits for it no longer than Policy.BaseDelay.
+	// Fetching returns a channel that is closed when the credit that a refusal asked for
+	// has come, or will not come. It returns nil if no credit was asked for, or if the
+	// fleet is out of reach. The retry loop waits for it no longer than BaseDelay of the
+	// transport.Policy.
 	Fetching() <-chan struct{}
 }
 
@@ -88,8 +89,8 @@ const (
 // and MinPerSecond must not both be 0.
 //
 // The stock follows the traffic, so a new budget holds only a few retries. A Local
-// with a MinPerSecond starts with what that earns in Hold and Pool, at least 3. A
-// Local without one starts with none, and so does a process that shares a budget.
+// with a MinPerSecond starts with what that earns in Hold and Pool, at least 3 tokens. A
+// Local without one starts empty, and so does a process that shares a budget.
 type Policy struct {
 	// Ratio is how many retries each request pays for, 0 to 100. The default is
 	// 0: requests pay for none.
@@ -107,19 +108,19 @@ type Policy struct {
 	// if it succeeds. A retry that succeeds soon gets its token back, and another
 	// one if it followed an error or a timeout. The third and later attempts of a
 	// call are refused while the balance is low. So Ratio limits the retries that do
-	// not help, beyond as many as do. Where nothing helps, the credit is soon used
-	// up. The Ratio can be smaller than without. The caller must report outcomes to a [Settler], as
-	// package transport does. The package documentation has the exact limit. The
-	// default is off.
+	// not help, in addition to one for each that does. If nothing helps, the credit is
+	// soon used up. The Ratio can be smaller than without Evidence. The caller must
+	// report outcomes to a [Settler], as package transport does. The package
+	// documentation has the exact limit. The default is off.
 	Evidence bool
-	// Proportional bounds by the own traffic what is granted without Evidence that
-	// it helps, so that many processes do not add up to more retries than calls.
-	// MinPerSecond then earns no more than Ratio for each first attempt, and what it
-	// fills is no longer for retries after timeouts. Those are paid from what is kept
-	// beyond that: Ratio for each first attempt in Hold and Pool that succeeded. It
-	// needs Evidence and both rates. A budget that a fleet shares refuses it: its
-	// MinPerSecond does not multiply with the processes. The default is false;
-	// [Default] sets it.
+	// Proportional bounds the retries that did not help by the traffic of the process, so
+	// that the retries of many processes do not add up to more than their calls.
+	// MinPerSecond then earns no more than Ratio for each first attempt, and what it earns
+	// is not for retries after timeouts. Those are paid from what is kept beyond that:
+	// Ratio for each first attempt in Hold and Pool that succeeded. It needs Evidence,
+	// Ratio and MinPerSecond. A budget that a fleet shares refuses it, because its
+	// MinPerSecond does not multiply with the processes. The default is false; [Default]
+	// sets it.
 	Proportional bool
 }
 

@@ -54,22 +54,22 @@
 //
 // # What it promises with Proportional
 //
-// A thousand processes that each may send one retry per second send a thousand,
-// however seldom they call. With [Policy].Proportional the floor earns no more than
-// r for each request. So of any number of budgets together, with q requests in all,
+// A thousand processes that each may send one retry per second send a thousand per
+// second, however seldom they call. With [Policy].Proportional the floor earns no more
+// than r for each request. So any number of budgets together keep, with q requests in all,
 //
 //	retries that did not help <= r · first attempts that succeeded + r · q
 //	                             + retries that helped + stock at its start
 //
-// where what they have in stock is max(3, m · (Hold + Pool)) each, and what those
-// with traffic have beyond that. Each keeps that first part from retries after
-// timeouts: WithdrawAfterTimeout grants only what is above it. Since the floor does
-// not fill more than that part, in a window where nothing succeeds
+// where the stock of each is max(3, m · (Hold + Pool)), and more with traffic. Retries
+// after timeouts may not use that first part of the stock: WithdrawAfterTimeout grants
+// only what is above it. The floor fills no more than that part. So in a window where
+// nothing succeeds
 //
 //	retries after timeouts <= r · requests per second before it · (Hold + Pool)
 //
-// and none by a budget for which that is less than one. With [Default] those are
-// all with less than 3.3 requests per second. A stock that was spent is complete
+// and a budget for which that is less than one grants none. With [Default] that is every
+// budget with less than 3.3 requests per second. A stock that was spent is complete
 // again after ten minutes without a request.
 //
 // # Choosing

@@ -184,8 +184,8 @@ func (l *Local) counted(books account.Books) int64 {
 	return n
 }
 
-// ceiling is what may be kept. Of a reserve, what is less than a retry above it is
-// of no use.
+// ceiling is what may be kept. Above the reserve of a proportional budget, less than one
+// token is of no use.
 func (l *Local) ceiling() int64 {
 	if l.policy.Proportional {
 		if above := l.worth(l.policy.Ratio * l.rate); above >= account.Token {
@@ -226,7 +226,7 @@ func (l *Local) addFloor(elapsed time.Duration, requests int64) {
 	}
 	earned += l.crumb
 	room := max(l.stock-l.account.Books().Balance, 0)
-	if earned > float64(room) { // what it is after a long sleep, an int64 may not hold
+	if earned > float64(room) { // after a long sleep it may overflow an int64
 		l.crumb = 0
 		l.account.Bring(room)
 		return

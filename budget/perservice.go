@@ -36,8 +36,8 @@ type Services struct {
 //
 // Services for which there is no room share one budget. One of them that fails at
 // every call would soon use up what a single service may spend. So the MinPerSecond
-// of the shared budget is that of maxServices services: all budgets together grant
-// at most twice what maxServices of them would.
+// of the shared budget is that of maxServices services: the floors of all budgets
+// together grant at most twice what those of maxServices services would.
 func NewServices(p Policy, maxServices int) (*Services, error) {
 	var errs []error
 	if err := p.Validate(); err != nil {

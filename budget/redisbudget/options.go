@@ -108,7 +108,7 @@ func WithMaxSyncRate(perSecond float64) Option {
 }
 
 // WithObserver adds an observer, such as [Log]. If it is given more than once, all
-// observers are called, in the order of the options. The default is none.
+// observers are called, in the order of the options. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

@@ -76,8 +76,8 @@ func TestEvidenceOfNothingEarnsNothing(t *testing.T) {
 }
 
 // However many retries help at the same moment, what they bring does not pile
-// up: an account never has two tokens above its ceiling, but for what is
-// refunded. Nor does who reads its books meanwhile take any of it for requests.
+// up: apart from refunds, an account never has two tokens above its ceiling. A
+// reader of its books never counts any of it as requests.
 func TestEvidenceStopsAtTheCeilingForAll(t *testing.T) {
 	const ceiling = 5_000_000
 	for _, refunds := range []bool{false, true} {

@@ -19,7 +19,7 @@ func TestEarnAlone(t *testing.T) {
 		want    float64 // tokens
 	}{
 		{"the part of one of eight", func(*ledger) {}, 2, 0.5},
-		{"no more than is kept", func(*ledger) {}, 60, 3},
+		{"never above what may be kept", func(*ledger) {}, 60, 3},
 		{"the fleet answers", func(l *ledger) { l.connected = true }, 2, 0},
 		{"paused", func(l *ledger) { l.switched = 1 }, 2, 0},
 		{"how many there are is not known yet", func(l *ledger) { l.heard = 29 * s }, 2, 0},

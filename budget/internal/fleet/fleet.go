@@ -160,7 +160,7 @@ func (f *Fleet) nudge() {
 	}
 }
 
-// Stats reads the budget of that name. It is zero if there is none.
+// Stats reads the budget of that name. It is zero if no budget has that name.
 func (f *Fleet) Stats(name string) budget.FleetStats {
 	if b := f.find(name); b != nil {
 		return b.Stats()

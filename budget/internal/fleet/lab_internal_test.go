@@ -85,7 +85,7 @@ type process struct {
 	books   [2]books // of this process alone
 }
 
-// books are what an account should show, in micro-tokens but for the deposits.
+// books are what an account should show: deposits as a count, the rest in micro-tokens.
 type books struct{ deposits, repaid, spent int64 }
 
 func newLab(f fashion, mistake string) *lab {

@@ -97,9 +97,9 @@ func (l *ledger) look(now, interval time.Duration) {
 	}
 }
 
-// earnAlone earns a part of the fleet's floor while the fleet is out of reach: as much as
-// the others have, as far as their number is known, and no more than is kept. The number
-// is of those in use, so that only they earn.
+// earnAlone earns an equal part of the fleet's floor while the fleet is out of reach, if
+// the number of its processes is known, and never above what may be kept. The number
+// counts budgets in use, so only those earn.
 func (l *ledger) earnAlone(seconds float64) {
 	if l.connected || l.paused() || !l.known() || l.looked-l.active > idleAfter {
 		return

@@ -37,7 +37,7 @@ type figures struct {
 	jain                 float64
 	used                 float64 // of the budget, or of what was asked for
 	perInstance          float64 // calls of each per second, while it fails
-	calls, most          float64 // of all per second, in the mean and the busiest
+	calls, most          float64 // of all per second, on average and in the busiest one
 	broken               float64 // tokens beyond the bound
 }
 

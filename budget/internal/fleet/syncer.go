@@ -19,7 +19,7 @@ type syncer struct {
 	limits Limits
 	rand   *rand.Rand
 	shards []shard
-	paced  time.Duration // when the next round may be, but for burst
+	paced  time.Duration // when the next round may be, unless burst allows it earlier
 	// forget is asked to let go of a budget that is not in use.
 	forget func(*Budget) bool
 
