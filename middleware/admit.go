@@ -38,7 +38,7 @@ func newLimiter(c *config) *limiter.Controller {
 	return limiter.New(cfg)
 }
 
-// admit takes a slot, after a wait if necessary, and returns why there is none.
+// admit takes a slot, after a wait if necessary, or returns why it got no slot.
 func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	l := h.limiter
 	if l.Overruns() && h.overruns(x, r) && !h.dryRun {
@@ -81,15 +81,16 @@ func (h *handler) overruns(x *exchange, r *http.Request) bool {
 	return h.limiter.RefuseOverrun(x.now(), h.attempt(x, r).N > 1, rand.Float64(), caller)
 }
 
-// cameBack is told of a request that may be one that the calendar told to come back.
-// Its attempt is only read for that.
+// cameBack tells the calendar about a request that it may have told to come back. The
+// attempt headers are read only for that.
 func (h *handler) cameBack(x *exchange, r *http.Request, admitted bool) {
 	if a := h.attempt(x, r); a.N > 1 {
 		h.limiter.CameBack(h.callOf(a), x.now(), admitted)
 	}
 }
 
-// callOf returns by what the call of a client is known that may come back, else 0.
+// callOf returns a hash of the ID of the call, or 0 if its client does not say that it may
+// come back.
 func (m *machine) callOf(a headers.Attempt) uint64 {
 	if a.Max <= 1 || a.ID == "" {
 		return 0
@@ -184,8 +185,8 @@ func (h *handler) wait(ctx context.Context, w *limiter.Waiter, patience time.Dur
 	}
 }
 
-// A request in the queue looks from time to time whether there are slots to lend, as
-// no other request may arrive that does.
+// A request in the queue looks from time to time whether there are slots to lend,
+// because it may be that no other request arrives and looks.
 const (
 	firstLook = 25 * time.Millisecond
 	mostLook  = 100 * time.Millisecond

@@ -38,12 +38,12 @@
 // requests that come are answered in time. If requests queue, as many are answered per
 // second as before, and the limit becomes what is served in time. If the handler takes that
 // long, fewer are answered, and the limit grows: a handler that has become slower is not
-// overloaded. A status of 500 or above says
-// nothing about capacity, and neither does a panic.
+// overloaded. A status of 500 or above says nothing about capacity, and neither does a
+// panic.
 //
 // Clients say how long they wait in Request-Attempt-Timeout-Ms and Request-Timeout-Ms.
-// For other clients the server learns it when they disconnect. Until then it assumes one
-// second.
+// If clients do not say it, or disconnect earlier, the server learns it when they
+// disconnect. While nothing is known, it assumes one second.
 //
 // Each route has a usual latency, by the Pattern of its ServeMux or the name from
 // WithRoute. Routes that keep their usual latency are admitted beyond a limit that is
@@ -56,18 +56,19 @@
 //
 // A request that finds no room waits in a queue. It waits for as long as its
 // client waits for the attempt and the call, less the time for the work. For a
-// client that does not say, it waits for as long as a burst may take. A queue that
-// does not empty no longer absorbs a burst. Then the newest request is served first
-// and the others are refused soon, because their clients would have disconnected by
-// their turn. Requests are refused in this order: those that have expired,
-// retries, those of low priority, the rest. Within a priority, Shedding.FairBy
-// shares the room between callers: a caller above its share is refused first.
+// client that does not say, it waits for as long as a burst may take. A queue is
+// standing if its oldest request has waited for long throughout such a time. It no
+// longer absorbs a burst. Then the newest request is served first and the others are
+// refused soon, because their clients would have disconnected by their turn. Requests
+// are refused in this order: those that have expired, retries while the queue is
+// standing, those of low priority, the rest. Within a priority, Shedding.FairBy shares
+// the room between callers: a caller above its share is refused first.
 //
 // A request gives its slot back when its handler returns or panics, when it
 // hijacks the connection, and at its first Flush, from which on it is a stream. A
 // request that waits for its own client for more than 20 ms, in a read of its body
 // or a write of its response, does no work: another request may have its slot
-// meanwhile. When the wait is over, it continues at once, even if that exceeds the
+// meanwhile. When the wait is over, the request continues at once, even if that exceeds the
 // limit. So clients that send or read slowly cause no refusals.
 //
 // # When to come back
@@ -75,7 +76,7 @@
 // A refusal says that the request may be sent again, whatever its method, because
 // it did not reach the handler (X-Should-Retry: true). It also says when: each
 // client gets the next slot of a calendar (Retry-After and Retry-After-Ms). Slots
-// are as far apart as the handler can serve them beside its other load.
+// are as far apart as the handler can serve them in addition to its other load.
 //
 // A client is told not to come back (X-Should-Retry: false; also X-Envoy-Ratelimited
 // for proxies and pushback for gRPC clients) only if its call is over before its slot:
@@ -87,7 +88,7 @@
 // A calendar knows one replica. Clients that announce their attempts (Retry-Attempt:
 // 1;max=3;id="k3v9") are recognised when they come back. If most of those that were told
 // to do not, another replica serves them. Then such clients are refused as soon as the
-// queue stands, and told to come back in 100 to 200 ms, whatever the calendar says.
+// queue is standing, and told to come back in 100 to 200 ms, whatever the calendar says.
 //
 // # In a chain of services
 //

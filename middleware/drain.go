@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// drainWait is the least that a client of a server that shuts down should
-// wait, and half of the most: another server is there already.
+// drainWait is the least time that a client of a server that shuts down is told to
+// wait, and half of the longest. It is short because another instance can serve it.
 const drainWait = 50 * time.Millisecond
 
 // Drain takes a server out of service. After Start, [WithDrain] refuses every new

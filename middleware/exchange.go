@@ -49,7 +49,7 @@ type rare struct {
 	route     string        // its name, by Routed
 	limits    http.Header   // fields of WithRate that wait for the answer
 	queueWait time.Duration // until it was admitted or refused
-	caller    uint64        // by whose share it was let in; 0: there is none
+	caller    uint64        // the caller whose share admitted it; 0: it took no share
 }
 
 func (x *exchange) note(change func(*rare)) {
@@ -250,8 +250,8 @@ func (x *exchange) end() {
 	// How soon a bug strikes says nothing about load.
 	x.leave(x.done)
 	x.unbound()
-	// Whoever is around this asks the request as it came which pattern matched,
-	// and net/http removes the files of its form.
+	// Handlers around this one read the pattern that matched from the request as it
+	// came, and net/http removes the files of its form.
 	origin := x.origin()
 	origin.Pattern, origin.MultipartForm = x.pattern(), x.request.MultipartForm
 	if len(x.machine.observers) == 0 {

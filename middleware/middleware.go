@@ -82,7 +82,7 @@ type Info struct {
 	Attempt     int           // 1 on the first; 0 if the client does not say
 	MaxAttempts int           // 0 if the client does not say
 	CallID      string        // the same on all attempts of a call; "" if the client does not say
-	Deadline    time.Time     // zero if there is none
+	Deadline    time.Time     // zero if the request has no deadline
 	QueueWait   time.Duration // how long the request waited to be admitted
 }
 

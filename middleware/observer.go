@@ -18,11 +18,11 @@ type Observer struct {
 
 // Load is how busy the handlers of one [New] are.
 type Load struct {
-	// InFlight is how many requests are in the handler. Streams, from their first
-	// flush on, and hijacked connections are not counted, nor are requests that have
-	// waited for their client for some time.
+	// InFlight is how many requests are in the handler. It does not count streams from
+	// their first flush on, hijacked connections, and requests whose slot is lent while
+	// they wait for their client.
 	InFlight int
-	Limit    int // concurrency limit; 0 if there is none
+	Limit    int // concurrency limit; 0 means no limit
 	Waiting  int // requests in the queue
 	// Latency is the usual latency of a request in the handler while that is not
 	// loaded, as WithShedding measures it; 0 if it is not known.
@@ -45,7 +45,7 @@ type Event struct {
 	// refused.
 	QueueWait time.Duration
 	InFlight  int        // requests in the handler when this one was admitted or refused, without it
-	Limit     int        // concurrency limit at that time; 0 if there is none
+	Limit     int        // concurrency limit at that time; 0 means no limit
 	Attempt   int        // as the client says; 0 if it does not
 	Shed      ShedReason // why the request was refused, or would have been in a dry run
 	DryRun    bool       // Shed is what would have happened

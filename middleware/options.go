@@ -58,17 +58,18 @@ func (c *config) want(ok bool, option string) {
 // no room waits in a queue for a short time. Requests are refused in this order:
 // those that have expired, retries while the queue is standing, those of low
 // priority by [WithPriority], the rest; within a priority, those of callers who ask
-// for more than their share, by [Shedding].FairBy. Retries of clients that say how many
-// attempts they make are as first attempts: such clients come when they are told. A
-// refusal is a 503 that says when to come back, or that the call is over before there is
-// room. The default is off.
+// for more than their share, by [Shedding].FairBy. Clients that say how many attempts
+// they make come when they are told, so their retries are treated as first attempts
+// unless the handler answers nobody. A refusal is a 503 that says when to come back, or
+// that the call is over before there is room. The default is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }
 
 // WithConcurrency sets the concurrency limit: how many requests the handler serves
-// at a time. It takes the place of the limit that WithShedding would find, and must lie
-// within its MinConcurrency and MaxConcurrency, if those are given. A request
+// at a time. It takes the place of the limit that WithShedding would find, so neither
+// memory nor the wait for processors lowers it. It must lie within MinConcurrency and
+// MaxConcurrency of [Shedding], if those are given. A request
 // counts until its handler returns, hijacks the connection or flushes; from then on
 // it is a stream. Without WithShedding there is no queue: a request above the limit
 // is refused with 503 at once, and one that waits for its client to send or to read
@@ -137,7 +138,7 @@ func WithDeadlines(d Deadlines) Option {
 
 // WithExempt lets requests for which exempt returns true past everything in this
 // package, such as health checks. It may be given more than once; one true is
-// enough. The default, and nil, is none.
+// enough. By default, and with nil, no request is exempt.
 func WithExempt(exempt func(*http.Request) bool) Option {
 	return func(c *config) {
 		if exempt != nil {
@@ -154,7 +155,7 @@ func WithTrust(trusted func(*http.Request) bool) Option {
 }
 
 // WithObserver adds an observer. It may be given more than once; observers are
-// called in order. The default is none.
+// called in order. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

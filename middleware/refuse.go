@@ -14,9 +14,9 @@ import (
 
 const problems = "https://iana.org/assignments/http-problem-types#"
 
-// spread returns when a client should come back where nothing better is known:
-// in 1 to 3 seconds. The range matters more than its place, since clients that
-// were refused in one moment and told the same second come back in one moment.
+// spread returns when a client should come back if nothing better is known: in 1 to
+// 3 seconds. It is random because clients that are refused in the same moment and told
+// the same time would come back in the same moment.
 func spread() time.Duration { return time.Second + rand.N(2*time.Second) }
 
 // A refusal is what a refused client is told.
@@ -29,8 +29,8 @@ type refusal struct {
 	close   bool // the connection
 }
 
-// refusalFor decides what to tell the client. That the call is over is only said where its
-// client's own deadline has passed, or would before the work is done.
+// refusalFor decides what to tell the client. A 504 says that the call is over only if the
+// client's own deadline has passed, or would pass before the work is done.
 func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 	a := refusal{
 		status:  http.StatusServiceUnavailable,
@@ -95,7 +95,7 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	stays := x.takeIn()
 	r, a, h := x.request, x.refusalFor(reason, wait), w.Header()
 	grpc := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
-	if grpc { // by which SetVerdict tells what the client understands
+	if grpc { // SetVerdict tells by it what the client understands
 		h["Content-Type"] = []string{"application/grpc"}
 	}
 	headers.SetVerdict(h, a.verdict)
@@ -145,12 +145,11 @@ func wantsProblem(r *http.Request) bool {
 	return false
 }
 
-// complete finishes the header of the handler's own answer. Why it refuses, and
-// for how long, is known to the handler alone. Only while the server has no
-// room for more, a refusal gets a Retry-After, if it does not say when or whether
-// to come back, in any dialect; as its work may have begun, it gets no
-// X-Should-Retry: true. A failure is not to be retried if a server further down
-// said so.
+// complete finishes the header of the handler's own answer. Only the handler knows why
+// it refuses, and for how long. So a refusal gets a Retry-After only while the server
+// has no room for more, and only if no header says when or whether to come back. It
+// gets no X-Should-Retry: true, because its work may have begun. A failure gets
+// X-Should-Retry: false if a server further down said so.
 func (x *exchange) complete(h http.Header, status int) {
 	if status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
 		return
@@ -161,7 +160,7 @@ func (x *exchange) complete(h http.Header, status int) {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return
 	}
-	// A Retry-After that nobody understands is the handler's own affair, too.
+	// A Retry-After of the handler is kept even if it cannot be parsed.
 	if _, own := h[headers.RetryAfter]; !own && x.shortOfRoom() && !headers.Hinted(h, time.Now()) {
 		headers.SetRetryAfter(h, spread())
 	}

@@ -15,45 +15,48 @@ type Shedding struct {
 	// than MaxConcurrency requests in the handler, counting those beyond the limit.
 	MinConcurrency, MaxConcurrency int
 
-	// MaxWait bounds how long a request waits in the queue. A request waits for as long
-	// as its client does, by headers.TimeoutOf and headers.AttemptTimeoutOf, less the
-	// time for the work; the default for such a request is no bound. A request whose
-	// client does not say waits five times the latency of the handler without load, at
-	// least 200 ms; while the queue is standing, 50 ms. The default for it is 1 s.
+	// MaxWait bounds how long a request waits in the queue. A request whose client says
+	// how long it waits (headers.TimeoutOf, headers.AttemptTimeoutOf) waits for as long,
+	// less the time for the work; the default for it is no bound. Any other request waits
+	// five times the latency of the handler without load, at least 200 ms. While the queue
+	// is standing, it waits 50 ms, or that latency if it is longer. The default for it is
+	// 1 s.
 	MaxWait time.Duration
 
 	// MaxRetryAfter is the longest time that a client is told to wait for a free slot. If
-	// there is none until then, the client is told a random time of 1 to 3 s more. The
-	// default is 10 s.
+	// no slot is free by then, the client is told MaxRetryAfter plus a random 1 to 3 s.
+	// The default is 10 s.
 	MaxRetryAfter time.Duration
 
 	// SchedulerLatency is the 99th-percentile wait of a goroutine for a processor above
-	// which the limit is lowered, whatever the latency of the handler. At twenty times
-	// that, a share of the requests is refused as they arrive. The default is 10 ms; a
-	// negative value turns it off.
+	// which the limit is lowered, whatever the latency of the handler. Where goroutines
+	// always wait longer, the limit is lowered at three times the usual wait. At twenty
+	// times SchedulerLatency, a share of the requests is refused as they arrive. The
+	// default is 10 ms; a negative value turns it off.
 	SchedulerLatency time.Duration
 
 	// FairBy returns whose request it is: an account, or an address. Within a
-	// priority, callers share the room: a free slot goes to the caller that has the
-	// fewest, and a full queue refuses a request of the caller that has the most in
-	// it. So a caller who asks for more than its share is refused before the others.
-	// The key must not be one that clients can choose freely, or one of them passes
-	// for many. Requests with the key "" count as those of one caller. FairBy is
+	// priority, callers share the room: a free slot goes to the caller that holds the
+	// fewest slots, and a full queue refuses a request of the caller that has the most
+	// requests in it. So a caller who asks for more than its share is refused before the
+	// others. The key must not be one that clients can choose freely, or one client could
+	// pass for many. Requests with the key "" count as those of one caller. FairBy is
 	// called only for requests that find no room, and while goroutines wait far too
 	// long for a processor. The default nil shares nothing.
 	FairBy func(*http.Request) string
 
-	// IgnoreMemory turns the signal of memory off. Without it, the limit is lowered
-	// while more than 85 % of the memory is in use that the process may have, by
-	// GOMEMLIMIT or the control group of its container. What the garbage collector
-	// would free does not count, and neither does memory that a lower limit has not
-	// freed. Without such a limit the signal is off.
+	// IgnoreMemory turns the memory signal off. With the signal, the limit is lowered
+	// while the process uses more than 85 % of the memory that GOMEMLIMIT or the control
+	// group of its container allows. What the garbage collector would free does not
+	// count. If a lower limit does not free memory, the signal is ignored until usage is
+	// down to 75 %. The default is false. Without GOMEMLIMIT and such a container the
+	// signal is always off.
 	IgnoreMemory bool
 
-	// GiveUp reports that retries are of no use for a reason that cannot be seen here,
-	// such as an empty retry budget of the fleet. A refused client is then told not to
-	// come back. It is called for each refused client, so it must be fast. The default
-	// is never.
+	// GiveUp reports that retries are of no use for a reason that the middleware cannot
+	// see, such as an empty retry budget of the fleet. A client that is refused for lack
+	// of room is then told not to come back. GiveUp is called for each such client, so it
+	// must be fast. The default nil means never.
 	GiveUp func() bool
 }
 

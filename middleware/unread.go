@@ -12,15 +12,14 @@ const (
 	paceTime  = 500 * time.Millisecond // in that time
 )
 
-// takeIn reads the body of a request that is refused, so that its connection is
-// good for the next one, and so that a client which looks for an answer only
-// after it has sent everything gets this one. It reports false where that is not
-// worth it: the body is large, or comes so slowly that it would hold goroutine
-// and connection for nothing. Left to itself net/http would read on before it
-// sends the answer, for as long as it takes.
+// takeIn reads the body of a request that is refused. Then its connection can be used
+// for the next request, and a client that reads no answer before it has sent everything
+// gets this one. It reports false if reading is not worth it: the body is large, or comes
+// so slowly that it would hold goroutine and connection for nothing. Without it net/http
+// would read on before it sends the answer, for as long as the body takes.
 //
-// A client that waits for 100 Continue is answered without its body, and with
-// HTTP/2 there is nothing to keep.
+// A client that waits for 100 Continue is answered without its body, and an HTTP/2
+// connection stays usable without this.
 func (x *exchange) takeIn() bool {
 	r := x.request
 	switch {
@@ -40,9 +39,9 @@ func (x *exchange) takeIn() bool {
 	return false
 }
 
-// boundUnread lets reads of the request fail soon, and reports whether it can.
-// After the answer net/http reads on once more, which keeps the answer from
-// being lost with a reset of the connection: that ends then, too.
+// boundUnread lets reads of the request fail soon, and reports whether it can. It also
+// ends the reads of net/http after the answer, which keep the answer from being lost in a
+// reset of the connection.
 func (x *exchange) boundUnread() bool {
 	at := time.Now().Add(paceTime)
 	if srv := x.server(); srv != nil && srv.ReadTimeout > 0 {
