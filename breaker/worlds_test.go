@@ -28,7 +28,7 @@ var (
 type world struct {
 	name   string
 	length time.Duration
-	end    time.Duration // of an outage, 0 if there is none
+	end    time.Duration // of an outage; 0: no outage
 	reply  func(at time.Duration, chance float64, n int) reply
 	queue  *queue    // instead of reply
 	rates  []float64 // calls per second and client, if not all

@@ -44,8 +44,8 @@ func (b bareItem) unescaped() string {
 	return string(out)
 }
 
-// decoded is the value of a Byte Sequence, which may be empty, or nil if there is none.
-// Padding may be missing (RFC 9651 section 4.2.7).
+// decoded is the value of a Byte Sequence, which may be empty, or nil if the item is
+// absent. Padding may be missing (RFC 9651 section 4.2.7).
 func (b bareItem) decoded() ([]byte, bool) {
 	if b.kind == kindNone {
 		return nil, true

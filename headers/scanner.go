@@ -114,7 +114,7 @@ func (s *scanner) key() (string, bool) {
 	return s.text[from:s.at], true
 }
 
-// param reads the next parameter of an item; more is false if there is none.
+// param reads the next parameter of an item; more is false at the end of the item.
 // A key without a value is true.
 func (s *scanner) param() (key string, v bareItem, more, ok bool) {
 	if s.peek() != ';' {

@@ -110,7 +110,7 @@ func (c *call) answered() time.Duration {
 	return now
 }
 
-// elapsed is the time up to the response in hand, or up to now if there is none.
+// elapsed is the time up to the response in hand, or up to now without a response.
 func (c *call) elapsed() time.Duration {
 	if at := time.Duration(c.header.Load()); at > 0 {
 		return at - c.start

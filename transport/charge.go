@@ -12,7 +12,7 @@ import (
 
 // charge is the account of a round with its budget.
 type charge struct {
-	budget budget.Budget // nil if there is none
+	budget budget.Budget // nil: retries are not limited
 	paid   bool          // for an attempt that is not sent yet
 	owed   bool          // the attempt in flight was paid for, and its outcome is not yet reported
 	shed   bool          // the server shed the newest attempt

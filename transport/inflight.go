@@ -52,7 +52,7 @@ func (b *bulkhead) try() bool {
 	return true
 }
 
-// force takes a place even if there is none.
+// force takes a place even if no place is free.
 func (b *bulkhead) force() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -282,14 +282,14 @@ func WithIdempotencyKeys() Option {
 // WithCallLayer adds layers that see each call once, around the retry loop: caching,
 // authentication that retries by itself, a limit for the whole call. The first is the
 // outermost. Several options add up. A nil layer is skipped. One that returns nil is an
-// error of [New]. The default is none.
+// error of [New]. The default is no layer.
 func WithCallLayer(mw ...Middleware) Option {
 	return option(func(c *config) { c.callLayers = append(c.callLayers, mw...) })
 }
 
 // WithAttemptLayer adds layers that see each attempt, below breaker and timeout:
 // signing, tracing. The first is the outermost. Several options add up. A nil layer is
-// skipped. One that returns nil is an error of [New]. The default is none. A layer that
+// skipped. One that returns nil is an error of [New]. The default is no layer. A layer that
 // returns an error without sending must close the request's body, as every
 // [http.RoundTripper] must.
 func WithAttemptLayer(mw ...Middleware) Option {
@@ -297,7 +297,7 @@ func WithAttemptLayer(mw ...Middleware) Option {
 }
 
 // WithObserver adds an observer. Several options add up, and observers are called in
-// their order. The default is none.
+// their order. The default is no observer.
 func WithObserver(o Observer) DoOption {
 	return doOption(func(c *config) { c.observers = append(c.observers, o) })
 }

@@ -90,7 +90,7 @@ func TestRetryAfterATimeoutWaitsForProof(t *testing.T) {
 	}{
 		{name: "another call succeeds", other: 1800 * ms, want: 1800 * ms, stop: transport.StopSucceeded, attempts: 2},
 		{name: "none does", stop: transport.StopBudget, attempts: 1},
-		{name: "there is none", alone: true, want: limit, stop: transport.StopBudget, attempts: 1},
+		{name: "no other call", alone: true, want: limit, stop: transport.StopBudget, attempts: 1},
 		{name: "too late", opts: []transport.Option{transport.WithPolicy(transport.Policy{AttemptTimeout: limit, BaseDelay: 1, MaxDelay: 1, MaxThrottle: 500 * ms})},
 			other: 1800 * ms, want: 1500 * ms, stop: transport.StopBudget, attempts: 1},
 		{name: "without credit", other: 1800 * ms, refuse: true, want: limit, stop: transport.StopBudget, attempts: 1},

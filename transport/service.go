@@ -114,8 +114,8 @@ func (s *services) find(name string) (*known, *Policy) {
 
 // Budgets returns the budgets that the chain made, by service, with their figures. The
 // services that share one come last, as "(other services)". It is for metrics, such as
-// the Budgets method of package prommetrics. With [WithBudget] there are none, because
-// those budgets belong to the caller.
+// the Budgets method of package prommetrics. With [WithBudget] it returns nothing,
+// because those budgets belong to the caller.
 func (t *Transport) Budgets() iter.Seq2[string, budget.Stats] {
 	return func(yield func(string, budget.Stats) bool) {
 		if !t.made() || t.services.rest.budget == nil {

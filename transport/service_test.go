@@ -265,7 +265,7 @@ func TestSpellingOfNamesOfOnesOwn(t *testing.T) {
 		t.Errorf("the circuit of Orders:80 is %v, want open", got)
 	}
 	if got := circuits.State("orders"); got != breaker.StateClosed {
-		t.Errorf("the circuit of orders is %v, want closed: there is none", got)
+		t.Errorf("the circuit of orders is %v, want closed: it has no circuit", got)
 	}
 }
 

@@ -108,7 +108,7 @@ func WithMaxServices(n int) Option { return func(c *config) { c.maxServices = n 
 func WithRareBelow(perSecond float64) Option { return func(c *config) { c.rare = perSecond } }
 
 // WithObserver adds an observer. If it is given more than once, all observers are called,
-// in the order of the options. The default is none.
+// in the order of the options. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

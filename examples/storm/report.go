@@ -29,7 +29,7 @@ type PolicyReport struct {
 	// StallAmplification is attempts per call during the stall.
 	StallAmplification float64 `json:"stall_amplification"`
 	// RecoveredAfter is the number of seconds from the end of the stall to
-	// the first of three that together have 99 % goodput; null if there are none.
+	// the first of three that together have 99 % goodput; null if no three have it.
 	RecoveredAfter *int           `json:"recovered_after_seconds"`
 	LateCalls      int            `json:"late_calls"` // that started more than 50 ms late
 	Unexpected     string         `json:"unexpected_error,omitempty"`

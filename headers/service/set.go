@@ -61,8 +61,8 @@ func NewSet[T any](limit int, create func(name string) *T, idle func(*T) bool) *
 	return &Set[T]{limit: limit, make: create, idle: idle}
 }
 
-// Get returns the value of a service, and creates it if there is none. It returns
-// nil if there is no room, or if the name is longer than 1,024 bytes.
+// Get returns the value of a service, and creates it for a new name. It returns nil
+// if there is no room, or if the name is longer than 1,024 bytes.
 func (s *Set[T]) Get(name string) *T {
 	if e := s.usual.Load(); e != nil && e.name == name {
 		return e.kept
@@ -83,7 +83,8 @@ func (s *Set[T]) find(name string) *T {
 	return s.add(name)
 }
 
-// Peek returns the value of a service, or nil if there is none. It changes nothing.
+// Peek returns the value of a service, or nil if the set has no such service. It
+// changes nothing.
 func (s *Set[T]) Peek(name string) *T {
 	if e := s.usual.Load(); e != nil && e.name == name {
 		return e.kept

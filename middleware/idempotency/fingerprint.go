@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// read returns the fingerprint of the request, or why there is none. It reads the
-// body and puts it back.
+// read returns the fingerprint of the request, or why it cannot be computed. It reads
+// the body and puts it back.
 func (x *exchange) read() (fingerprint string, problem Outcome) {
 	r := x.request
 	digest, known := contentDigest(r.Header)

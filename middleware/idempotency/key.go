@@ -34,7 +34,7 @@ func keyOf(h http.Header) (string, bool) {
 }
 
 // ByAuthorization is a scope for [New]: the caller is known by these credentials,
-// by a digest of the Authorization header. It returns false if there is none. A caller
+// by a digest of the Authorization header. It returns false without that header. A caller
 // whose token is replaced between two attempts is another caller, so the id of an
 // account is better where it is known.
 func ByAuthorization(r *http.Request) (caller string, ok bool) {

@@ -79,8 +79,8 @@ func (c *config) validate() error {
 }
 
 // Required sets which requests must have a key. A POST or PATCH that matches and has
-// none gets 400. The default is none: a request without a key passes as if the
-// middleware were not there.
+// no key gets 400. By default no request must have one: a request without a key passes
+// as if the middleware were not there.
 func Required(match func(*http.Request) bool) Option {
 	return func(c *config) { c.required = match }
 }
@@ -88,8 +88,8 @@ func Required(match func(*http.Request) bool) Option {
 // Resume sets which requests are run again after their process has died, panicked or
 // been interrupted, and left no answer. Their handler must be able to find out what
 // the earlier run has done, or do nothing that must not be done twice; [Info].Runs tells
-// it. The default is none: the next request with the key is told that the outcome is
-// unknown, and nothing is run twice.
+// it. By default no request is run again: the next request with the key is told that the
+// outcome is unknown.
 func Resume(match func(*http.Request) bool) Option {
 	return func(c *config) { c.resume = match }
 }
@@ -191,7 +191,7 @@ func DocsURL(page string) Option {
 }
 
 // WithObserver adds an observer. It may be given more than once; observers are
-// called in order. The default is none.
+// called in order. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

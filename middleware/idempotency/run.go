@@ -14,7 +14,7 @@ import (
 type runContext struct {
 	context.Context
 	info Info
-	tx   context.Context // of the store's transaction, for its values; nil if there is none
+	tx   context.Context // of the store's transaction, for its values; nil without a transaction
 }
 
 // Value implements [context.Context]. The request's values come first, because a

@@ -70,7 +70,7 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 
 // WithHTTPOptions passes options to otelhttp, for clients and servers, after those that
 // this package sets: filters, names of spans, a server name, the endpoints where clients
-// may not continue a trace. The default is none; a nil option is an error.
+// may not continue a trace. The default is no options; a nil option is an error.
 func WithHTTPOptions(opts ...otelhttp.Option) Option {
 	return func(c *config) { c.http = append(c.http, opts...) }
 }

@@ -62,7 +62,7 @@ func WithMaxKeys(n int) Option {
 }
 
 // WithObserver adds an observer. It may be given more than once; observers are called
-// in order. The default is none.
+// in order. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

@@ -130,8 +130,8 @@ func (q quotas) ask(name string, now time.Duration, tell bool) (owed int) {
 }
 
 // hear takes in when the quota is whole again, after Redis counted some
-// requests of this instance. Calls under way may be in that or not; once there
-// are none, it is what counts.
+// requests of this instance. That time may or may not include calls under way;
+// once no call is under way, it is used as it is.
 func (q quotas) hear(name string, now, reset time.Duration, counted int) {
 	q.update(name, func(a *quota) {
 		q.earn(a, now)

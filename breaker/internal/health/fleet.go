@@ -154,7 +154,7 @@ type Stats struct {
 	Lost      int64
 }
 
-// Stats returns a snapshot of a service. It is zero if there is none of that name.
+// Stats returns a snapshot of a service. It is zero if no service has that name.
 func (f *Fleet) Stats(name string) Stats {
 	if s := f.services.Peek(name); s != nil {
 		return s.stats(f.now())

@@ -21,7 +21,7 @@ func shedding(net network) (func(http.Handler) http.Handler, error) {
 	return middleware.New(middleware.WithShedding(s), middleware.WithAttempts(), middleware.WithDeadlines(middleware.Deadlines{}))
 }
 
-// The servers of a scenario. But for evenkeel's they know nothing of latency.
+// The servers of a scenario. Only evenkeel's knows anything of latency.
 const (
 	naive     = "naive"
 	ours      = "evenkeel"

@@ -52,7 +52,7 @@ type kind int8
 
 const (
 	storm kind = iota // there is a fault
-	quiet             // there is none
+	quiet             // there is no fault
 	tiers             // three services in a row
 	hedge             // it is about the tail
 )

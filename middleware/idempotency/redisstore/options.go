@@ -46,7 +46,7 @@ func Prefix(prefix string) Option { return func(c *config) { c.prefix = prefix }
 func Replicas(n int) Option { return func(c *config) { c.replicas = n } }
 
 // WithObserver adds an observer, such as [Log]. It may be given more than once;
-// observers are called in order. The default is none.
+// observers are called in order. The default is no observer.
 func WithObserver(o Observer) Option {
 	return func(c *config) { c.observers = append(c.observers, o) }
 }

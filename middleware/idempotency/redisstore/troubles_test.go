@@ -23,7 +23,8 @@ func startPair(t *testing.T) (master, replica *server) {
 	return master, replica
 }
 
-// With Replicas a claim survives the master, and without a replica there is none.
+// With Replicas a claim survives the loss of the master, and without a replica no
+// claim is granted.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	master, replica := startPair(t)

@@ -160,10 +160,10 @@ func (d Dialect) statement(text, table string) statement {
 	return s
 }
 
-// values inserts the record if there is none. In Postgres ON CONFLICT alone would wait for
-// a transaction that has changed the record and not committed. In MySQL only IGNORE would
-// do nothing about one, and hide all other errors too: there it is an error that is
-// recognized.
+// values inserts the record if the key has no record yet. In Postgres ON CONFLICT alone
+// would wait for a transaction that has changed the record and not committed. In MySQL
+// only IGNORE would ignore a record that exists, and it would hide all other errors too:
+// there the insert fails, and that error is recognized.
 func (d Dialect) values(record string) string {
 	switch d {
 	case Postgres:

@@ -28,8 +28,8 @@ func (s *Store) Sweep(ctx context.Context, max int) (int64, error) {
 	return n, nil
 }
 
-// Find returns the record of what a caller calls key, for operators. If there is none,
-// the error is sql.ErrNoRows, in the sense of errors.Is.
+// Find returns the record of what a caller calls key, for operators. Without such a
+// record, errors.Is reports the error as sql.ErrNoRows.
 func (s *Store) Find(ctx context.Context, caller, key string) (idempotency.Record, error) {
 	name := idempotency.RecordKey(caller, key)
 	r, err := s.look(ctx, name)
@@ -61,7 +61,7 @@ func (s *Store) Resolve(ctx context.Context, caller, key string, a idempotency.A
 	name := idempotency.RecordKey(caller, key)
 	n, err := s.resolve(ctx, name, a)
 	if err == nil && n == 0 {
-		err = errors.New("there is no record that is stuck: it is done, its lease lasts, or there is none")
+		err = errors.New("there is no record that is stuck: it is done, its lease lasts, or the key is unknown")
 	}
 	return s.wrap("Resolve", name, err)
 }

@@ -97,7 +97,7 @@ func (s *Store) begin(ctx context.Context, c idempotency.Claim, look bool) (idem
 	}
 	changed, err := s.change(ctx, change, r, c)
 	if change != renew && s.dialect.failureOf(err) == blocked {
-		// Whoever has the record is about to commit.
+		// The transaction that has locked the record is about to commit.
 		return idempotency.Found{State: idempotency.Busy, Left: time.Second}, true, nil
 	}
 	return found, changed, err

@@ -103,7 +103,7 @@ func (o order) kill(ctx context.Context) error {
 }
 
 // Processes are killed with kill -9 between the effect and the commit, and after the
-// commit. Whoever sends the request again has its effect once.
+// commit. A client that sends the request again has its effect once.
 func TestKill(t *testing.T) {
 	kills := 12
 	if *long {
