@@ -65,8 +65,9 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// UnmarshalBinary decodes what MarshalBinary has encoded. It returns an error for
-// everything else. The answer shares memory with data.
+// UnmarshalBinary decodes what MarshalBinary has encoded. It returns an error for data
+// of any other form, and then leaves the answer as it was. The answer shares memory with
+// data.
 func (a *Answer) UnmarshalBinary(data []byte) error {
 	if len(data) < 2 || data[0] != answerVersion || data[1]&^flagTombstone != 0 {
 		return errForeign
