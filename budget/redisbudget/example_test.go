@@ -43,14 +43,13 @@ func Example() {
 	defer failing.Close(ctx)
 	b, _ = failing.Budget("payments", policy)
 	b.Deposit() // a tenth of a token
-	fmt.Println("at once:", b.Withdraw())
-	for range 100 { // a transport waits before a retry anyway
-		time.Sleep(20 * time.Millisecond)
-		if b.Withdraw() {
-			fmt.Println("after the wait: true")
-			break
-		}
+	granted := b.Withdraw()
+	fmt.Println("at once:", granted)
+	for !granted {
+		<-b.Fetching() // a transport waits before a retry anyway
+		granted = b.Withdraw()
 	}
+	fmt.Println("after the wait:", granted)
 	// Output:
 	// at once: false
 	// after the wait: true

@@ -71,9 +71,7 @@ func ExampleWithInterval() {
 	}
 	defer fleet.Close(ctx)
 	b, _ := fleet.Budget("payments", budget.Policy{Ratio: 0.1})
-	for !b.Stats().Connected {
-		time.Sleep(10 * time.Millisecond)
-	}
+	<-b.Fetching() // until the next exchange
 	fmt.Println(b.Stats().Interval)
 	// Output:
 	// 50ms
