@@ -13,7 +13,7 @@ import (
 // latency.
 
 // await is called before an operation that may wait for the client. Call proceed
-// after it with what await has returned.
+// after the operation with the result of await.
 func (x *exchange) await() (since time.Duration) {
 	l := x.machine.limiter
 	if l == nil || !l.Queues() {
@@ -36,8 +36,8 @@ func (x *exchange) proceed(since time.Duration) {
 	}
 }
 
-// awaitWrite is await for a write of n bytes, which waits for nobody if they fit
-// into the buffers of the server.
+// awaitWrite is await for a write of n bytes. If they fit into the buffers of the server,
+// the write does not wait.
 func (x *exchange) awaitWrite(n int) (since time.Duration) {
 	if x.bytes+int64(n) <= buffered {
 		return 0

@@ -35,8 +35,7 @@ func (d *Deadlines) validate() (errs []error) {
 	return errs
 }
 
-// bound returns how long a request may take whose client waits for so long, if
-// it says so.
+// bound returns how long a request may take. Its client waits for left if said is true.
 func (d *Deadlines) bound(left time.Duration, said bool) (time.Duration, bool) {
 	switch {
 	case !said && d.Default > 0:
@@ -51,19 +50,19 @@ func (d *Deadlines) bound(left time.Duration, said bool) (time.Duration, bool) {
 // that writing it waits for no client.
 const buffered = 2 << 10
 
-// A bound ends what a request waits for its client with, once its deadline has
-// passed: reads of its body and writes of its response. It sets a deadline of the
-// connection only then, and only one that has passed, so that it cannot lengthen
-// one that the server or somebody around this has set. The handler may take over
-// with deadlines of its own.
+// A bound ends the waits of a request for its client once its deadline has passed:
+// reads of its body and writes of its response. It sets a deadline of the connection
+// only then, and only one that has passed, so it cannot lengthen a deadline that the
+// server or an outer handler has set. A handler that sets deadlines of its own
+// replaces it.
 type bound struct {
 	mu     sync.Mutex // guards what follows
 	timer  *time.Timer
 	reads  bool        // of a body that is not at its end
 	writes bool        // of more than fits into buffers
-	over   bool        // they were ended
-	deaf   bool        // they cannot be
-	own    atomic.Bool // they are the handler's
+	over   bool        // writes were ended by the deadline
+	deaf   bool        // the writer takes no deadline
+	own    atomic.Bool // the handler has set a deadline of its own for writes
 }
 
 // arm starts the timer, once. The caller holds the lock.
@@ -74,9 +73,9 @@ func (x *exchange) arm() {
 }
 
 // boundBody lets reads of the request's body fail once the deadline has passed,
-// so that a client that sends slowly holds no slot for longer. That ends with the
-// body: the read that net/http has under way after it is how it learns that the
-// client is gone.
+// so that a client that sends slowly holds no slot for longer. It stops at the end of
+// the body, because net/http then keeps a read under way to learn that the client has
+// gone.
 func (x *exchange) boundBody() {
 	r := x.request
 	if x.expires() == 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
@@ -105,8 +104,8 @@ func (b *boundBody) Read(p []byte) (int, error) {
 }
 
 // boundWrites lets writes fail once the deadline has passed, so that a client
-// that reads slowly holds no slot for longer. It costs nothing for responses
-// that are so small that they cannot be waited for.
+// that reads slowly holds no slot for longer. It costs nothing for a response that fits
+// into the buffers of net/http, because writing it never waits.
 func (x *exchange) boundWrites(n int64) {
 	if x.early && x.about.bound.own.Load() && x.request.Context().Err() != nil {
 		x.early = false // the handler goes on beyond it
@@ -142,11 +141,11 @@ func (x *exchange) pass() {
 	}
 }
 
-// truncated reports whether the handler gave up in the middle of its answer, as
-// far as can be told: the deadline passed when the answer had begun, and it has
-// returned without all that it had announced, or anything to say how much there
-// was to be. A deadline that only the server has set, whose client may still wait,
-// is not held against an answer that is whole in the buffers.
+// truncated reports whether the handler seems to have given up in the middle of its
+// answer: the deadline passed after the answer had begun, and the handler returned
+// before all of its Content-Length was written, or had announced none. If only the
+// server has set the deadline, its client may still wait, and an answer that fits into
+// the buffers counts as complete.
 func (x *exchange) truncated() bool {
 	if !x.early || x.hijacked || x.machine.now() < x.expires() || x.delivered() {
 		return false
@@ -166,8 +165,8 @@ func (x *exchange) cutOff() {
 	b.writes = !b.over
 	b.mu.Unlock()
 	x.pass()
-	// Where there are no deadlines it is by the panic that net/http takes for that,
-	// and others do not.
+	// A connection without deadlines is cut by the panic that net/http has for it. Other
+	// servers may not know that panic.
 	if b.deaf && x.server() != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -187,8 +186,8 @@ func (b *bound) releaseWrites() {
 	b.mu.Unlock()
 }
 
-// unbound keeps the timer from the connection, which is the handler's, or that of
-// the next request: net/http lifts the deadlines of the one before.
+// unbound keeps the timer from the connection once that belongs to the handler, or to
+// the next request. net/http lifts the deadlines of the request before.
 func (x *exchange) unbound() {
 	if x.about == nil {
 		return
@@ -211,7 +210,7 @@ func (x *exchange) SetReadDeadline(at time.Time) error {
 	return http.NewResponseController(x.ResponseWriter).SetReadDeadline(at)
 }
 
-// SetWriteDeadline is that for writes.
+// SetWriteDeadline is the same for writes.
 func (x *exchange) SetWriteDeadline(at time.Time) error {
 	if x.about != nil {
 		b := &x.about.bound

@@ -35,9 +35,9 @@ type exchange struct {
 	bounded  bool  // boundWrites has nothing left to do
 	hijacked bool
 	early    bool // the answer began before the deadline, and does not go on beyond it
-	late     bool // the deadline passed, and the handler had not answered, or not to the end
-	broken   bool // a write failed, since the client has left
-	cut      bool // one did, since it took too long
+	late     bool // the deadline passed before the handler had answered to the end
+	broken   bool // a write failed because the client has left
+	cut      bool // a write failed because it took too long
 	named    bool // route is settled
 	done     bool // the handler returned instead of panicking, or was not called
 }
@@ -81,7 +81,7 @@ func (x *exchange) expires() time.Duration {
 	return x.about.expires
 }
 
-// passed reports whether the deadline of the request has.
+// passed reports whether the deadline of the request has passed.
 func (x *exchange) passed(now time.Duration) bool {
 	at := x.expires()
 	return at > 0 && now >= at
@@ -98,8 +98,7 @@ func (x *exchange) origin() *http.Request {
 	return x.request
 }
 
-// about is what the handler is told of its request, and the context by which it
-// is.
+// about is what the handler is told about its request, and the context that tells it.
 type about struct {
 	context.Context
 	exchange *exchange
@@ -109,7 +108,7 @@ type about struct {
 	expires  time.Duration // the deadline of the request, since the epoch of the machine; 0: none
 	body     boundBody
 	bound    bound
-	said     bool // the client did, how long it waits
+	said     bool // the deadline is the one that the client sent
 }
 
 // Value implements [context.Context].

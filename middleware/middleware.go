@@ -117,7 +117,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.serve(x, wrapped, r)
 	if !x.done {
-		panic(nil) // one of GODEBUG=panicnil=1, of which end has recovered without knowing
+		panic(nil) // with GODEBUG=panicnil=1, end cannot tell that it recovered a panic
 	}
 }
 
@@ -188,7 +188,7 @@ func (m *machine) attempt(x *exchange, r *http.Request) headers.Attempt {
 	return a
 }
 
-// read takes from the header what its sender is believed.
+// read takes attempt and deadline from the header, if its sender is trusted.
 func (h *handler) read(x *exchange, r *http.Request) {
 	x.about = &about{exchange: x, origin: r}
 	trusted := h.trust == nil || h.trust(r)
@@ -208,12 +208,13 @@ func (h *handler) read(x *exchange, r *http.Request) {
 	}
 	said, asked := bounded, left
 	if left, bounded = h.deadlines.bound(left, bounded); bounded {
-		x.about.expires = max(0, x.started+left) // none, for the longest of durations
+		x.about.expires = max(0, x.started+left) // 0, no deadline, if the sum overflows
 		x.about.said = said && left == asked
 	}
 }
 
-// shed refuses the request until some time has passed, if that is known, and reports false in a dry run, which does not.
+// shed refuses the request, for the given wait if that is above 0. In a dry run it only
+// notes the reason and returns false.
 func (h *handler) shed(x *exchange, w http.ResponseWriter, reason ShedReason, wait time.Duration) bool {
 	if x.shed() == ShedNone {
 		x.note(func(r *rare) { r.shed = reason })

@@ -63,7 +63,7 @@ func (x *exchange) ended(e *Event, over time.Duration, streamed bool, panicked a
 	if e.Shed != ShedNone && !e.DryRun {
 		return
 	}
-	// The way to break off a response that is begun, which is no fault of the
+	// This is how a handler breaks off a response that has begun. It is no fault of the
 	// program: httputil.ReverseProxy does it when either end is lost.
 	e.Aborted = panicked == http.ErrAbortHandler
 	e.Panicked = !x.done && !e.Aborted
@@ -97,9 +97,9 @@ func isMisuse(err error) bool {
 	return false
 }
 
-// expired reports whether the deadline of the request has passed. It may have
-// cut a write off, or reset the stream, by which net/http takes the client for
-// gone before the context knows of the deadline.
+// expired reports whether the deadline of the request has passed. If it has cut a write
+// off or reset the stream, net/http may say that the client has gone before the context
+// knows of the deadline.
 func (x *exchange) expired(now time.Duration) bool {
 	return x.cut || x.request.Context().Err() == context.DeadlineExceeded || x.passed(now)
 }

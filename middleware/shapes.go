@@ -137,11 +137,11 @@ func fresh[S any, P interface {
 type kind struct {
 	of    reflect.Type
 	fresh func() shape // for such a writer
-	plain bool         // it is nobody's who wraps another
+	plain bool         // it wraps no other writer
 }
 
-// kindOf returns the kind of the writer. Those of a server are mostly of one type, so
-// that the first is kept.
+// kindOf returns the kind of the writer. The writers of a server are mostly of one type,
+// so the first kind is kept.
 func (m *machine) kindOf(w http.ResponseWriter) kind {
 	usual, t := m.usual.Load(), reflect.TypeOf(w)
 	if usual != nil && usual.of == t {

@@ -10,10 +10,10 @@ import (
 )
 
 // writeHeaderAgain is a WriteHeader after the header was written, or the
-// connection hijacked, which is a mistake of the handler. What it does is for
-// the writer inside to say; the event keeps the first status. The server of
-// net/http only logs it, with the line of its caller, which would be ours: in
-// its place the same is logged here, with the line of the handler.
+// connection hijacked, which is a mistake of the handler. The writer inside decides
+// what it does; the event keeps the first status. The server of net/http only logs it,
+// with the line of its caller. That would be a line of this package, so the same is
+// logged here with the line of the handler.
 func (x *exchange) writeHeaderAgain(status int) {
 	srv := x.server()
 	if srv == nil || reflect.TypeOf(x.ResponseWriter).String() != "*http.response" {

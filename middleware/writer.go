@@ -44,8 +44,8 @@ func (x *exchange) begin(status int) {
 	x.complete(h, status)
 }
 
-// wrote counts what was written. A connection that was hijacked on a way that
-// leads past here is noticed by the first write.
+// wrote counts what was written. If the connection was hijacked past this writer, the
+// first write shows it.
 func (x *exchange) wrote(n int64, err error, before int16) {
 	x.bytes += n
 	x.brokeOff(err)
@@ -80,8 +80,8 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// setLimitsAside takes what WithRate has written out of the header until the
-// answer: an informational response is not what counts against a quota.
+// setLimitsAside takes the fields of WithRate out of the header until the final
+// response, because an informational response does not have them.
 func (x *exchange) setLimitsAside() {
 	if len(x.machine.rateLimits) == 0 {
 		return
@@ -140,9 +140,9 @@ func (x *exchange) flush() error {
 	if x.early || x.bytes > buffered { // what answers to the deadline is no stream
 		x.boundWrites(buffered + 1)
 	}
-	// The work is done, or goes on for as long as the client likes. The slot is
-	// free before the client has the bytes, as it may answer them with its next
-	// request, and while they wait for a client that reads slowly.
+	// The work is done, or goes on for as long as the client likes. The slot is free
+	// before the client has the bytes, because its next request may follow at once, and
+	// because the flush may wait for a client that reads slowly.
 	x.release(true)
 	err := http.NewResponseController(x.ResponseWriter).Flush()
 	x.wrote(0, err, before)
@@ -174,9 +174,9 @@ func (x *exchange) closeNotify() <-chan bool {
 type unwrapper interface{ Unwrap() http.ResponseWriter }
 
 // Unwrap is for [http.ResponseController], and other code that looks for a method
-// further inside. A Flush or a Hijack that the writer inside has not itself,
-// but one that it wraps, must not get past the exchange: it is met on the way
-// there.
+// further inside. If only a writer further inside has Flush or Hijack, the exchange
+// would not see the call. So Unwrap then returns a writer that has them and tells the
+// exchange.
 func (x *exchange) Unwrap() http.ResponseWriter {
 	here := offers(x.ResponseWriter)
 	deep := here
