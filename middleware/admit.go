@@ -104,7 +104,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	h.limiter.Watch(now)
 	attempt := h.attempt(x, r)
 	req := limiter.Request{Priority: h.rank(r), Expires: x.expires(), Retry: attempt.N > 1, Returns: h.callOf(attempt) != 0, Route: h.routeOf(x, r)}
-	req.Patience, req.HasPatience = h.patience(r)
+	req.Patience, req.Due, req.HasPatience = h.patience(r)
 	if d, ok := r.Context().Deadline(); ok { // of a handler further out
 		if at := d.Sub(h.epoch); req.Expires == 0 || at < req.Expires {
 			req.Expires = max(1, at)
@@ -192,16 +192,21 @@ const (
 	mostLook  = 100 * time.Millisecond
 )
 
-// patience returns how long the client waits for this attempt, if it says so. It
-// is only read for requests that find no room.
-func (h *handler) patience(r *http.Request) (d time.Duration, said bool) {
+// patience returns how long the client waits for this attempt, if it says so, and when
+// its call is over; 0 if it does not say that. It is only read for requests that find no
+// room.
+func (h *handler) patience(r *http.Request) (d, due time.Duration, said bool) {
 	if h.trust != nil && !h.trust(r) {
-		return 0, false
+		return 0, 0, false
 	}
 	now := time.Now()
 	d, said = headers.AttemptTimeoutOf(r.Header, now)
-	if call, ok := headers.TimeoutOf(r.Header, now); ok && (!said || call < d) {
-		d, said = call, true
+	call, ok := headers.TimeoutOf(r.Header, now)
+	if !ok {
+		return d, 0, said
 	}
-	return d, said
+	if !said || call < d {
+		d = call
+	}
+	return d, max(1, now.Sub(h.epoch)+call), true
 }

@@ -60,7 +60,9 @@
 // standing if its oldest request has waited for long throughout such a time. It no
 // longer absorbs a burst. Then the newest request is served first and the others are
 // refused soon, because their clients would have disconnected by their turn. Requests
-// are refused in this order: those that have expired, retries while the queue is
+// whose clients say when the call is over are served in the order of these times, except
+// those that have waited for half of the time that they may in a queue that is standing.
+// They take turns with the other requests. Requests are refused in this order: those that have expired, retries while the queue is
 // standing, those of low priority, the rest. Within a priority, Shedding.FairBy shares
 // the room between callers: a caller above its share is refused first.
 //

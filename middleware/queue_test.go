@@ -59,6 +59,29 @@ func TestStandingQueueServesTheNewest(t *testing.T) {
 	})
 }
 
+// Of those that wait, the one whose call is over first goes first, if its client is
+// believed.
+func TestQueueServesTheMostUrgent(t *testing.T) {
+	for _, trusted := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrowd(t, middleware.WithTrust(func(*http.Request) bool { return trusted }))
+			c.send("holder?100ms")
+			c.send("later", "Request-Timeout-Ms: 3000")
+			c.send("sooner", "Request-Timeout-Ms: 2000")
+			c.send("unsaid")
+			c.send("soonest", "Request-Timeout-Ms: 900")
+			c.wg.Wait()
+			want := "holder soonest sooner later unsaid"
+			if !trusted {
+				want = "holder later sooner unsaid soonest"
+			}
+			if got := strings.Join(c.order(), " "); got != want {
+				t.Errorf("trusted %v: served %q, want %q", trusted, got, want)
+			}
+		})
+	}
+}
+
 func TestRetriesAreServedWhileNothingStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)

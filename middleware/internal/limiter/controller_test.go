@@ -34,6 +34,11 @@ func (r *room) leave() (int, bool) { return r.Leave(r.slot) }
 // enter says whether a request gets a slot at once.
 func (r *room) enter() string { _, ok := r.Enter(); return fmt.Sprint(ok) }
 
+// patient is a request whose client says when its call is over, and waits until then.
+func patient(due time.Duration) Request {
+	return Request{Patience: due, HasPatience: true, Due: start + due}
+}
+
 // stand makes the queue stand: its first request has waited for longer than an
 // interval while others came.
 func (r *room) stand() {
@@ -90,9 +95,17 @@ func TestAdmissionRules(t *testing.T) {
 			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
 		}, "waits 480ms"},
 		{"its client waits: less what the handler takes now", func(r *room) string {
-			r.adaptive.latency = .05
+			r.adaptive.latency, r.adaptive.usual = .05, .05
 			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
 		}, "waits 450ms"},
+		{"that, if it took longer before the last window, as after a stall", func(r *room) string {
+			r.adaptive.latency, r.adaptive.usual = .4, .03
+			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
+		}, "waits 470ms"},
+		{"that, if it took longer in the last window only", func(r *room) string {
+			r.adaptive.latency, r.adaptive.usual = .03, .4
+			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
+		}, "waits 470ms"},
 		{"its client waits: the handler takes less than the work did", func(r *room) string {
 			r.adaptive.latency = .005
 			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})
@@ -210,6 +223,70 @@ func TestAdmissionRules(t *testing.T) {
 			r.Dispatch(start + 3)
 			return r.settled()
 		}, "[waits admitted waits]"},
+		{"that, of callers who say when their calls are over: the first that is", func(r *room) string {
+			r.join(0, patient(800*ms))
+			r.join(1, patient(700*ms))
+			r.join(2, patient(900*ms))
+			r.leave()
+			r.Dispatch(start + 3)
+			return r.settled()
+		}, "[waits admitted waits]"},
+		{"that, in a standing queue", func(r *room) string {
+			r.stand()
+			r.join(300*ms, patient(700*ms))
+			r.join(301*ms, patient(800*ms))
+			r.leave()
+			r.Dispatch(start + 302*ms)
+			return r.settled()
+		}, "[waits waits waits admitted waits]"},
+		{"that, if it has waited for half of what it bears", func(r *room) string {
+			r.stand()
+			r.join(300*ms, Request{Patience: 200*ms + work, HasPatience: true, Due: start + 600*ms})
+			r.join(350*ms, patient(800*ms))
+			r.queue.refused = start + 350*ms // it goes on to stand
+			r.leave()
+			r.Dispatch(start + 400*ms)
+			return r.settled()
+		}, "[waits waits waits admitted waits]"},
+		{"that, unless it has waited for more than half of what it bears", func(r *room) string {
+			r.stand()
+			r.join(300*ms, Request{Patience: 200*ms + work, HasPatience: true, Due: start + 600*ms})
+			r.join(350*ms, patient(800*ms))
+			r.join(351*ms, patient(900*ms))
+			r.queue.refused = start + 351*ms // it goes on to stand
+			r.leave()
+			r.Dispatch(start + 401*ms)
+			return r.settled()
+		}, "[waits waits waits waits admitted waits]"},
+		{"that, if it was passed over before the queue drained", func(r *room) string {
+			r.stand()
+			r.join(300*ms, Request{Patience: 200*ms + work, HasPatience: true, Due: start + 600*ms})
+			r.queue.pick(start + 401*ms)
+			r.waiters = r.waiters[3:]
+			for r.queue.all.length > 1 {
+				r.queue.remove(r.queue.all.oldest)
+			}
+			r.queue.standing = false
+			r.leave()
+			r.Dispatch(start + 402*ms)
+			return r.settled()
+		}, "[admitted]"},
+		{"that, if it is the turn of one that does not say", func(r *room) string {
+			r.join(0, Request{Patience: time.Second, HasPatience: true})
+			r.join(1, patient(700*ms))
+			r.leave()
+			r.Dispatch(start + 2)
+			return r.settled()
+		}, "[admitted waits]"},
+		{"that, if its priority is lower", func(r *room) string {
+			high, low := patient(800*ms), patient(700*ms)
+			high.Priority, low.Priority = 2, 1
+			r.join(0, high)
+			r.join(1, low)
+			r.leave()
+			r.Dispatch(start + 2)
+			return r.settled()
+		}, "[admitted waits]"},
 		{"it waited too long", func(r *room) string {
 			r.join(0, Request{})
 			r.Dispatch(start + 201*ms)

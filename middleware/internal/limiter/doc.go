@@ -20,7 +20,8 @@
 //	               refused, if the queue is full and no other request gives way to it;
 //	               else put into the queue
 //	Leave          gives the slot back; Dispatch hands it to the highest priority in the queue,
-//	               within it to the oldest request, or to the newest while the queue stands
+//	               within it to the oldest request, or to the newest while the queue stands.
+//	               If that says when its call is over, the most urgent that says so goes instead
 //	Pause, Resume  around a wait of the request for its own client; Lend hands the slot of one
 //	               whose wait lasts to another request
 //	Abandon        the request waited too long, or its client left
@@ -89,10 +90,10 @@
 //	calendar    the times at which refused clients are told to come back
 //
 // To change how the limit is found, open limit.go: decide says when which rule applies.
-// What was seen is in window.go, trials are in trial.go, late answers in patience.go,
-// a silent handler in silence.go, routes in routes.go and beyond.go, processors in
-// sched.go and overrun.go, requests that are overtaken in slots.go. Who waits and who is
-// refused: queue.go, priorities.go and, between callers, fair.go; the waits of requests
+// What was seen is in window.go, trials are in trial.go, late answers in patience.go, a
+// silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
+// and overrun.go, requests that are overtaken in slots.go. Who waits and who is refused:
+// queue.go, urgent.go, priorities.go and, between callers, fair.go; the waits of requests
 // for their clients: pause.go; memory: memory.go; when clients come back: calendar.go,
 // and whether others serve them: returns.go. controller.go holds the lock and what is
 // read without it. The tests play whole worlds in milliseconds:

@@ -14,9 +14,14 @@ const (
 type waitList struct {
 	oldest, newest *Waiter
 	length         int
+	urgent         urgent
 }
 
-type link struct{ next, before *Waiter } // newer, older
+// A link is the place of a waiter in a list.
+type link struct {
+	next, before *Waiter // newer, older
+	place        int     // in waitList.urgent, from 1; 0: it is not there
+}
 
 func (l *waitList) push(w *Waiter, in int) {
 	if l.newest == nil {
@@ -26,6 +31,8 @@ func (l *waitList) push(w *Waiter, in int) {
 	}
 	l.newest = w
 	l.length++
+	l.urgent.in = in
+	l.urgent.add(w)
 }
 
 func (l *waitList) remove(w *Waiter, in int) {
@@ -40,6 +47,7 @@ func (l *waitList) remove(w *Waiter, in int) {
 	} else {
 		l.newest = at.before
 	}
+	l.urgent.remove(at.place)
 	w.links[in] = link{}
 	l.length--
 }

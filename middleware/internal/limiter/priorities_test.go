@@ -63,7 +63,7 @@ func TestPrioritiesAsInAQueueThatIsWalked(t *testing.T) {
 			var out *Waiter
 			switch r.IntN(3) {
 			case 0:
-				out = q.pick()
+				out = q.pick(0)
 				if want := model.pick(q.standing); out != want {
 					t.Fatalf("seed %d, step %d: picked priority %d, want %d", seed, step, out.priority, want.priority)
 				}
@@ -117,7 +117,7 @@ func BenchmarkFullQueue(b *testing.B) {
 					q.resolve(loser, Decision{Reason: reason})
 					q.push(w)
 				}
-				q.resolve(q.pick(), Decision{})
+				q.resolve(q.pick(0), Decision{})
 				q.push(next())
 			}
 		})

@@ -16,6 +16,11 @@ const (
 // the others after a short wait. This is the controlled delay of Nichols and
 // Jacobson with the adaptive LIFO of Maurer, "Fail at Scale" (ACM Queue 13, 8).
 //
+// Requests that say when their call is over change places with each other, so that the
+// one whose call is over first goes first: see urgent. Clients that hold calls back while
+// a service is overloaded send them in that order, and those of one client are not more
+// urgent than those of another because it has sent fewer.
+//
 // The queue stands when its oldest request has waited for long throughout an
 // interval. That it is not empty means little: at a high load it hardly ever is.
 //
@@ -38,6 +43,7 @@ type Request struct {
 	Patience    time.Duration // how long its client waits, if HasPatience
 	HasPatience bool
 	Expires     time.Duration // its deadline; 0: none
+	Due         time.Duration // when its call is over, as its client says; 0: it does not
 	Route       string        // as far as it is known; "": it is not
 	Retry       bool          // it is not the first attempt
 	Returns     bool          // its client may come back, and is known again then
@@ -54,13 +60,14 @@ type Waiter struct {
 	at       time.Duration // of its arrival
 	waits    time.Duration // how long it may, if said
 	said     bool
+	due      time.Duration // when its call is over, if said
 	expires  time.Duration // when its deadline leaves no time for the work; 0: it has none
 	done     chan Decision // has room for it
 }
 
 func newWaiter(now time.Duration, r Request) *Waiter {
 	return &Waiter{
-		at: now, priority: r.Priority, caller: r.Caller, waits: r.Patience, said: r.HasPatience, expires: r.Expires,
+		at: now, priority: r.Priority, caller: r.Caller, waits: r.Patience, said: r.HasPatience, due: r.Due, expires: r.Expires,
 		done: make(chan Decision, 1),
 	}
 }
@@ -164,8 +171,9 @@ func (q *waitQueue) full() Reason {
 }
 
 // pick returns the next request to be admitted: of the highest priority, then of
-// the caller whose turn it is, the newest if the queue stands, else the oldest.
-func (q *waitQueue) pick() *Waiter {
+// the caller whose turn it is, the newest if the queue stands, else the oldest. If it
+// says when its call is over, the most urgent of those that say so takes its turn.
+func (q *waitQueue) pick(now time.Duration) *Waiter {
 	from := &q.all
 	if q.priorities != nil {
 		from = q.priorities.pass()
@@ -173,10 +181,17 @@ func (q *waitQueue) pick() *Waiter {
 	if q.fair != nil {
 		from = q.fair.next(from.oldest.priority)
 	}
+	turn := from.oldest
 	if q.standing {
-		return from.newest
+		turn = from.newest
 	}
-	return from.oldest
+	if turn.due == 0 {
+		return turn
+	}
+	if first := from.urgent.first(now, q.standing); first != nil {
+		return first
+	}
+	return turn
 }
 
 // loser returns the request that a full queue refuses to make room for one of the
