@@ -5,7 +5,7 @@ import "slices"
 // All returns every world: those that the limit may be tuned by, then the
 // hold-outs, which it may not.
 func All() []World {
-	all := slices.Concat(noHarm(), overCapacity(), neighbours(), holdOut())
+	all := slices.Concat(noHarm(), overCapacity(), neighbours(), holdOut(), sudden())
 	for i := range all {
 		for j := range all[i].Checks {
 			c := &all[i].Checks[j]

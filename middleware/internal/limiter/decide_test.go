@@ -19,11 +19,6 @@ func TestLimitDecides(t *testing.T) {
 	state := func(even float64, windows int) func(*adaptiveLimit, *window) {
 		return func(a *adaptiveLimit, _ *window) { a.calm.even, a.windows = even, windows }
 	}
-	rises := func(by, answers int, useful float64) func(*adaptiveLimit, *window) {
-		return func(a *adaptiveLimit, w *window) {
-			w.lastIn, w.all, a.useful, a.calm.even = w.firstIn+by, float64(answers), useful, 0
-		}
-	}
 	for _, tt := range []struct {
 		name string
 		set  func(*adaptiveLimit, *window)
@@ -54,16 +49,14 @@ func TestLimitDecides(t *testing.T) {
 		{"late, not steep, not even: it stays", func(a *adaptiveLimit, _ *window) { a.calm.even = 0 }, at(60, 400*ms), says{175, false, false, false, 0}},
 		{"clients leave, though not steep", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9 }, at(60, 400*ms), says{78, false, false, false, 0}},
 
-		{"answers come no more often as more are in flight: a sign of a line", rises(21, 60, 500), at(100, 300*ms), says{130, false, true, false, 0}},
-		{"they do by three of four", rises(21, 63, 500), at(100, 300*ms), says{130, false, false, false, 0}},
-		{"hardly more are in flight: no sign", rises(20, 30, 500), at(100, 300*ms), says{130, false, false, false, 0}},
-		{"few more are: no sign", rises(4, 5, 500), at(17, 300*ms), says{175, false, false, false, 0}},
-		{"five more are: a sign", rises(5, 5, 500), at(17, 300*ms), says{175, false, true, false, 0}},
-		{"a sign, but three of four get an answer in time", rises(21, 60, 1500), at(100, 300*ms), says{130, false, false, false, 0}},
-		{"not three of four: a sign", rises(21, 60, 1499), at(100, 300*ms), says{130, false, true, false, 0}},
-		{"a pause of a third of the window: no sign", func(a *adaptiveLimit, w *window) { rises(21, 60, 500)(a, w); w.gap = 34 * ms }, at(100, 300*ms), says{130, false, false, false, 0}},
-		{"a shorter one: a sign", func(a *adaptiveLimit, w *window) { rises(21, 60, 500)(a, w); w.gap = 33 * ms }, at(100, 300*ms), says{130, false, true, false, 0}},
-		{"what was a sign stays one", func(a *adaptiveLimit, _ *window) { a.calm.lags, a.calm.even = true, 0 }, at(60, 50*ms), says{175, false, true, false, 0}},
+		{"fewer leave than come: a sign of a line", func(a *adaptiveLimit, w *window) {
+			w.lastIn, w.all, w.asked, a.calm.even = w.firstIn+21, 60, 81, 0
+			oneByOne(a)
+		}, at(100, 300*ms), says{130, false, true, false, 0}},
+		{"what was a sign stays one", func(a *adaptiveLimit, _ *window) {
+			a.calm.lags, a.calm.even = true, 0
+			oneByOne(a)
+		}, at(60, 50*ms), says{175, false, true, false, 0}},
 		{"until it is calm", func(a *adaptiveLimit, _ *window) { a.calm.lags = true }, at(50, 50*ms), says{175, true, false, false, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,9 +16,8 @@ const (
 	steadily   = .2   // of the number in flight, by which it may change and yet be even
 	creeping   = .15  // of the number in flight, by which it may grow while answers are late and yet be even
 	asMuch     = 1.1  // times what was served while nothing was late is no more than that,
-	mostly     = .6   // of those that come get an answer in time: fewer of them at a time would not give more
-	moment     = 1.25 // and times that, within a window
-	answered   = .75  // of those that came while the number in flight rose: fewer are a sign of a line
+	moment     = 1.25 // and in a single window so many times
+	mostly     = .6   // of those that come get an answer in time: a lower limit would not give more
 	shortLine  = .35  // of the target: a line that is left by a trial of less
 	tight      = 1.3  // times the most in flight: a limit that comes down, so that it binds if that rises
 	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
@@ -61,9 +60,10 @@ type adaptiveLimit struct {
 	useful   float64 // of them, those that were answered while the client waited, averaged over 1 s
 	baseline float64 // what a request takes where the line is short, ns
 
-	calm     calm
-	patience patience
-	trials   trials
+	succession succession
+	calm       calm
+	patience   patience
+	trials     trials
 }
 
 // calm is what is known from the time in which nothing is late.
@@ -75,7 +75,7 @@ type calm struct {
 	trend float64 // in flight, averaged over 5 s and more
 	even  float64 // seconds since it last changed
 	bound bool    // the limit did in the last window
-	lags  bool    // while it rose, answers were late and came no more often
+	lags  bool    // there is a sign of a line
 }
 
 // An Outcome is what became of a request in the handler.
@@ -129,20 +129,17 @@ func (a *adaptiveLimit) bearable() float64 {
 	return a.calm.most * a.patience.bears() / binding
 }
 
-// fits reports whether the handler serves what is asked for, if late: no more is asked
-// for than is known to be served, most of those that come get an answer in time, and the
-// answers, so late, are still of use. Where there is a sign of a line, twice as late.
+// fits reports whether the handler serves all that is asked for, only later. There is no
+// sign of a line, no more is asked for than it is known to serve, and most answers come
+// while their clients wait.
 func (a *adaptiveLimit) fits(w *window) bool {
-	late := w.usual()
-	if a.calm.lags {
-		late *= 2
-	}
-	useful := late < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
-	return useful && a.known(w) && w.mostUseful()
+	useful := w.usual() < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
+	return !a.calm.lags && useful && a.known(w) && w.mostUseful()
 }
 
-// known reports whether no more was asked for, also in a window, than was served while
-// nothing was late. Requests come by chance, so a deviation more is no more.
+// known reports whether the handler served as much as is asked for while nothing was
+// late. Requests come by chance, so one standard deviation more counts as the same, and
+// two in a single window.
 func (a *adaptiveLimit) known(w *window) bool {
 	served, then := a.calm.most, a.calm.most*w.seconds
 	return a.asked <= asMuch*served+math.Sqrt(served) && w.asked <= moment*then+2*math.Sqrt(then)
@@ -168,6 +165,9 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	}
 	if c.Outcome != Failed {
 		a.routes.add(c.Route, c.Took)
+	}
+	if c.Outcome != Failed {
+		a.succession.add(c.Took.Seconds())
 	}
 	if c.Slot.Beyond > 0 {
 		return false // it says nothing of those that hold a slot
@@ -237,12 +237,7 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		tr.changed = w.since // requests from before met fewer others
 	}
 	c.look(w, a.latency, late, binds)
-	if rise := w.more(); rise > math.Max(steadily*w.level(), 4) && w.gap.Seconds() < w.seconds/3 {
-		c.lags = w.all < answered*(w.all+rise)
-	}
-	if a.useful >= answered*a.asked {
-		c.lags = false
-	}
+	a.sign(w)
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * settling
 	}

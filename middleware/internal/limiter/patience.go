@@ -39,7 +39,7 @@ func (p *patience) known() float64 {
 	return p.said
 }
 
-// bears is a latency that next to no client leaves for.
+// bears is a latency at which next to no client has left.
 func (p *patience) bears() float64 {
 	if known := p.known(); known > 0 {
 		return bearable * known
@@ -47,8 +47,8 @@ func (p *patience) bears() float64 {
 	return unknown
 }
 
-// target is the latency from which on an answer is late, where the work takes base.
-// Twice that is no line, and where clients do not wait for twice that, half as much again.
+// target is the latency from which on an answer is late, where the work takes base. It
+// is at least twice base, or where clients do not wait for twice that, 1.5 times base.
 func (p *patience) target(base float64) float64 {
 	wait, room := p.known(), 2*base
 	if wait == 0 {

@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+const mostOf = .75 // of a limit
+
 // silence is what to do about a handler that is full and answers nobody.
 type silence struct {
 	tried time.Duration // when one more was last let in
@@ -21,8 +23,8 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 	case a.last == 0:
 		// As long as no request has completed, no number of them is known to be too many.
 		a.limit = a.bounded(2 * a.limit)
-	case a.limit < bearable && !a.trials.on && !a.calm.lags && a.asked <= asMuch*a.calm.most && quiet > 20*time.Millisecond+time.Duration(2e9*a.usual):
-		// It may have become slower. As many as clients bear to wait for may come in.
+	case a.limit < bearable && a.slower(quiet):
+		// As many may come in as are in flight when clients wait for as long as they bear.
 		a.limit = math.Min(2*a.limit, bearable)
 	case now-a.silence.tried > a.longQuiet() && a.silent(now):
 		// It stands still, or those in it hang. One more will tell.
@@ -30,6 +32,14 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 		a.limit = a.bounded(a.limit + 1)
 	}
 	return a.limit > before
+}
+
+// slower reports whether the handler may have become slower, as nobody has been answered
+// for some time. But a line, too, has pauses, so where there may be one, most of those
+// in flight must have come since.
+func (a *adaptiveLimit) slower(quiet time.Duration) bool {
+	return !a.trials.on && a.asked <= asMuch*a.calm.most && quiet > 20*time.Millisecond+time.Duration(2e9*a.usual) &&
+		(!a.succession.orderly(a.trials.base) || a.asked*quiet.Seconds() >= mostOf*a.limit)
 }
 
 // silent reports whether nobody has been answered for so long that the handler stands

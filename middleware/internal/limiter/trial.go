@@ -12,11 +12,11 @@ const (
 	gentlest = 2.0  // times less, at least
 	doubled  = 2.0  // times more is tried where most are refused
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
-	surely   = .75  // part of it, which is told at once
+	surely   = .75  // part of it, with which a trial of more ends early
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
-	starving = .25  // part of the answers: of fewer, no more are waited for
+	starving = .25  // part of the answers, below which a trial of less ends early
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
 	settled  = .6   // part of the number in flight that Little's law makes of the answers
 
@@ -39,7 +39,7 @@ type trials struct {
 	inTime    float64       // latency that the limit then allows for, s
 	hold      time.Duration // no trial before
 	free      time.Duration // no answer is late before
-	pause     time.Duration // the next one
+	pause     time.Duration // from a trial that finds nothing better to the next one
 }
 
 // judge is for answers that are late while the limit binds, and for a trial.
@@ -94,8 +94,9 @@ func (tr *trials) settles(w *window) bool {
 		tr.unsettled = 0
 		return true
 	}
+	waited := tr.unsettled
 	tr.unsettled += w.seconds
-	return tr.unsettled >= math.Min(1, w.usual())
+	return waited >= math.Min(1, w.usual())
 }
 
 // more is how many times more a trial of more tries. Once one was in vain, it is gentle.
@@ -147,7 +148,7 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	switch fits := !tr.line && a.fits(m); {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
-	case fits: // so many in flight, and in time: no less can be served
+	case fits: // what comes is answered in time: a lower limit would only refuse some
 		tr.arm = window{}
 		return
 	case to >= a.limit:

@@ -16,7 +16,7 @@ const (
 	mostEvery   = 16                     // requests, of which one is measured
 
 	wasteful = .1  // share of the requests whose clients had left
-	little   = .05 // of an answer is one worth that was too late
+	little   = .05 // is what an answer is worth that comes too late, if one in time is worth 1
 	oldShare = .2  // of requests from before a step, in a window that tells of it
 )
 

@@ -1,0 +1,83 @@
+package limiter
+
+import (
+	"testing"
+	"time"
+)
+
+// oneByOne is for a limit where each request takes as long as the one before, and longer
+// than the work.
+func oneByOne(a *adaptiveLimit) { a.succession = succession{last: .3, mean: .3} }
+
+// What is a sign of a line: 60 leave in a window of 100 ms, while 1000 a second come.
+func TestSign(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		rise, in int
+		asked    float64 // 0: those that leave and the rise
+		gap      time.Duration
+		gone     int
+		before   bool // there was one
+		set      func(*adaptiveLimit)
+		want     bool
+	}{
+		{name: "fewer than three of four that come leave", rise: 21, in: 100, want: true},
+		{name: "three of four leave", rise: 20, in: 100},
+		{name: "hardly more are in flight, and that is no change", rise: 20, in: 101, before: true, want: true, asked: 100},
+		{name: "few more are in flight", rise: 4, in: 17, asked: 100},
+		{name: "few more are in flight, but not so few", rise: 25, in: 17, want: true},
+		{name: "all that are more came in a pause", rise: 53, in: 100, gap: 30 * ms},
+		{name: "not all did", rise: 72, in: 100, gap: 30 * ms, want: true},
+		{name: "a pause of a fourth is none", rise: 53, in: 100, gap: 25 * ms, want: true},
+		{name: "it stays", in: 100, before: true, asked: 100, want: true},
+		{name: "until three of four get an answer", in: 100, before: true, asked: 80},
+		{name: "in time", in: 100, before: true, asked: 80, gone: 6, want: true},
+		{name: "the one after differs", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.apart = .05 * .09 }},
+		{name: "hardly", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.apart = .049 * .09 }, want: true},
+		{name: "there was one, and then the one after differs", in: 100, before: true, asked: 100, set: func(a *adaptiveLimit) { a.succession.apart = .01 }},
+		{name: "they take no longer than half as much as the work", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.trials.base = .201 }},
+	} {
+		a := settledLimit()
+		a.asked, a.calm.lags = 1000, tt.before
+		oneByOne(&a)
+		if tt.set != nil {
+			tt.set(&a)
+		}
+		if tt.asked == 0 {
+			tt.asked = 60 + float64(tt.rise)
+		}
+		w := seen{n: 60, seconds: .1, level: tt.in, took: 300 * ms, gap: tt.gap, gone: tt.gone, asked: tt.asked}.window()
+		w.lastIn = w.firstIn + tt.rise
+		a.sign(w)
+		if a.calm.lags != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, a.calm.lags, tt.want)
+		}
+	}
+}
+
+// What one latency after the other says.
+func TestSuccession(t *testing.T) {
+	each := func(n int, f func(i int) float64) (u succession) {
+		for i := range n {
+			u.add(f(i))
+		}
+		return u
+	}
+	for _, tt := range []struct {
+		name string
+		seen succession
+		want bool
+	}{
+		{"a line that grows", each(30, func(i int) float64 { return .02 + .02*float64(i) }), true},
+		{"a line that stands", each(60, func(i int) float64 { return .5 + .02*float64(i%2) }), true},
+		{"all are quick", each(60, func(int) float64 { return .014 }), false},
+		{"all are slow", each(60, func(int) float64 { return .016 }), true},
+		{"latencies vary", each(60, func(i int) float64 { return .1 + .3*float64(i%2) }), false},
+		{"nothing was answered", succession{}, false},
+		{"one was", each(1, func(int) float64 { return 1 }), false},
+	} {
+		if got := tt.seen.orderly(.01); got != tt.want {
+			t.Errorf("%s: got %v (mean %.3f, apart %.5f), want %v", tt.name, got, tt.seen.mean, tt.seen.apart, tt.want)
+		}
+	}
+}
