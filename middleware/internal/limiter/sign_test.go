@@ -66,18 +66,23 @@ func TestSuccession(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		seen succession
-		want bool
+		want bool // orderly
+		none bool // no order at all
 	}{
-		{"a line that grows", each(30, func(i int) float64 { return .02 + .02*float64(i) }), true},
-		{"a line that stands", each(60, func(i int) float64 { return .5 + .02*float64(i%2) }), true},
-		{"all are quick", each(60, func(int) float64 { return .014 }), false},
-		{"all are slow", each(60, func(int) float64 { return .016 }), true},
-		{"latencies vary", each(60, func(i int) float64 { return .1 + .3*float64(i%2) }), false},
-		{"nothing was answered", succession{}, false},
-		{"one was", each(1, func(int) float64 { return 1 }), false},
+		{"a line that grows", each(30, func(i int) float64 { return .02 + .02*float64(i) }), true, false},
+		{"a line that stands", each(60, func(i int) float64 { return .5 + .02*float64(i%2) }), true, false},
+		{"all are quick", each(60, func(int) float64 { return .014 }), false, false},
+		{"all are slow", each(60, func(int) float64 { return .016 }), true, false},
+		{"latencies vary", each(60, func(i int) float64 { return .1 + .1*float64(i%2) }), false, false},
+		{"they vary by chance", each(60, func(i int) float64 { return .1 + .4*float64(i%2) }), false, true},
+		{"nothing was answered", succession{}, false, false},
+		{"one was", each(1, func(int) float64 { return 1 }), false, true},
 	} {
 		if got := tt.seen.orderly(.01); got != tt.want {
-			t.Errorf("%s: got %v (mean %.3f, apart %.5f), want %v", tt.name, got, tt.seen.mean, tt.seen.apart, tt.want)
+			t.Errorf("%s: orderly: got %v (mean %.3f, apart %.5f), want %v", tt.name, got, tt.seen.mean, tt.seen.apart, tt.want)
+		}
+		if got := tt.seen.random(); got != tt.none {
+			t.Errorf("%s: random: got %v (mean %.3f, apart %.5f), want %v", tt.name, got, tt.seen.mean, tt.seen.apart, tt.none)
 		}
 	}
 }
