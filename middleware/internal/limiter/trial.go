@@ -209,6 +209,9 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 		a.move(now, a.limit, "it has become quicker")
 		return
 	}
+	if a.limit < tr.limit && m.useful() >= b.useful() {
+		x = m.rate() // there were more only because clients left without an answer
+	}
 	tr.line = true
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {

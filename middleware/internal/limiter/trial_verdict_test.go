@@ -118,6 +118,8 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
 		{name: "in a line, less give less: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .324, inTime: .35},
 
+		{name: "less give fewer, but as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 340, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2588},
+		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
 		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
 		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
 		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
