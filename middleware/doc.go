@@ -78,7 +78,9 @@
 // A refusal says that the request may be sent again, whatever its method, because
 // it did not reach the handler (X-Should-Retry: true). It also says when: each
 // client gets the next slot of a calendar (Retry-After and Retry-After-Ms). Slots
-// are as far apart as the handler can serve them in addition to its other load.
+// are as far apart as the handler can serve them in addition to its other load. While
+// the handler answers nobody, they are five times as far apart for clients that announce
+// the deadline of the call.
 //
 // A client is told not to come back (X-Should-Retry: false; also X-Envoy-Ratelimited
 // for proxies and pushback for gRPC clients) only if its call is over before its slot:

@@ -14,6 +14,7 @@ const (
 	leastShare = whole / 20
 	shareFound = whole * 3 / 1000 // more for each that was admitted
 	forgotten  = 10 * time.Second // after which an empty calendar starts anew
+	doubt      = 5                // times fewer slots are given while the handler answers nobody
 )
 
 // calendar tells clients that were refused when to come back. Each gets the next
@@ -22,6 +23,10 @@ const (
 // served. It is the generic cell rate algorithm of ITU-T I.371: one number, no
 // timers.
 //
+// While the handler answers nobody, nobody knows when it can serve anybody, and clients
+// that come back in vain cost attempts. So clients that say how long their call lasts get
+// fewer slots, and most of them are told that it is over before there is room.
+//
 // A calendar knows the slots of one server. Clients that are served elsewhere
 // meanwhile, by another replica, do not need them: see returns.
 type calendar struct {
@@ -29,6 +34,7 @@ type calendar struct {
 	next       atomic.Int64  // the last slot given away; 0: none yet
 	share      atomic.Int64  // 0 means startShare
 	throughput atomic.Int64  // of the handler, requests per 1000 s; 0 if not known
+	silent     atomic.Bool   // the handler answers nobody
 	latest     atomic.Int64  // when the last client that was told comes back; 0: no client was told
 	returns    returns
 }
@@ -77,6 +83,9 @@ func (c *calendar) slot(now time.Duration, r *Refusal) time.Duration {
 			continue
 		}
 		rate := float64(c.throughput.Load()) / 1000 * float64(orStart(share)) / whole
+		if c.silent.Load() && r.HasLeft {
+			rate /= doubt
+		}
 		if rate <= 0 {
 			return r.Spread
 		}

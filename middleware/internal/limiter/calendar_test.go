@@ -51,6 +51,8 @@ func TestCalendarRules(t *testing.T) {
 				c.Reserve(start, has(5*ms))
 			}
 		}, silent, 20 * ms, true},
+		{"the handler answers nobody: a fifth of the slots", 100_000, func(c *calendar) { c.silent.Store(true) }, has(time.Second), 100 * ms, true},
+		{"that, with a call that may last for ever", 100_000, func(c *calendar) { c.silent.Store(true) }, silent, 20 * ms, true},
 		{"one that came back was refused: a smaller share", 100_000, func(c *calendar) {
 			c.Reserve(start-time.Second, silent)
 			c.CameBack(0, start-time.Second, false)

@@ -263,10 +263,8 @@ func (c *Controller) room() int {
 
 // Refuse counts a request that was refused without a queue.
 func (c *Controller) Refuse(now time.Duration) {
-	c.lately.Store(int64(now))
 	c.mu.Lock()
-	c.adaptive.shed(1)
-	c.every.Store(1)
+	c.refused(1, now)
 	c.mu.Unlock()
 }
 
@@ -274,6 +272,7 @@ func (c *Controller) Refuse(now time.Duration) {
 func (c *Controller) refused(n int, now time.Duration) {
 	if n > 0 {
 		c.adaptive.shed(n)
+		c.calendar.silent.Store(c.adaptive.silent(now))
 		c.queue.refused = now
 		c.lately.Store(int64(now))
 		c.every.Store(1)

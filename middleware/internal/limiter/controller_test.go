@@ -78,6 +78,23 @@ func TestAdmissionRules(t *testing.T) {
 		{"one leaves: so many were in the handler, and nobody waits", func(r *room) string { return fmt.Sprint(r.leave()) }, "1 false"},
 		{"one leaves: another waits", func(r *room) string { r.join(0, Request{}); return fmt.Sprint(r.leave()) }, "1 true"},
 		{"refused: back when the handler can serve it", func(r *room) string { return fmt.Sprint(r.Reserve(start, Refusal{Spread: time.Second})) }, "40ms true"},
+		{"that, while the handler answers nobody", func(r *room) string {
+			r.adaptive.last = start
+			r.Refuse(start + 251*ms)
+			return fmt.Sprint(r.Reserve(start+251*ms, Refusal{Left: time.Second, HasLeft: true}))
+		}, "200ms true"},
+		{"that, until it is taken to do so", func(r *room) string {
+			r.adaptive.last = start
+			r.Refuse(start + 250*ms)
+			return fmt.Sprint(r.Reserve(start+250*ms, Refusal{Left: time.Second, HasLeft: true}))
+		}, "40ms true"},
+		{"that, once it answers again", func(r *room) string {
+			r.adaptive.last = start
+			r.Refuse(start + 251*ms)
+			r.adaptive.last = start + 251*ms
+			r.Refuse(start + 252*ms)
+			return fmt.Sprint(r.Reserve(start+252*ms, Refusal{Left: time.Second, HasLeft: true}))
+		}, "40ms true"},
 		{"a slot is free", func(r *room) string { r.leave(); return r.enter() }, "true"},
 		{"a slot is free, but a request waits for it", func(r *room) string {
 			r.join(0, Request{})
