@@ -45,8 +45,8 @@
 //     0.05 % with each.
 //   - An epoch is T/4, at least 100 ms.
 //   - The rate is the number of calls per second, averaged over 4 s.
-//   - Silence is no response for T/4, or twice what is typical if that is more,
-//     while something is in flight.
+//   - Silence is no response for T/4, or twice what is typical if that is more, while
+//     something is in flight. A refusal is no response here: it shows no room.
 //
 // # Open
 //

@@ -18,9 +18,9 @@ type Limiter struct {
 	queue    queue
 
 	newest    time.Duration // when the newest attempt was sent that succeeded
-	responded time.Duration // when the last response came
+	responded time.Duration // when the last response came that is not a refusal
 	succeeded time.Duration // when the last success came
-	silentAt  time.Duration // when the first attempt was sent after the last response; -1: no attempt was sent
+	silentAt  time.Duration // when the first attempt was sent after such a response; -1: no attempt was sent
 	timeouts  int           // calls in a row that timed out and that none overtook
 	cutAt     time.Duration // when the window was last cut
 	trial     bool          // it was cut to find out what a response takes alone
@@ -173,11 +173,11 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 		l.timeout(a, now, inFlight)
 		return
 	}
-	l.silentAt = -1
 	if s == Shed {
 		l.shed(a, now, inFlight)
 		return
 	}
+	l.silentAt = -1
 	l.responded = now
 	if s == Failed {
 		return

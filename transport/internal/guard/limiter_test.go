@@ -94,7 +94,7 @@ func TestRules(t *testing.T) {
 		{"brake: a probe per epoch", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), ask(20), wait(T/4 - 1), ask(20), wait(1), ask(20)}, open, 10},
 		{"brake: an answer ends it", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), see(1, ms, success), ask(20)}, open, 28},
 		{"brake: an error response too", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), see(1, ms, failed), ask(20)}, open, 28},
-		{"brake: a refusal too", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), see(1, ms, shed), ask(20)}, open, 28},
+		{"brake: a refusal does not, which shows that there is no room", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), see(1, ms, shed), ask(20)}, open, 9},
 		{"brake: a timeout does not", []step{calls(20), wait(T), ask(8), wait(T/4 + 1), see(1, T, timeout), ask(20)}, open, 9},
 		{"brake: not while little is known", []step{see(19, 10*ms, success), wait(T), ask(8), wait(T), ask(20)}, open, 28},
 		{"brake: as soon as enough is known", []step{see(20, 10*ms, success), wait(T), ask(8), wait(T), ask(20)}, open, 9},
