@@ -129,6 +129,6 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 // 1. Durations below 0 count as 0, and those above MaxDelay as MaxDelay.
 func SetRetryAfter(h http.Header, d time.Duration) {
 	ms := (clamp(d) + time.Millisecond - 1) / time.Millisecond
-	h[RetryAfterMs] = []string{strconv.FormatInt(int64(ms), 10)}
-	h[RetryAfter] = []string{strconv.FormatInt(max(1, int64(ms+999)/1000), 10)}
+	values := []string{strconv.FormatInt(int64(ms), 10), strconv.FormatInt(max(1, int64(ms+999)/1000), 10)} // one allocation for two
+	h[RetryAfterMs], h[RetryAfter] = values[0:1:1], values[1:]
 }

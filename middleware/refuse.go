@@ -35,23 +35,23 @@ func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 	a := refusal{
 		status:  http.StatusServiceUnavailable,
 		problem: problems + "temporary-reduced-capacity",
-		text:    "The server has no capacity left. Please try again later.",
+		text:    "The server has no capacity left. Please try again later.\n",
 		verdict: headers.Retry,
 	}
 	outer := x.outerDeadline()
 	switch over := x.about != nil && x.about.said && !outer; {
 	case reason == ShedExpired && (over || outer):
-		a.status, a.problem, a.text = http.StatusGatewayTimeout, "about:blank", "The deadline of the request has passed."
+		a.status, a.problem, a.text = http.StatusGatewayTimeout, "about:blank", "The deadline of the request has passed.\n"
 		a.verdict = headers.NoVerdict
 		if over {
 			a.verdict = headers.DoNotRetry
 		}
 	case reason == ShedRate:
 		a.status, a.problem = http.StatusTooManyRequests, problems+"quota-exceeded"
-		a.text = "The quota is used up. Please try again later."
+		a.text = "The quota is used up. Please try again later.\n"
 		a.wait = wait
 	case reason == ShedDrain:
-		a.text = "The server is shutting down. Please try again."
+		a.text = "The server is shutting down. Please try again.\n"
 		a.close = true
 		a.wait = drainWait + rand.N(drainWait)
 	case reason == ShedGone:
@@ -64,7 +64,7 @@ func (x *exchange) refusalFor(reason ShedReason, wait time.Duration) refusal {
 		}
 		if !again {
 			a.verdict = headers.DoNotRetry
-			a.text = "The server has no capacity left, and will have none soon."
+			a.text = "The server has no capacity left, and will have none soon.\n"
 		}
 	}
 	return a
@@ -107,14 +107,14 @@ func (x *exchange) refuse(w http.ResponseWriter, reason ShedReason, wait time.Du
 	if a.close || !stays { // an HTTP/2 server takes it for GOAWAY
 		h["Connection"] = []string{"close"}
 	}
-	text := a.text
+	text := a.text // ends its line
 	if wantsProblem(r) {
 		values[2] = "application/problem+json"
-		text = fmt.Sprintf(`{"type":%q,"title":%q,"status":%d,"detail":%q}`, a.problem, http.StatusText(a.status), a.status, text)
+		text = fmt.Sprintf(`{"type":%q,"title":%q,"status":%d,"detail":%q}`, a.problem, http.StatusText(a.status), a.status, text[:len(text)-1]) + "\n"
 	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
-		io.WriteString(w, text+"\n")
+		io.WriteString(w, text)
 	}
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		x.boundUnread()

@@ -76,9 +76,11 @@ func (x *exchange) ended(e *Event, over time.Duration, streamed bool, panicked a
 // brokeOff notes that a write failed because the client has left. The context may
 // report that later.
 func (x *exchange) brokeOff(err error) {
-	var op *net.OpError
+	if err == nil {
+		return
+	}
+	var op *net.OpError // errors.As has it escape
 	switch {
-	case err == nil:
 	case errors.As(err, &op) && op.Op == "read": // of what ReadFrom reads
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		x.cut = true

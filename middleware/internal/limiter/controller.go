@@ -164,7 +164,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	q, a := &c.queue, &c.adaptive
 	if route := c.beyond.admit(&a.routes, r.Route, c.spare()); route != nil {
 		q.entered(w)
-		w.done <- Decision{At: now, Slot: Slot{Weight: 1, Beyond: route.number}}
+		w.admit(Decision{At: now, Slot: Slot{Weight: 1, Beyond: route.number}})
 		return w, 0, ReasonNone
 	}
 	if r.HasPatience {
@@ -182,7 +182,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	if q.all.length == 0 {
 		if before, generation, ok := c.slots.take(int(c.limit.Load())); ok {
 			q.entered(w)
-			w.done <- c.admitted(before, generation, now)
+			w.admit(c.admitted(before, generation, now))
 			return w, 0, ReasonNone
 		}
 	}

@@ -68,8 +68,13 @@ type Waiter struct {
 func newWaiter(now time.Duration, r Request) *Waiter {
 	return &Waiter{
 		at: now, priority: r.Priority, caller: r.Caller, waits: r.Patience, said: r.HasPatience, due: r.Due, expires: r.Expires,
-		done: make(chan Decision, 1),
 	}
+}
+
+// admit tells the decision to one that never queues.
+func (w *Waiter) admit(d Decision) {
+	w.done = make(chan Decision, 1)
+	w.done <- d
 }
 
 // Done delivers what became of the request.
@@ -114,6 +119,7 @@ func (q *waitQueue) patience(w *Waiter) time.Duration {
 }
 
 func (q *waitQueue) push(w *Waiter) {
+	w.done = make(chan Decision, 1)
 	q.all.push(w, inAll)
 	if q.priorities != nil {
 		q.priorities.push(w)
