@@ -53,8 +53,6 @@ func TestJudge(t *testing.T) {
 		{"of the limit before, and of no use to most: a trial at once", nil, late(func(s *seen) { s.stale, s.gone = 250, 126 }), 44, less, 0},
 		{"of the limit before, and of use to half: wait", nil, late(func(s *seen) { s.stale, s.gone = 250, 125 }), 175, "", 30},
 		{"of the limit before a trial, and of no use to most: wait", trial, seen{n: 250, seconds: .5, level: 290, gone: 126, stale: 250}, 350, "", 30},
-		{"it stands still for longer than may be: anew", nil, late(func(s *seen) { s.gap = 1030 * ms }), 175, "", 0},
-		{"it stands still, but not for longer: a trial", nil, late(func(s *seen) { s.gap = 1020 * ms }), 44, less, 0},
 		{"fewer than four fifths of what is answered are asked for: anew", nil, late(func(s *seen) { s.asked = 199 }), 175, "", 0},
 		{"four fifths are: a trial", nil, late(func(s *seen) { s.asked = 200 }), 88, less, 0},
 		{"a trial goes on", trial, seen{n: 20, seconds: .05, level: 350, asked: 9}, 350, "", 50},

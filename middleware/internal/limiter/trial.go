@@ -51,9 +51,6 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 		return
 	case w.old() && (tr.on || w.mostUseful()):
 		return
-	case w.gap.Seconds() > .5+1.5*a.latency:
-		tr.arm = window{} // a handler that stands still tells of no limit
-		return
 	case !tr.on && w.asked < catching*w.all:
 		tr.arm = window{} // the line goes by itself
 		return
