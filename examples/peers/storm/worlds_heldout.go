@@ -93,11 +93,6 @@ func heldOut() []scenario {
 	for i := range uint64(40) {
 		list = append(list, random(i))
 	}
-	for i := range uint64(40) {
-		s := random(100 + i)
-		s.id = "tune" + s.id[4:]
-		list = append(list, s)
-	}
 	for i := range list {
 		list[i].holdOut = true
 	}
