@@ -146,8 +146,6 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(traffic{windows: 20, n: 50, took: 350 * ms, queued: -5, shed: 1, until: more})},
 		{name: "no other limit is allowed: no trial", least: 100, most: 100, limit: 100, why: start,
 			traffic: after(traffic{windows: 40, n: 50, took: 350 * ms, shed: 150})},
-		{name: "a handler that stands still tells nothing", limit: 175, why: start,
-			traffic: after(traffic{windows: 40, n: 50, took: 350 * ms, span: 2 * sec, pause: 1900 * ms, shed: 150})},
 		{name: "less serve as many: a line", limit: 44, why: line,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line})},
 		{name: "less serve more: 32 of them tell at once", limit: 22, why: line,

@@ -212,8 +212,15 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	tr.line = true
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
+		gain := m.useful() / b.useful()
 		if a.limit = tr.limit; !a.late(now, b) {
 			tr.hold = a.later(now)
+			if gain > asMuch {
+				to := tr.limit * gain
+				tr.inTime = to / m.rate()
+				a.move(now, to, "some more at a time give some more answers")
+				return
+			}
 			a.move(now, a.limit, "more at a time give no more answers")
 			return
 		}
@@ -224,7 +231,12 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 		return
 	}
 	to := a.limit * x / m.rate()
-	if m.rate() < fewer*x { // so few do not stand in a line
+	if few := m.rate() < fewer*x; few && b.usual() < slowed*m.usual() {
+		// Nor did those before: perhaps more give more answers.
+		tr.base, tr.inTime, a.limit = m.usual(), tr.limit/x, tr.limit
+		a.begin(now, b, a.more()*a.limit, "trial of more, as answers follow the number")
+		return
+	} else if few { // so few do not stand in a line
 		tr.base = m.usual()
 		tr.hold = a.later(now)
 		to *= spare

@@ -64,13 +64,15 @@ func TestTrialBegins(t *testing.T) {
 
 func TestTrialVerdict(t *testing.T) {
 	const (
-		less  = "trial of less"
-		gains = "more at a time give more answers"
-		vain  = "more at a time give no more answers"
-		line  = "the answers do not follow the number: a line"
-		none  = "the answers follow the number: no line"
-		room  = "nobody needs more"
-		swift = "it has become quicker"
+		less   = "trial of less"
+		gains  = "more at a time give more answers"
+		vain   = "more at a time give no more answers"
+		line   = "the answers do not follow the number: a line"
+		none   = "the answers follow the number: no line"
+		room   = "nobody needs more"
+		swift  = "it has become quicker"
+		some   = "some more at a time give some more answers"
+		follow = "trial of more, as answers follow the number"
 	)
 	before := seen{n: 500, seconds: 1, level: 175}
 	hang := func(n, level int) seen { return seen{n: n, seconds: 1, level: level, took: 60 * ms} } // beside them
@@ -115,11 +117,13 @@ func TestTrialVerdict(t *testing.T) {
 
 		{name: "in a line, more give more: they stay", line: true, asked: 1000, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 350, why: gains, lined: true, base: .01, inTime: .493},
 		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: crowded, on: true, lined: true, base: .01, inTime: .493},
-		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
-		{name: "in a line, less give less: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .324, inTime: .35},
+		{name: "in a line, more give some more: as many more", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 247, why: some, holds: true, lined: true, base: .01, inTime: .175},
+		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1100, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
+		{name: "in a line, less give less, but sooner: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88, took: 200 * ms}, limit: 175, why: line, holds: true, lined: true, base: .1928, inTime: .35},
+		{name: "in a line, less give less, as late: more", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 350, why: follow, on: true, lined: true, base: .324, inTime: .35},
 
 		{name: "less give fewer, but as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 340, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2588},
-		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
+		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580, took: 500 * ms}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
 		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
 		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
 		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
