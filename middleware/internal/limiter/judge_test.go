@@ -64,9 +64,10 @@ func TestJudge(t *testing.T) {
 		}, seen{n: 500, seconds: .5, level: 350, gone: 60}, 175, vain, 0},
 		{"latency has just changed, and no more is asked for: anew", calmer, changed, 175, "", 0},
 		{"it has, but latencies vary: a trial", func(a *adaptiveLimit) { calmer(a); a.succession = succession{mean: .3, apart: .1} }, changed, 350, more, 0},
-		{"that, but it serves less than is asked for: anew", func(a *adaptiveLimit) {
+		{"that, but more is late than clients bear: anew", func(a *adaptiveLimit) {
 			calmer(a)
-			a.succession, a.calm.lags = succession{mean: .3, apart: .1}, true
+			a.succession, a.useful = succession{mean: .3, apart: .1}, 400
+			a.patience.leave(.1)
 		}, changed, 175, "", 0},
 		{"it has for as long as most take: a trial", func(a *adaptiveLimit) { calmer(a); a.trials.unsettled = .3 }, changed, 350, more, 0},
 		{"it has just changed, but more is asked for: that is kept", nil, changed, 175, "", 80},

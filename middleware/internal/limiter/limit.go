@@ -129,12 +129,16 @@ func (a *adaptiveLimit) bearable() float64 {
 	return a.calm.most * a.patience.bears() / binding
 }
 
-// fits reports whether the handler serves all that is asked for, only later. There is no
-// sign of a line, no more is asked for than it is known to serve, and most answers come
-// while their clients wait.
+// fits reports whether the handler serves all that is asked for, only later: no more is
+// asked for than it is known to serve, and most answers come while their clients wait.
+// Where there is a sign of a line, clients would have to wait for twice as long.
 func (a *adaptiveLimit) fits(w *window) bool {
-	useful := w.usual() < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
-	return !a.calm.lags && useful && a.known(w) && w.mostUseful()
+	late := w.usual()
+	if a.calm.lags {
+		late *= 2
+	}
+	useful := late < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
+	return useful && a.known(w) && w.mostUseful()
 }
 
 // known reports whether the handler served as much as is asked for while nothing was

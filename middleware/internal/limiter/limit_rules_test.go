@@ -113,7 +113,7 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 58, rise: 3}, traffic{n: 100, took: 300 * ms, inFlight: 98, rise: 2})},
 		{name: "late, rising, more is asked for than comes back: little more than are in flight", limit: 143, why: start,
 			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 40, rise: 70})},
-		{name: "a sign of a line: little more than are in flight", limit: 78, why: start,
+		{name: "a sign of a line, and as late again is bearable: twice as many as are in flight", limit: 120, why: start,
 			traffic: after(traffic{n: 60, took: 300 * ms, inFlight: 30, rise: 30})},
 		{name: "what came in a pause is no sign of a line", limit: 120, why: start,
 			traffic: after(traffic{n: 60, took: 600 * ms, inFlight: 30, rise: 30, pause: 35 * ms})},

@@ -79,7 +79,8 @@ func TestWhatFits(t *testing.T) {
 		{"late, and most leave", 1000, 1000, 900, false, leave(late, 51), true, false},
 		{"late, and half leave", 1000, 1000, 900, false, leave(late, 50), true, true},
 		{"that late, without a sign of a line", 1000, 1000, 500, false, seen{n: 100, seconds: .2, level: 300, asked: 200}, true, true},
-		{"a sign of a line", 1000, 1000, 500, true, late, true, false},
+		{"a sign of a line, and twice as late is borne", 1000, 1000, 500, true, late, true, true},
+		{"a sign of a line, and twice as late is not", 1000, 1000, 500, true, seen{n: 100, seconds: .2, level: 300, asked: 200}, true, false},
 	} {
 		a, w := settledLimit(), tt.seen.window()
 		a.calm.most, a.asked, a.useful, a.calm.lags = tt.most, tt.asked, tt.useful, tt.lags
