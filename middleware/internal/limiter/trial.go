@@ -234,7 +234,7 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	if few := m.rate() < fewer*x; few && b.usual() < slowed*m.usual() {
 		// Nor did those before: perhaps more give more answers.
 		tr.base, tr.inTime, a.limit = m.usual(), tr.limit/x, tr.limit
-		a.begin(now, b, a.more()*a.limit, "trial of more, as answers follow the number")
+		a.begin(now, b, growth*a.limit, "trial of more, as answers follow the number")
 		return
 	} else if few { // so few do not stand in a line
 		tr.base = m.usual()

@@ -120,7 +120,7 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "in a line, more give some more: as many more", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 247, why: some, holds: true, lined: true, base: .01, inTime: .175},
 		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1100, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
 		{name: "in a line, less give less, but sooner: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88, took: 200 * ms}, limit: 175, why: line, holds: true, lined: true, base: .1928, inTime: .35},
-		{name: "in a line, less give less, as late: more", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 350, why: follow, on: true, lined: true, base: .324, inTime: .35},
+		{name: "in a line, less give less, as late: more", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 263, why: follow, on: true, lined: true, base: .324, inTime: .35},
 
 		{name: "less give fewer, but as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 340, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2588},
 		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580, took: 500 * ms}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},

@@ -152,6 +152,8 @@ var openWorlds = map[string]string{
 	"calls of 500 ms in 50 workers, start into twice, 2 s announced":      "76 of 95 a second",
 	"a quiet night, then the day at .8":                                   "one in eighty waits in the morning",
 	"a small pool at six times beside quick calls, no names":              "without names nothing tells the quick calls from the others",
+	"pool of 24, six times slower for 15 s":                               "58 of 60 a second",
+	"one core, calls of 200 ms, twice, clients go after 4 s":              "4.57 of 4.6 a second",
 	"three cores, each one more costs a twentieth, 1.7 times":             "184 of 255 a second in the overload, and .89 of .97 after it",
 }
 
