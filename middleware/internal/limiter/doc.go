@@ -50,21 +50,27 @@
 //	                   or where few of the requests get an answer in time. The fewer those are, the
 //	                   deeper it goes. Elsewhere a trial of more comes first, up to what clients bear
 //	                   to wait for. After a change of latency neither begins while fewer requests
-//	                   leave than come.
+//	                   leave than come, unless latencies vary so much that there can be no line.
 //	a line             The limit is the lower one, or a little more if that left the handler idle. If
 //	                   the lower one even gave more answers, a still lower one is tried. While nothing
 //	                   is late, half as much again is tried from time to time, and twice as much if
-//	                   most are refused. It is kept if it gives more answers. If answers come more
-//	                   often, the limit grows with them.
+//	                   most are refused. It is kept if it gives more answers, or as much of it as does.
+//	                   If answers come more often, the limit grows with them. If a lower limit gives
+//	                   fewer answers and none of them sooner, a higher one is tried at once.
 //	no line            Answers that take that long are not late. For a while nothing is.
 //	quicker            If a lower limit gives so many more answers that the limit does not explain it,
 //	                   the handler has become quicker, and nothing is known of a line.
 //	catching up        While more answers come than are asked for, the line goes by itself.
 //	late, but room     While the number in flight rises, or clients leave, the limit comes down close
-//	                   to what is in flight, so that it binds and a trial can tell. If answers come
-//	                   less often than requests meanwhile, that is a sign of a line.
-//	silence            A handler that is full and answers nobody is given one more request from time
-//	                   to time. If that one is quick, the others hang, and the limit grows.
+//	                   to what is in flight, so that it binds and a trial can tell.
+//	a sign of a line   While the number in flight rises, answers come less often than requests, each
+//	                   about as late as the one before. A handler that lost capacity shows it; one
+//	                   that became slower, and whose latencies vary, does not. Then what takes half as
+//	                   long as clients bear is late.
+//	silence            A handler that is full and answers nobody for longer than usual may have become
+//	                   slower: the limit doubles, up to what clients bear, if no more is asked for than
+//	                   was served. Later it is given one more request from time to time. If that one is
+//	                   quick, the others hang, and the limit grows.
 //
 // Errors say nothing about the limit. Requests of a named route that is as quick as ever
 // stand in no line: they are admitted beyond a limit that is reached.
@@ -90,8 +96,8 @@
 //	calendar    the times at which refused clients are told to come back
 //
 // To change how the limit is found, open limit.go: decide says when which rule applies.
-// What was seen is in window.go, trials are in trial.go, late answers in patience.go, a
-// silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
+// What was seen is in window.go, trials are in trial.go, late answers in patience.go, the
+// sign of a line in sign.go, a silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
 // and overrun.go, requests that are overtaken in slots.go. Who waits and who is refused:
 // queue.go, urgent.go, priorities.go and, between callers, fair.go; the waits of requests
 // for their clients: pause.go; memory: memory.go; when clients come back: calendar.go,

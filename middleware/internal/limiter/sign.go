@@ -15,7 +15,7 @@ const (
 type succession struct {
 	last  float64 // s
 	mean  float64
-	apart float64 // half the squared difference of two, averaged: the variance, but for a trend
+	apart float64 // half the squared difference of two, averaged: the variance without a trend
 }
 
 func (u *succession) add(took float64) {
@@ -35,8 +35,8 @@ func (u *succession) orderly(base float64) bool {
 // next one does not.
 func (u *succession) random() bool { return u.apart > byChance*u.mean*u.mean }
 
-// sign looks for a sign of a line: while more and more are in flight, fewer leave than
-// come, one about as late as the one before. It is none where latencies vary.
+// sign looks for a sign of a line: while the number in flight rises, fewer leave than
+// come, each about as late as the one before.
 func (a *adaptiveLimit) sign(w *window) {
 	rise := w.more()
 	if w.gap.Seconds() > aPause*w.seconds { // they may all take as long as that
