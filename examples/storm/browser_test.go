@@ -51,10 +51,10 @@ func TestPageInChromium(t *testing.T) {
 			}
 			switch fault {
 			case "stall":
-				b.await(last + `.guard.engaged > 0 && ` + last + `.failures.timeout > 0`)
+				b.await(last + `.guard?.engaged > 0 && ` + last + `.failures.timeout > 0`)
 				b.await(`document.querySelector("#guard .value").textContent.includes("engaged")`)
 			case "break":
-				b.await(last + `.breaker.open > 0 && ` + last + `.budget.balance < ` + last + `.budget.ceiling`)
+				b.await(last + `.breaker?.open > 0 && ` + last + `.budget?.balance < ` + last + `.budget?.ceiling`)
 				b.await(`document.querySelector("#breaker .value").textContent.includes("open")`)
 			}
 			b.click("[data-fault=none]")
