@@ -29,7 +29,7 @@ func Open() []string {
 		"a quick route and a slow one change places: harmed",
 		"a group commit each 50 ms, from 100 to 2,000 a second: harmed",
 		"500 calls at once each 10 s, of 5 ms in 64 workers: served",
-		"starts with cold caches, twice the warm capacity: useful", // by one run in six
+		"starts with cold caches, twice the warm capacity: useful", // in one run of six, three of five
 		"suddenly 400 ms instead of 20, exponential, clients go after 2 s: harmed",
 		"suddenly 600 ms instead of 30, lognormal, patient clients: harmed",
 	}

@@ -11,7 +11,7 @@ const maxRoutes = 256
 
 const (
 	memory = 32  // completions that tell how quick a route is lately
-	slowed = 1.5 // times the usual latency, above which a route stands in the line
+	slowed = 1.5 // times the latency without a line, from which on there may be one
 )
 
 // routes are the latencies of the routes of a handler that have a name.

@@ -28,7 +28,7 @@ func TestSign(t *testing.T) {
 		{name: "few more are in flight, but not so few", rise: 25, in: 17, want: true},
 		{name: "all that are more came in a pause", rise: 53, in: 100, gap: 30 * ms},
 		{name: "not all did", rise: 72, in: 100, gap: 30 * ms, want: true},
-		{name: "a pause of a fourth is none", rise: 53, in: 100, gap: 25 * ms, want: true},
+		{name: "a pause of a fourth of the window does not count", rise: 53, in: 100, gap: 25 * ms, want: true},
 		{name: "it stays", in: 100, before: true, asked: 100, want: true},
 		{name: "until three of four get an answer", in: 100, before: true, asked: 80},
 		{name: "in time", in: 100, before: true, asked: 80, gone: 6, want: true},

@@ -12,9 +12,10 @@ type urgent struct {
 	waiters []*Waiter
 }
 
-// first is the most urgent; nil if there is none. While the queue stands, more come than
-// can be served, and those that have waited for half of the time that they may are passed
-// over for good: were each served at the last moment, all would be answered late.
+// first is the most urgent; nil if no waiter is left that says when its call is over. While
+// the queue stands, more come than can be served. Those that have waited for half of the
+// time that they may are then passed over for good: were each served at the last moment,
+// all would be answered late.
 func (u *urgent) first(now time.Duration, standing bool) *Waiter {
 	for len(u.waiters) > 0 {
 		w := u.waiters[0]

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Who is most urgent is found as if the list was walked, whoever leaves meanwhile.
+// Who is most urgent is found as if the list was walked, also after others have left.
 func TestUrgentAsInAListThatIsWalked(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 0))
