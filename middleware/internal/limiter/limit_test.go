@@ -54,6 +54,24 @@ func TestLimitIsANumber(t *testing.T) {
 	}
 }
 
+// How many requests are served at a time before anything is known.
+func TestLimitStarts(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		least, most float64
+		want        float64
+	}{
+		{"512", 2, 10_000, 512},
+		{"the minimum, if that is more", 600, 10_000, 600},
+		{"the maximum, if that is less", 2, 10, 10},
+		{"the one that is allowed", 25, 25, 25},
+	} {
+		if a := newAdaptiveLimit(tt.least, tt.most); a.limit != tt.want || a.trials.pause != 2*sec {
+			t.Errorf("%s: got %v, and %v between trials, want %v", tt.name, a.limit, a.trials.pause, tt.want)
+		}
+	}
+}
+
 // An answer is of use while its client waits. Where nothing is known of that, a second is,
 // or what the work takes.
 func TestLimitTooLate(t *testing.T) {
@@ -93,6 +111,8 @@ func TestLimitTakesIn(t *testing.T) {
 		knows     float64 // how long clients wait, s
 		route     int     // completions
 		since     time.Duration
+		gap       time.Duration // longest between two completions
+		last      float64       // latency that the next one is compared with, s
 	}
 	done := func(set func(*Completion)) Completion {
 		c := Completion{At: time.Hour, Took: sec, Waited: 2 * sec, InFlight: 1, Slot: Slot{Weight: 1, First: true}, Route: "/"}
@@ -108,21 +128,22 @@ func TestLimitTakesIn(t *testing.T) {
 		done    []Completion
 		want    learnt
 	}{
-		{"the first: it begins as that came", 0, []Completion{done(nil)}, learnt{1, 0, 0, 1, since}},
-		{"another", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since}},
-		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since}},
-		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since}},
-		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since}},
-		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1}},
-		{"it failed: nothing of its route", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since}},
-		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since}},
+		{"the first: it begins as that came", 0, []Completion{done(nil)}, learnt{1, 0, 0, 1, since, 0, 1}},
+		{"another, some time after it", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since, sec, 1}},
+		{"the longest time between two counts", 0, []Completion{done(nil), done(func(c *Completion) { c.At += 3 * sec }), done(func(c *Completion) { c.At += 4 * sec })}, learnt{3, 0, 0, 3, since, 3 * sec, 1}},
+		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since, 0, 0}},
+		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since, 0, 1}},
+		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since, 0, 1}},
+		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1, 0, 1e-9}},
+		{"it failed: nothing of its route, and no latency", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since, 0, 0}},
+		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since, 0, 1}},
 	} {
 		a := newAdaptiveLimit(2, 1000)
 		a.windows = tt.windows
 		for _, c := range tt.done {
 			a.completed(c, 0)
 		}
-		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since}
+		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since, gap: a.window.gap, last: a.succession.last}
 		if r := a.routes.byName["/"]; r != nil {
 			if got.route = r.n; math.IsInf(r.logs, 0) {
 				t.Errorf("%s: a latency of nothing has no logarithm", tt.name)
@@ -159,6 +180,7 @@ func TestLimitAsked(t *testing.T) {
 		a.window.lastIn += tt.rise
 		a.window.queued, a.window.firstQueued = max(0, tt.queued), max(0, -tt.queued)
 		a.window.since, a.window.others = time.Hour, tt.others
+		a.rate = 7 // in the window before
 		a.close(time.Hour + time.Duration(tt.seen.seconds*1e9))
 		for what, v := range map[string][2]float64{"asked": {a.asked, tt.asked}, "of use": {a.useful, tt.useful}, "answers": {a.work, tt.answers}, "lately": {a.rate, tt.lasts}} {
 			if math.Abs(v[0]-v[1]) > 1e-6*v[1]+1e-6 {
@@ -180,6 +202,29 @@ func TestLimitBaseline(t *testing.T) {
 		a.close(time.Hour)
 		if got := a.baseline / 1e9; math.Abs(got-tt.want) > 1e-6 {
 			t.Errorf("a latency of %v s, work of %v s: got %v s, want %v s", tt.latency, tt.base, got, tt.want)
+		}
+	}
+}
+
+// The mean latency goes a fifth of the way to that of each window. An error says nothing of it.
+func TestLimitLatency(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		seen seen
+		want float64
+	}{
+		{"as ever", seen{n: 100, seconds: .1, level: 10, took: 100 * ms}, .1},
+		{"longer", seen{n: 100, seconds: .1, level: 10, took: 600 * ms}, .2},
+		{"shorter", seen{n: 100, seconds: .1, level: 10, took: 50 * ms}, .09},
+		{"all of them fail", seen{n: 100, seconds: .1, level: 10, took: 600 * ms, failed: 100}, .1},
+	} {
+		a := settledLimit()
+		a.fixed, a.windows, a.latency = true, 1, .1
+		a.window = *tt.seen.window()
+		a.window.since = time.Hour
+		a.close(time.Hour + 100*ms)
+		if math.Abs(a.latency-tt.want) > 1e-9 {
+			t.Errorf("%s: got %v s, want %v s", tt.name, a.latency, tt.want)
 		}
 	}
 }
@@ -247,6 +292,7 @@ func TestLimitGrows(t *testing.T) {
 		{"in a line, and they are fewer now", line(3000, .11), 0, false, 220},
 		{"in a line: half as much again", line(2000, .2), 0, false, 263},
 		{"in a line, a fifth more", line(2000, .1051), 0, false, 210},
+		{"in a line, just a fifth more", line(2000, .105), 0, false, 210},
 		{"in a line, hardly more: a trial finds out", line(2000, .1049), 0, false, 175},
 		{"in a line, hardly more, and a trial was in vain", func(a *adaptiveLimit) { line(2000, .1)(a); a.trials.hold = time.Minute + 1 }, 0, false, 200},
 		{"in a line, hardly more, long after that", func(a *adaptiveLimit) { line(2000, .1)(a); a.trials.hold = time.Minute }, 0, false, 175},

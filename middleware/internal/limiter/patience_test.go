@@ -40,6 +40,7 @@ func TestPatience(t *testing.T) {
 		{"they left", []func(*patience){leave(.5, 1)}, .01, .5, .4, .125},
 		{"one left before the others", []func(*patience){leave(.5, 9), leave(.1, 1)}, .01, .1, .08, .025},
 		{"but the others do not", []func(*patience){leave(.1, 1), leave(.5, 1000)}, .01, .1 * math.Pow(1.001, 1000), .08 * math.Pow(1.001, 1000), .025 * math.Pow(1.001, 1000)},
+		{"another leaves after as long: a little longer is borne", []func(*patience){leave(.5, 2)}, .01, .5005, .4004, .125125},
 		{"they left before they said", []func(*patience){say(2, 1), leave(.5, 1)}, .01, .5, .4, .125},
 		{"they said less than until when others left", []func(*patience){say(.5, 1), leave(2, 1)}, .01, .5, .4, .125},
 	} {

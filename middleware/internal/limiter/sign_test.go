@@ -23,10 +23,16 @@ func TestSign(t *testing.T) {
 	}{
 		{name: "fewer than three of four that come leave", rise: 21, in: 100, want: true},
 		{name: "three of four leave", rise: 20, in: 100},
+		{name: "just three of four leave, and many more are in flight", rise: 20, in: 90},
 		{name: "hardly more are in flight, and that is no change", rise: 20, in: 101, before: true, want: true, asked: 100},
+		{name: "a fifth more are in flight, and that is no change", rise: 20, in: 100, before: true, want: true, asked: 100},
+		{name: "four more of a few are in flight, and that is no change", rise: 4, in: 17, before: true, want: true, asked: 100},
+		{name: "five more of a few are, and most that come leave: no longer a sign", rise: 5, in: 17, before: true, asked: 100},
 		{name: "few more are in flight", rise: 4, in: 17, asked: 100},
 		{name: "few more are in flight, but not so few", rise: 25, in: 17, want: true},
 		{name: "all that are more came in a pause", rise: 53, in: 100, gap: 30 * ms},
+		{name: "as many did as a pause brings by chance", rise: 60, in: 100, gap: 30 * ms},
+		{name: "more came than a pause brings by chance", rise: 62, in: 100, gap: 30 * ms, want: true},
 		{name: "not all did", rise: 72, in: 100, gap: 30 * ms, want: true},
 		{name: "a pause of a fourth of the window does not count", rise: 53, in: 100, gap: 25 * ms, want: true},
 		{name: "it stays", in: 100, before: true, asked: 100, want: true},
@@ -36,6 +42,7 @@ func TestSign(t *testing.T) {
 		{name: "hardly", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.apart = .049 * .09 }, want: true},
 		{name: "there was one, and then the one after differs", in: 100, before: true, asked: 100, set: func(a *adaptiveLimit) { a.succession.apart = .01 }},
 		{name: "they take no longer than half as much as the work", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.trials.base = .201 }},
+		{name: "they take just half as much again as the work", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.mean, a.trials.base = .375, .25 }},
 	} {
 		a := settledLimit()
 		a.asked, a.calm.lags = 1000, tt.before
@@ -73,6 +80,10 @@ func TestSuccession(t *testing.T) {
 		{"a line that stands", each(60, func(i int) float64 { return .5 + .02*float64(i%2) }), true, false},
 		{"all are quick", each(60, func(int) float64 { return .014 }), false, false},
 		{"all are slow", each(60, func(int) float64 { return .016 }), true, false},
+		{"six answers take twice as long as all before", each(66, func(i int) float64 { return .01 + .01*float64(i/60) }), false, false},
+		{"seven do", each(67, func(i int) float64 { return .01 + .01*float64(i/60) }), true, false},
+		{"one takes a third longer than the other, by turns", each(60, func(i int) float64 { return .085 + .03*float64(i%2) }), true, false},
+		{"one takes two fifths longer than the other, by turns", each(60, func(i int) float64 { return .083 + .034*float64(i%2) }), false, false},
 		{"latencies vary", each(60, func(i int) float64 { return .1 + .1*float64(i%2) }), false, false},
 		{"they vary by chance", each(60, func(i int) float64 { return .1 + .4*float64(i%2) }), false, true},
 		{"nothing was answered", succession{}, false, false},

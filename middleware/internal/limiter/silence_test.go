@@ -19,11 +19,12 @@ func TestSilence(t *testing.T) {
 		{"for longer: twice as many", nil, 40*ms + 1, 350},
 		{"but no more than clients bear", func(a *adaptiveLimit) { a.calm.most, a.asked = 255, 255 }, 41 * ms, 300},
 		{"and no more after that", func(a *adaptiveLimit) { a.calm.most, a.asked = 148, 148 }, 41 * ms, 175},
-		{"a tenth more than was served is asked for: twice as many", func(a *adaptiveLimit) { a.asked = 1099 }, 41 * ms, 350},
+		{"a tenth more than was served is asked for: twice as many", func(a *adaptiveLimit) { a.asked = 1100 }, 41 * ms, 350},
 		{"more is: it stays", func(a *adaptiveLimit) { a.asked = 1101 }, 41 * ms, 175},
 		{"a trial goes on: it stays", func(a *adaptiveLimit) { a.trials.on = true }, 41 * ms, 175},
 		{"they may stand in a line, and fewer than three of four came since: it stays", oneByOne, 131 * ms, 175},
-		{"three of four did: twice as many", oneByOne, 132 * ms, 350},
+		{"just three of four did: twice as many", oneByOne, 131250 * time.Microsecond, 350},
+		{"more did: twice as many", oneByOne, 132 * ms, 350},
 		{"more is asked for, for a fourth of a second: it stays", crowded, 250 * ms, 175},
 		{"for longer: one more", crowded, 250*ms + 1, 176},
 		{"not for five times as long as they take: it stays", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .1, .2 }, 500 * ms, 175},
@@ -31,6 +32,7 @@ func TestSilence(t *testing.T) {
 		{"one more was let in since: it stays", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 350 * ms, 175},
 		{"and long ago: one more", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 351 * ms, 176},
 		{"no more are allowed: it stays", func(a *adaptiveLimit) { crowded(a); a.max = 175 }, sec, 175},
+		{"no more are allowed, though clients would bear it: it stays", func(a *adaptiveLimit) { a.max = 175 }, sec, 175},
 		{"nothing was ever answered: twice as many", func(a *adaptiveLimit) { crowded(a); a.last = 0 }, 1, 350},
 		{"the limit is given: it stays", func(a *adaptiveLimit) { a.fixed = true }, sec, 175},
 	} {
@@ -45,6 +47,40 @@ func TestSilence(t *testing.T) {
 		}
 		if tried := a.silence.tried == time.Hour+tt.quiet; tried != (tt.want == 176 || a.max == 175) {
 			t.Errorf("%s: one more was let in: got %v", tt.name, tried)
+		}
+	}
+}
+
+// What the answer to one more, let in during a silence, does to a limit of 175. Three of
+// four answers took less than 350 ms.
+func TestSilenceEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		quiet   bool          // one more was let in, an hour ago
+		came    time.Duration // after that
+		took    time.Duration
+		outcome Outcome
+		want    float64
+	}{
+		{"nobody was let in: it stays", false, 0, 10 * ms, Served, 175},
+		{"one more is as quick as ever, so the others hang: half as much again", true, 0, 10 * ms, Served, 263},
+		{"it came later: half as much again", true, ms, 10 * ms, Served, 263},
+		{"it is one of those from before: it stays", true, -1, 10 * ms, Served, 175},
+		{"it takes twice as long as most: half as much again", true, 0, 700 * ms, Served, 263},
+		{"it takes longer than that, as all do: it stays", true, 0, 701 * ms, Served, 175},
+		{"it failed, which tells nothing: it stays", true, 0, 10 * ms, Failed, 175},
+		{"its client left, so it may hang, too: it stays", true, 0, 10 * ms, Gone, 175},
+	} {
+		a := settledLimit()
+		if tt.quiet {
+			a.silence.tried = time.Hour
+		}
+		moved := a.answered(Completion{At: time.Hour + tt.came + tt.took, Took: tt.took, Outcome: tt.outcome})
+		if a.limit != tt.want || moved != (tt.want > 175) || moved != (a.why != "") {
+			t.Errorf("%s: got %v, %v, want %v", tt.name, a.limit, moved, tt.want)
+		}
+		if a.silence.tried != 0 {
+			t.Errorf("%s: another answer would count as well", tt.name)
 		}
 	}
 }

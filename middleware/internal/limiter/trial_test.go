@@ -206,6 +206,8 @@ func TestTrialTells(t *testing.T) {
 		{"twice as many give that: 32 tell", 350, seen{n: 32, seconds: .03, level: 350, took: 20 * ms}, true},
 		{"twice as many give that, but too few tell", 350, seen{n: 31, seconds: .03, level: 350, took: 20 * ms}, false},
 		{"twice as many give that, but it was before they came out", 350, seen{n: 64, seconds: .07, level: 350, took: 80 * ms}, false},
+		{"twice as many give that, just as they come out", 350, seen{n: 64, seconds: .0625, level: 350, took: 62500 * time.Microsecond}, true},
+		{"the limit is what it was before, as processors are short: as many do not tell", 175, seen{n: 64, seconds: .064, level: 175, took: 20 * ms}, false},
 		{"after two seconds 16 tell", 350, seen{n: 16, seconds: 2, level: 350}, true},
 		{"before that they do not", 350, seen{n: 16, seconds: 1.99, level: 350}, false},
 		{"nor do 15", 350, seen{n: 15, seconds: 2, level: 350}, false},
@@ -229,7 +231,9 @@ func TestTrialTells(t *testing.T) {
 		{"slow work, and less give hardly any: not after a second", seen{n: 100, seconds: 1, level: 175}, 175, 88, seen{n: 15, seconds: 1.8, level: 88, took: 3 * sec}, false},
 		{"slow work, and less give hardly any: after as long as it takes", seen{n: 100, seconds: 1, level: 175}, 175, 88, seen{n: 15, seconds: 1.85, level: 88, took: 3 * sec}, true},
 		{"few are asked for: 31 of which less give hardly any do not tell", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.55, level: 4}, false},
-		{"few are asked for: 32 do", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.61, level: 4}, true},
+		{"few are asked for: just 32 do", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.6, level: 4}, true},
+		{"few are asked for: a fourth of 32 is not hardly any", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 8, seconds: 1.6, level: 4}, false},
+		{"few are asked for: more than 32 do", seen{n: 20, seconds: 1, level: 8}, 8, 4, seen{n: 2, seconds: 1.61, level: 4}, true},
 		{"more give hardly any: 16 are waited for", seen{n: 500, seconds: 1, level: 175}, 175, 350, seen{n: 15, seconds: 1.9, level: 350}, false},
 	} {
 		a := settledLimit()
@@ -291,22 +295,28 @@ func TestTrialRefuted(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		from float64
+		to   float64       // 0: 350
 		took time.Duration // since the limit was moved
 		seen seen
 		want bool
 	}{
-		{"twice as many give no more, and clients leave", 175, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
-		{"they give more", 175, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false},
-		{"they give half of a step more", 175, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true},
-		{"four times as many give just twice as many", 87.5, sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true},
-		{"clients do not leave", 175, sec, seen{n: 600, seconds: 1, level: 298}, false},
-		{"the limit does not bind", 175, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false},
-		{"not yet as long as most take", 175, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false},
-		{"as long as most take", 175, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
-		{"it is a trial of less", 700, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false},
+		{"twice as many give no more, and clients leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
+		{"they give more", 175, 0, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false},
+		{"they give half of a step more", 175, 0, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true},
+		{"four times as many give just twice as many", 87.5, 0, sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true},
+		{"clients do not leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298}, false},
+		{"the limit just binds", 170, 340, sec, seen{n: 600, seconds: 1, level: 289, gone: 100}, true},
+		{"the limit does not bind", 175, 0, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false},
+		{"not yet as long as most take", 175, 0, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false},
+		{"as long as most take", 175, 0, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
+		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false},
+		{"it is a trial of less", 700, 0, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false},
 	} {
 		a := settledLimit()
-		a.trials.on, a.trials.limit, a.limit = true, tt.from, 350
+		if tt.to == 0 {
+			tt.to = 350
+		}
+		a.trials.on, a.trials.limit, a.limit = true, tt.from, tt.to
 		a.trials.changed, a.trials.before = time.Minute, *before.window()
 		if got := a.refuted(time.Minute+tt.took, tt.seen.window()); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)

@@ -25,6 +25,8 @@ func TestTrialBegins(t *testing.T) {
 			seen{n: 100, seconds: .2, level: 400, asked: 120}, 400, "", true},
 		{"more than clients bear, and later than that: less", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 299; a.limit = 400 },
 			seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, asked: 120}, 200, less, false},
+		{"half as many again are just what clients bear: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.asked, a.useful, a.limit = 433.5, 480, 375, 340 },
+			seen{n: 100, seconds: .2, level: 340, asked: 110}, 340, "", true},
 		{"that, and most of late get an answer: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 301; a.limit = 400 },
 			seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, asked: 120}, 400, "", true},
 		{"more than clients bear, but some leave: more", func(a *adaptiveLimit) { nearly(a); a.calm.most = 460; a.limit = 400 },
@@ -39,6 +41,8 @@ func TestTrialBegins(t *testing.T) {
 		{"fewer, but there were 32", nil, seen{n: 32, seconds: .2, level: 175, asked: 320, gone: 20}, 22, less, false},
 		{"fewer, for a second", nil, seen{n: 30, seconds: 1, level: 175, asked: 320, gone: 20}, 22, less, false},
 		{"hardly late: it takes more of them to tell", nil, seen{n: 60, seconds: .4, level: 60, took: 350 * ms, asked: 800}, 175, "", false},
+		{"hardly late, and half as many would do: 105 do not tell", nil, seen{n: 105, seconds: .6, level: 60, took: 350 * ms, asked: 200}, 175, "", false},
+		{"hardly late, and half as many would do: 106 do", nil, seen{n: 106, seconds: .6, level: 60, took: 350 * ms, asked: 200}, 88, less, false},
 		{"and then they tell", nil, seen{n: 76, seconds: .5, level: 60, took: 350 * ms, asked: 1000}, 22, less, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,6 +103,9 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "more do, as some are refused", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 297, shed: 1}, limit: 519, why: none, free: true, base: .324},
 		{name: "more do, as they bind", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 298}, limit: 519, why: none, free: true, base: .324},
 
+		{name: "more do, as they just bind", before: before, to: 340, arm: seen{n: 800, seconds: 1, level: 289}, limit: 519, why: none, free: true, base: .324},
+		{name: "four times as many in flight give just twice as many: a line, and less", before: seen{n: 250, seconds: 1, level: 75}, to: 350, arm: seen{n: 500, seconds: 1, level: 300}, limit: 22, why: less, on: true, lined: true, base: .01},
+
 		{name: "twice as many give half of that more: no line", before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 460, why: none, free: true, base: .324},
 		{name: "they give less than that: a line, and less", before: before, to: 350, arm: seen{n: 704, seconds: 1, level: 350}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "half as many give less than half of it less: a line", before: before, to: 88, arm: seen{n: 358, seconds: 1, level: 88}, limit: 123, why: line, lined: true, base: .01, inTime: .246},
@@ -116,6 +123,7 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "more give as many, to clients that have gone: no more", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 350, gone: 300}, limit: 44, why: less, on: true, lined: true, base: .01},
 
 		{name: "in a line, more give more: they stay", line: true, asked: 1000, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 350, why: gains, lined: true, base: .01, inTime: .493},
+		{name: "in a line, four times as many in flight give just twice as many: back, and less", line: true, before: seen{n: 250, seconds: 1, level: 75}, to: 350, arm: seen{n: 500, seconds: 1, level: 300}, limit: 22, why: less, on: true, lined: true, base: .01},
 		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: crowded, on: true, lined: true, base: .01, inTime: .493},
 		{name: "in a line, more give some more: as many more", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 247, why: some, holds: true, lined: true, base: .01, inTime: .175},
 		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1100, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
@@ -123,16 +131,20 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "in a line, less give less, as late: more", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 263, why: follow, on: true, lined: true, base: .324, inTime: .35},
 
 		{name: "less give fewer, but as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 340, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2588},
+		{name: "less give fewer, but just as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2667},
 		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580, took: 500 * ms}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
 		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
 		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
 		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
 		{name: "nearly twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 990, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "quicker, but late: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 88, arm: seen{n: 410, seconds: 1, level: 88, took: 400 * ms}, limit: 36, why: less, on: true, lined: true, base: .01},
+		{name: "a fifth gives just five times as many: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 35, arm: seen{n: 1000, seconds: 1, level: 35}, limit: 18, why: less, on: true, lined: true, base: .01},
+		{name: "a sixteenth in flight gives just a fourth of that more: they stay", before: seen{n: 250, seconds: 1, level: 176}, to: 11, arm: seen{n: 500, seconds: 1, level: 11}, limit: 11, why: line, lined: true, base: .01, inTime: .022},
 		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "that, but no less is allowed: they stay", least: 88, before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .147},
 		{name: "they give hardly more: they stay", before: before, to: 88, arm: seen{n: 590, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .149},
 		{name: "an eighth gives more than .62 of it: a line", before: before, to: 22, arm: seen{n: 311, seconds: 1, level: 22}, limit: 35, why: line, lined: true, base: .01, inTime: .0708},
+		{name: "an eighth gives just .62 of it: a line", before: before, to: 22, arm: seen{n: 310, seconds: 1, level: 22}, limit: 35, why: line, lined: true, base: .01, inTime: .071},
 		{name: "an eighth gives less: they were too few", before: before, to: 22, arm: seen{n: 309, seconds: 1, level: 22}, limit: 44, why: line, holds: true, lined: true, base: .0682, inTime: .089},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

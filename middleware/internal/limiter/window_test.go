@@ -15,27 +15,62 @@ func TestWindowCloses(t *testing.T) {
 		first, trying bool
 		want          bool
 	}{
-		{"enough", windowCount, windowTime, false, false, true},
+		{"fifty in a tenth of a second are enough", 50, 100 * ms, false, false, true},
 		{"too soon", windowCount, windowTime - 1, false, false, false},
 		{"too few", windowCount - 1, windowTime, false, false, false},
-		{"few, after a while", slowCount, slowTime, false, false, true},
-		{"few, too soon", slowCount, slowTime - 1, false, false, false},
+		{"few, after half a second", slowCount, 500 * ms, false, false, true},
+		{"few, too soon", slowCount, 500*ms - 1, false, false, false},
 		{"too few, after a while", slowCount - 1, slowTime, false, false, false},
 		{"few, in a trial", slowCount, windowTime, false, true, true},
 		{"few, in a trial, too soon", slowCount, windowTime - 1, false, true, false},
 		{"too few, in a trial", slowCount - 1, windowTime, false, true, false},
+		{"however few, in a trial of a second", 1, time.Second, false, true, true},
+		{"however few, too soon", 1, time.Second - 1, false, true, false},
 		{"the first ones", firstCount, ms, true, false, true},
 		{"not all of the first ones", firstCount - 1, ms, true, false, false},
-		{"most of the first ones, after thirty times as long", firstCount * 3 / 4, 300 * ms, true, false, true},
-		{"most of the first ones, before", firstCount * 3 / 4, 300*ms - 1, true, false, false},
+		{"most of the first ones, after thirty times as long", firstCount * 3 / 4, 468750 * time.Microsecond, true, false, true},
+		{"most of the first ones, before", firstCount * 3 / 4, 468750*time.Microsecond - 1, true, false, false},
 		{"fewer of the first ones", firstCount*3/4 - 1, time.Hour, true, false, false},
 	} {
 		w := window{since: time.Hour}
 		for range tt.n {
-			w.add(Completion{Took: 10 * ms, InFlight: 1}, 0, 0)
+			w.add(Completion{Took: 15625 * time.Microsecond, InFlight: 1}, 0, 0)
 		}
 		if got := w.closes(time.Hour+tt.elapsed, tt.first, tt.trying); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// How many more were in flight and in the queue at the end of a window, and whether any had
+// to wait.
+func TestWindowAdds(t *testing.T) {
+	type load struct {
+		inFlight, queued int
+		waiting          bool
+	}
+	for _, tt := range []struct {
+		name                    string
+		seen                    []load
+		first, last, most       int
+		firstQueued, lastQueued int
+		waited                  bool
+	}{
+		{"one answer: as many at the end", []load{{9, 4, false}}, 9, 9, 9, 4, 4, false},
+		{"more are in flight at the end", []load{{9, 4, false}, {12, 6, false}, {14, 7, false}}, 9, 14, 14, 4, 7, false},
+		{"fewer are, and there were more between", []load{{9, 4, false}, {12, 6, false}, {3, 1, false}}, 9, 3, 12, 4, 1, false},
+		{"one had to wait at first", []load{{9, 4, true}, {9, 4, false}}, 9, 9, 9, 4, 4, true},
+		{"one had to wait at the end", []load{{9, 4, false}, {9, 4, true}}, 9, 9, 9, 4, 4, true},
+	} {
+		var w window
+		for _, l := range tt.seen {
+			w.add(Completion{Took: time.Second, InFlight: l.inFlight, Waiting: l.waiting}, l.queued, 0)
+		}
+		if w.firstIn != tt.first || w.lastIn != tt.last || w.most != tt.most || w.firstQueued != tt.firstQueued || w.queued != tt.lastQueued {
+			t.Errorf("%s: got %d, then %d, at most %d in flight, and %d, then %d in the queue", tt.name, w.firstIn, w.lastIn, w.most, w.firstQueued, w.queued)
+		}
+		if w.waiting != tt.waited || w.short() != tt.waited {
+			t.Errorf("%s: one had to wait: got %v, want %v", tt.name, w.waiting, tt.waited)
 		}
 	}
 }
