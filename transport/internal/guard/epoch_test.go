@@ -88,6 +88,7 @@ func TestEpochsOfAGrowingQueue(t *testing.T) {
 	}{
 		{"not with one between that tells too little", all(at(600*ms), at(600*ms), at(690*ms), few, at(890*ms), at(890*ms)), false},
 		{"not the first and another", all(at(600*ms), at(690*ms), at(690*ms)), false},
+		{"not the first and another, however much slower that is", all(at(640*ms), at(740*ms), at(740*ms)), false},
 		{"the first and two", all(at(600*ms), at(690*ms), at(780*ms), at(780*ms)), true},
 	} {
 		w := newWorld()

@@ -31,6 +31,7 @@ func TestOrder(t *testing.T) {
 		{"while the last is no more than an epoch ago, the earliest", all(flows, wait(T/4)), few, "near middle far"},
 		{"while the last is an epoch ago, the latest", all(flows, wait(T/4+1)), few, "far middle near"},
 		{"a success from before the cut does not count", all(limited(4), wait(-1), see(1, 20*ms, success), wait(T), late(1), wait(T), late(1)), few, "far"},
+		{"nor does one at that moment", all(limited(4), each(0, 1, 20*ms, success)), few, "far middle near"},
 		{"of two with the same deadline, the one that came first", limited(4), []waiter{{name: "one", left: 5 * T}, {name: "other", left: 5 * T}}, "one other"},
 		{"as many as there is room for", all(limited(2), wait(1)), few, "far middle"},
 		{"none without room", all(limited(2), hold(2)), few, ""},
@@ -96,6 +97,17 @@ func TestLeave(t *testing.T) {
 	}
 	if got := l.First(); got != ws[3] {
 		t.Errorf("first is the one with %v, want %v", got.Deadline, ws[3].Deadline)
+	}
+}
+
+// If one gives up, the others keep their place.
+func TestLeaveLast(t *testing.T) {
+	l := newWorld().Limiter
+	near, far := &guard.Waiter{Deadline: T}, &guard.Waiter{Deadline: 2 * T}
+	l.Wait(near)
+	l.Wait(far)
+	if !l.Leave(far) || l.First() != near || l.Waiting() != 1 {
+		t.Errorf("first is the one with %v of %d, want %v alone", l.First().Deadline, l.Waiting(), T)
 	}
 }
 
