@@ -44,21 +44,21 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if l.Overruns() && h.overruns(x, r) && !h.dryRun {
 		return ShedQueue
 	}
-	slot, ok := l.Enter()
+	slot, arrival, ok := l.Enter()
 	if !ok && l.Awaits() && l.Lend(x.now()) {
-		slot, ok = l.Enter()
+		slot, arrival, ok = l.Enter()
 	}
-	x.held.Slot = slot
+	x.arrival = arrival
 	switch {
 	case ok:
 		if slot.Weight > 0 {
 			l.Watch(x.now())
 		}
-		x.hold(slot)
+		x.held.Take(slot)
 	case h.dryRun || !l.Queues():
 		l.Refuse(x.now())
 		if h.dryRun {
-			x.hold(l.ForceEnter())
+			x.held.Take(l.ForceEnter())
 		}
 	default:
 		return h.queueUp(x, r)
@@ -124,7 +124,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 			}
 		})
 		if reason == limiter.ReasonNone {
-			x.hold(d.Slot)
+			x.held.Take(d.Slot)
 		}
 	}
 	if req.Retry && reason != limiter.ReasonGone && reason != limiter.ReasonExpired {

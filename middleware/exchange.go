@@ -27,9 +27,10 @@ type exchange struct {
 	left    time.Duration // the handler, or became a stream; since the epoch too, 0 if nobody asks
 	bytes   int64
 
-	held   limiter.Hold  // on its slot
-	waited atomic.Int64  // for its client, while it was measured; ns
-	body   io.ReadCloser // of the request, behind clientBody
+	arrival limiter.Arrival
+	held    limiter.Hold  // on its slot
+	waited  atomic.Int64  // for its client, while it was measured; ns
+	body    io.ReadCloser // of the request, behind clientBody
 
 	status   int16 // 0 until the header is written
 	bounded  bool  // boundWrites has nothing left to do
@@ -170,13 +171,8 @@ func (x *exchange) now() time.Duration {
 
 // count notes that the request is in the handler, where no limiter does.
 func (x *exchange) count() {
-	x.held.Take(limiter.Slot{InFlight: int32(x.machine.busy.Add(1) - 1)})
-}
-
-// hold notes that the request has a slot.
-func (x *exchange) hold(s limiter.Slot) {
-	s.InFlight, s.Limit = x.held.Slot.InFlight, x.held.Slot.Limit // when it came
-	x.held.Take(s)
+	x.arrival.InFlight = int32(x.machine.busy.Add(1) - 1)
+	x.held.Take(limiter.Slot{})
 }
 
 // entered is when the request got into the handler, as far as it was measured.
@@ -207,13 +203,13 @@ func (x *exchange) release(counted bool) {
 		now := x.machine.now()
 		l.Served(r.caller, now, now-x.entered())
 	}
-	inFlight, waiting := l.InFlight()+1, false
-	if has {
-		if inFlight, waiting = l.Leave(slot); waiting {
-			l.Dispatch(x.machine.now())
-		}
+	inFlight, waiting := 0, false
+	if !has {
+		inFlight = l.InFlight() + 1
+	} else if inFlight, waiting = l.Leave(slot); waiting {
+		l.Dispatch(x.machine.now())
 	}
-	if x.held.Slot.Weight == 0 {
+	if slot.Weight == 0 {
 		return
 	}
 	now := x.machine.now()
@@ -264,7 +260,7 @@ func (x *exchange) end() {
 	e := Event{
 		Method: x.request.Method, Pattern: x.pattern(), Status: int(x.status), Bytes: x.bytes,
 		Duration: over - x.started, Streamed: over - x.left,
-		QueueWait: noted.queueWait, InFlight: int(x.held.Slot.InFlight), Limit: int(x.held.Slot.Limit),
+		QueueWait: noted.queueWait, InFlight: int(x.arrival.InFlight), Limit: int(x.arrival.Limit),
 		Attempt: x.attempt(), Shed: noted.shed, DryRun: noted.shed != ShedNone && x.machine.dryRun, Hijacked: x.hijacked,
 	}
 	var panicked any

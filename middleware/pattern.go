@@ -74,5 +74,9 @@ func (x *exchange) pattern() string {
 		x.named = true
 		x.route = cmp.Or(of(x.request), x.route)
 	}
-	return cmp.Or(x.route, x.noted().route, x.request.Pattern)
+	name := x.route
+	if r := x.rare.Load(); name == "" && r != nil {
+		name = r.route
+	}
+	return cmp.Or(name, x.request.Pattern)
 }

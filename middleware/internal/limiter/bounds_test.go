@@ -54,7 +54,7 @@ func TestAMillionNames(t *testing.T) {
 		}},
 	} {
 		c := New(Config{Limit: 1, Queue: true, Fair: true, MaxWait: time.Second, MaxPatience: time.Hour, MaxRetryAfter: 10 * time.Second})
-		slot, _ := c.Enter()
+		slot, _, _ := c.Enter()
 		before, now := inUse(), start
 		for i := range names {
 			now += time.Millisecond
@@ -80,7 +80,7 @@ func TestClockThatJumps(t *testing.T) {
 			serve := func() bool {
 				now += 5 * time.Millisecond
 				c.Watch(now)
-				s, ok := c.Enter()
+				s, _, ok := c.Enter()
 				if ok {
 					c.Leave(s)
 					c.Learn(Completion{At: now, Took: 5 * time.Millisecond, InFlight: 1, Slot: s})
@@ -92,7 +92,7 @@ func TestClockThatJumps(t *testing.T) {
 			}
 			var held []Slot
 			for loaded && len(held) < 20_000 {
-				s, ok := c.Enter()
+				s, _, ok := c.Enter()
 				if !ok {
 					break
 				}

@@ -96,21 +96,21 @@ func New(cfg Config) *Controller {
 }
 
 // Enter takes a slot if there is one and no request waits for it.
-func (c *Controller) Enter() (s Slot, ok bool) {
+func (c *Controller) Enter() (s Slot, a Arrival, ok bool) {
 	limit := c.limit.Load()
 	if limit < unlimited {
-		s.Limit = int32(limit)
+		a.Limit = int32(limit)
 	}
 	if c.waiting.Load() > 0 {
-		s.InFlight = int32(c.slots.taken())
-		return s, false
+		a.InFlight = int32(c.slots.taken())
+		return s, a, false
 	}
 	before, generation, ok := c.slots.take(int(limit))
-	s.InFlight, s.Generation = int32(before.taken()), generation
+	a.InFlight = int32(before.taken())
 	if ok {
-		s.Weight, s.First = c.weight(before), before.entered() < firstCount
+		s = Slot{Generation: generation, Weight: c.weight(before), First: before.entered() < firstCount}
 	}
-	return s, ok
+	return s, a, ok
 }
 
 // ForceEnter takes a slot although there may be none, for a dry run.

@@ -32,7 +32,7 @@ func (r *room) join(at time.Duration, req Request) string {
 func (r *room) leave() (int, bool) { return r.Leave(r.slot) }
 
 // enter says whether a request gets a slot at once.
-func (r *room) enter() string { _, ok := r.Enter(); return fmt.Sprint(ok) }
+func (r *room) enter() string { _, _, ok := r.Enter(); return fmt.Sprint(ok) }
 
 // patient is a request whose client says when its call is over, and waits until then.
 func patient(due time.Duration) Request {
@@ -339,7 +339,7 @@ func TestAdmissionRules(t *testing.T) {
 			r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second, MaxRetryAfter: time.Second, Priorities: 3})}
 			r.adaptive.baseline, r.adaptive.work, r.adaptive.windows = float64(work), 50, young+1
 			r.publish()
-			slot, ok := r.Enter()
+			slot, _, ok := r.Enter()
 			if !ok {
 				t.Fatal("the first request got no slot")
 			}
@@ -364,7 +364,7 @@ func TestShort(t *testing.T) {
 	}{
 		{"empty", func() {}, start, 0, false},
 		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
-		{"both slots, one of the request that asks", func() { slot, _ = c.Enter() }, start, 1, true},
+		{"both slots, one of the request that asks", func() { slot, _, _ = c.Enter() }, start, 1, true},
 		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
 		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
 		{"that was a second ago", func() {}, start + lull, 1, false},

@@ -3,15 +3,18 @@ package limiter
 import "time"
 
 // A Slot is the place of an admitted request in the handler, and says whether the
-// request is measured. For a request without one, InFlight and Limit say why. A Slot is
-// small enough to be returned in registers.
+// request is measured. The compiler keeps a struct of up to four fields in registers.
 type Slot struct {
-	InFlight   int32  // requests in the handler before it; not known if it waited
-	Limit      int32  // at that time; 0: none, or not known
 	Generation uint32 // in which it was admitted
 	Beyond     int16  // number of its route, if it was let in beyond the limit
 	First      bool   // it is one of the first, which met an empty handler
 	Weight     uint8  // for how many requests it is measured; 0: it is not
+}
+
+// An Arrival is what a request met when it came.
+type Arrival struct {
+	InFlight int32 // requests in the handler before it
+	Limit    int32 // at that time; 0: none
 }
 
 // A Decision is what became of a request that waited.

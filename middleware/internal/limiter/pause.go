@@ -32,21 +32,23 @@ const (
 // One wait is tracked at a time. All methods are safe for concurrent use, except Take,
 // which comes first.
 type Hold struct {
-	Slot Slot // that it took, or else why there was none; it stays as it was
+	Slot Slot // that it took; it stays as it was
 
 	// word has the state in its lowest two bits. The next bits say whether the Hold is
 	// listed in Controller.awaits, whether the request works without the slot that it
 	// has lent, and since when it waits.
 	word  atomic.Int64
 	place int32 // in awaits.holds; guarded by awaits.mu
+	taken bool  // by Take; until then the word means nothing
 }
 
-// The states of a Hold.
+// The states of a Hold that was taken. The first is 0, so that Take has no atomic write
+// to make.
 const (
-	holdsNone  = iota // no slot
-	holdsBusy         // a slot
+	holdsBusy  = iota // a slot
 	holdsWaits        // a slot, and the request waits for its client
 	holdsLent         // the request has lent its slot
+	holdsNone         // the request has given its slot back
 
 	holdState  = 3
 	holdListed = 4
@@ -56,17 +58,19 @@ const (
 
 // Take notes that the request has taken a slot.
 func (h *Hold) Take(s Slot) {
-	h.Slot = s
-	h.word.Store(holdsBusy)
+	h.Slot, h.taken = s, true
 }
 
 // Slots is how many slots the request has: 1 or 0.
 func (h *Hold) Slots() int {
-	if state := h.word.Load() & holdState; state == holdsBusy || state == holdsWaits {
+	if h.taken && keepsSlot(h.word.Load()) {
 		return 1
 	}
 	return 0
 }
+
+// keepsSlot reports whether a request whose Hold has the word has a slot.
+func keepsSlot(word int64) bool { return word&holdState <= holdsWaits }
 
 // awaits are the requests that have waited for their client, and have a slot or have
 // lent it.
@@ -152,7 +156,7 @@ func (a *awaits) lend(now time.Duration, inFlight int, limit, served float64) (l
 // slot, and if the request waits already.
 func (c *Controller) Pause(h *Hold, now time.Duration) bool {
 	word := h.word.Load()
-	if word&holdState != holdsBusy {
+	if !h.taken || word&holdState != holdsBusy {
 		return false
 	}
 	waits := int64(now)<<holdSince | holdListed | holdsWaits
@@ -211,6 +215,9 @@ func (c *Controller) Lend(now time.Duration) bool {
 // whether the request had a slot, which the caller has to give back by Leave. A nil
 // Controller will do if the request has never waited.
 func (c *Controller) Drop(h *Hold) (slot Slot, held, has bool) {
+	if !h.taken {
+		return slot, false, false
+	}
 	before := h.word.Swap(holdsNone)
 	if before&holdListed != 0 {
 		c.awaits.remove(h)
@@ -218,9 +225,5 @@ func (c *Controller) Drop(h *Hold) (slot Slot, held, has bool) {
 	if before&holdBack != 0 {
 		c.back.Add(-1)
 	}
-	state := before & holdState
-	if state == holdsBusy || state == holdsWaits {
-		return h.Slot, true, true
-	}
-	return Slot{}, state != holdsNone, false
+	return h.Slot, before&holdState != holdsNone, keepsSlot(before)
 }

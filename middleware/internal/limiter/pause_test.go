@@ -59,7 +59,7 @@ func TestPause(t *testing.T) {
 			c := limiter.New(limiter.Config{Limit: 2, Queue: true, MaxWait: time.Second, MaxPatience: time.Second})
 			holds := map[string]*limiter.Hold{"a": {}, "b": {}}
 			for _, h := range holds {
-				s, _ := c.Enter()
+				s, _, _ := c.Enter()
 				h.Take(s)
 			}
 			for i, s := range tt.steps {
@@ -78,7 +78,7 @@ func TestPause(t *testing.T) {
 				case "lend":
 					got = c.Lend(s.at)
 				case "ente":
-					_, got = c.Enter()
+					_, _, got = c.Enter()
 				case "join":
 					w, _, _ := c.Join(s.at, limiter.Request{})
 					got = len(w.Done()) > 0
@@ -101,7 +101,7 @@ func TestSlotsOfAHold(t *testing.T) {
 		}
 	}
 	want("before", 0)
-	s, _ := c.Enter()
+	s, _, _ := c.Enter()
 	h.Take(s)
 	want("in the handler", 1)
 	c.Pause(h, time.Second)
@@ -122,6 +122,21 @@ func TestSlotsOfAHold(t *testing.T) {
 	want("after the handler", 0)
 }
 
+// A refused request has no slot to lend or to give back.
+func TestHoldThatWasNotTaken(t *testing.T) {
+	c, h := limiter.New(limiter.Config{Limit: 2, Queue: true}), new(limiter.Hold)
+	if c.Pause(h, time.Second) || c.Awaits() {
+		t.Error("it waits for its client, want that only of a request with a slot")
+	}
+	c.Resume(h)
+	if _, held, slot := c.Drop(h); held || slot {
+		t.Errorf("dropped %t, %t; want neither a hold nor a slot", held, slot)
+	}
+	if n := c.InFlight(); n != 0 {
+		t.Errorf("%d in flight, want 0", n)
+	}
+}
+
 // Whatever goroutines wait, lend and give back at once: at the end no slot is taken
 // and no request is listed.
 func TestPauseUnderConcurrency(t *testing.T) {
@@ -132,7 +147,7 @@ func TestPauseUnderConcurrency(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 500 {
-				s, ok := c.Enter()
+				s, _, ok := c.Enter()
 				if !ok {
 					continue
 				}

@@ -168,7 +168,7 @@ func (s *simulation) request(i int) {
 			}
 		})
 	}
-	slot, ok := s.Enter()
+	slot, _, ok := s.Enter()
 	if ok {
 		s.serve(r, slot)
 		return
