@@ -60,7 +60,7 @@ func TestCalendarRules(t *testing.T) {
 		{"one that came back was admitted: a greater share", 100_000, func(c *calendar) {
 			c.Reserve(start-time.Second, silent)
 			c.CameBack(0, start-time.Second, true)
-		}, silent, time.Second / 100 * whole / (startShare + shareFound), true},
+		}, silent, time.Second / 100 * 100_000 / 50_300, true},
 		{"a share of long ago does not count for this slot", 100_000, func(c *calendar) {
 			c.Reserve(start-11*time.Second, silent)
 			c.share.Store(leastShare)
@@ -69,6 +69,14 @@ func TestCalendarRules(t *testing.T) {
 			c.Reserve(start-11*time.Second, silent)
 			c.share.Store(leastShare)
 			c.Reserve(start-500*ms, silent)
+		}, silent, 20 * ms, true},
+		{"a share counts for just 10 s after the last slot", 100_000, func(c *calendar) {
+			c.next.Store(int64(start - 10*time.Second))
+			c.share.Store(leastShare)
+		}, silent, 200 * ms, true},
+		{"and no longer", 100_000, func(c *calendar) {
+			c.next.Store(int64(start - 10*time.Second - 1))
+			c.share.Store(leastShare)
 		}, silent, 20 * ms, true},
 	} {
 		c := calendar{longest: 10 * time.Second}
@@ -85,6 +93,9 @@ func TestCalendarExpects(t *testing.T) {
 	var c calendar
 	if c.Reserved() || c.Expects(start) {
 		t.Error("expects somebody before anybody was told to come back")
+	}
+	if c.Expects(time.Second) {
+		t.Error("expects somebody as the clock starts, before anybody was told to come back")
 	}
 	wait, _ := c.Reserve(start, Refusal{Spread: time.Second})
 	for _, tt := range []struct {

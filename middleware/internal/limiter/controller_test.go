@@ -22,6 +22,9 @@ const (
 func (r *room) join(at time.Duration, req Request) string {
 	w, patience, reason := r.Join(start+at, req)
 	if reason != ReasonNone {
+		if w != nil || patience != 0 {
+			return fmt.Sprint(reason, " and waits ", patience)
+		}
 		return string(reason)
 	}
 	r.waiters = append(r.waiters, w)
@@ -178,6 +181,12 @@ func TestAdmissionRules(t *testing.T) {
 			r.stand()
 			return r.join(400*ms, Request{Retry: true})
 		}, "waits 200ms"},
+		{"a retry, while requests are refused", func(r *room) string {
+			r.stand()
+			r.Refuse(start + 250*ms)
+			return r.join(400*ms, Request{Retry: true})
+		}, "retry"},
+		{"a slot is free: no wait", func(r *room) string { r.leave(); return r.join(0, Request{}) }, "waits 0s"},
 		{"a retry, where the oldest of hasty clients had to wait for more than half of what they bear", func(r *room) string {
 			hasty := Request{Patience: work + 40*ms, HasPatience: true}
 			for at := time.Duration(0); at < 300*ms; at += 10 * ms {
@@ -363,11 +372,16 @@ func TestShort(t *testing.T) {
 		want bool
 	}{
 		{"empty", func() {}, start, 0, false},
+		{"empty, within a second of the start of the clock", func() {}, lull / 2, 0, false},
 		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
 		{"both slots, one of the request that asks", func() { slot, _, _ = c.Enter() }, start, 1, true},
 		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
 		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
 		{"that was a second ago", func() {}, start + lull, 1, false},
+		{"one waits, though a slot is free", func() { c.waiting.Store(1) }, start + lull, 1, true},
+		{"none waits", func() { c.waiting.Store(0) }, start + lull, 1, false},
+		{"the only slot, of the request that asks", func() { c.limit.Store(1) }, start + lull, 1, false},
+		{"the only slot, of another", func() {}, start + lull, 0, true},
 	} {
 		tt.do()
 		if got := c.Short(tt.now, tt.held); got != tt.want {

@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,6 +42,137 @@ func TestLendPace(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: %d lent, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// How many slots a Controller lends in 20 ms, of 100 requests that wait for their clients
+// beside 80 others, at a limit of 80. It serves 200 per second.
+func TestLendCounts(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		back int64 // requests at work again after they had lent their slots
+		want int
+	}{{"the handler is just full", 0, 5}, {"it is more than full, by one that works again", 1, 2}} {
+		c := New(Config{Limit: 80})
+		c.throughput.Store(200_000)
+		holds := make([]Hold, 100)
+		for i := range holds {
+			holds[i].Take(Slot{Generation: c.ForceEnter().Generation})
+			c.Pause(&holds[i], time.Second)
+		}
+		for range 80 {
+			c.ForceEnter()
+		}
+		c.Lend(time.Second + lendAfter)
+		c.back.Store(tt.back)
+		before := c.slots.taken()
+		c.Lend(time.Second + 2*lendAfter)
+		if got := before - c.slots.taken(); got != tt.want {
+			t.Errorf("%s: %d lent, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Which requests are listed as waiting for their clients, and whose slots are lent. A
+// request is named by its generation.
+func TestAwaits(t *testing.T) {
+	const a, b, d = 0, 1, 2
+	for _, tt := range []struct {
+		name string
+		do   func(c *Controller, h []*Hold)
+		want []int // listed, in any order
+		lent []int // later
+	}{
+		{"none waits", func(*Controller, []*Hold) {}, nil, nil},
+		{"all wait", func(c *Controller, h []*Hold) { c.Pause(h[a], sec); c.Pause(h[b], sec); c.Pause(h[d], sec) }, []int{a, b, d}, []int{a, b, d}},
+		{"one waits twice: it is listed once", func(c *Controller, h []*Hold) {
+			c.Pause(h[a], sec)
+			c.Resume(h[a])
+			c.Pause(h[a], 2*sec)
+		}, []int{a}, []int{a}},
+		{"its wait is over: it is listed until it leaves", func(c *Controller, h []*Hold) { c.Pause(h[a], sec); c.Resume(h[a]) }, []int{a}, nil},
+		{"the first leaves", func(c *Controller, h []*Hold) {
+			c.Pause(h[a], sec)
+			c.Pause(h[b], sec)
+			c.Pause(h[d], sec)
+			c.Drop(h[a])
+		}, []int{b, d}, []int{b, d}},
+		{"the second leaves", func(c *Controller, h []*Hold) {
+			c.Pause(h[a], sec)
+			c.Pause(h[b], sec)
+			c.Pause(h[d], sec)
+			c.Drop(h[b])
+		}, []int{a, d}, []int{a, d}},
+		{"then the last, which took its place", func(c *Controller, h []*Hold) {
+			c.Pause(h[a], sec)
+			c.Pause(h[b], sec)
+			c.Pause(h[d], sec)
+			c.Drop(h[b])
+			c.Drop(h[d])
+		}, []int{a}, []int{a}},
+		{"all leave", func(c *Controller, h []*Hold) {
+			c.Pause(h[a], sec)
+			c.Pause(h[b], sec)
+			c.Drop(h[b])
+			c.Drop(h[a])
+		}, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, holds := New(Config{Limit: 9}), []*Hold{{}, {}, {}}
+			for i, h := range holds {
+				h.Take(Slot{Generation: uint32(i)})
+			}
+			tt.do(c, holds)
+			var listed, lent []int
+			for i, h := range c.awaits.holds {
+				listed = append(listed, int(h.Slot.Generation))
+				if int(h.place) != i {
+					t.Errorf("%d is at %d, want %d", h.Slot.Generation, h.place, i)
+				}
+			}
+			slices.Sort(listed)
+			if !slices.Equal(listed, tt.want) || c.awaits.n.Load() != int32(len(tt.want)) || c.Awaits() != (len(tt.want) > 0) {
+				t.Errorf("got %v listed, %d in number, want %v", listed, c.awaits.n.Load(), tt.want)
+			}
+			for _, s := range c.awaits.lend(time.Minute, 3, 9, 100) {
+				lent = append(lent, int(s.Generation))
+			}
+			slices.Sort(lent)
+			if !slices.Equal(lent, tt.lent) {
+				t.Errorf("got the slots of %v, want %v", lent, tt.lent)
+			}
+		})
+	}
+}
+
+// What a request has when it leaves.
+func TestDrop(t *testing.T) {
+	slot := Slot{Generation: 7, Weight: 1}
+	for _, tt := range []struct {
+		name      string
+		do        func(c *Controller, h *Hold)
+		slot      Slot
+		held, has bool
+	}{
+		{"it never had a slot", func(*Controller, *Hold) {}, Slot{}, false, false},
+		{"a slot", func(_ *Controller, h *Hold) { h.Take(slot) }, slot, true, true},
+		{"a slot, in a wait", func(c *Controller, h *Hold) { h.Take(slot); c.Pause(h, sec) }, slot, true, true},
+		{"it has lent it", func(c *Controller, h *Hold) { h.Take(slot); c.Pause(h, sec); c.Lend(time.Minute) }, Slot{}, true, false},
+		{"it has lent it, and works again", func(c *Controller, h *Hold) {
+			h.Take(slot)
+			c.Pause(h, sec)
+			c.Lend(time.Minute)
+			c.Resume(h)
+		}, Slot{}, true, false},
+		{"it has left before", func(c *Controller, h *Hold) { h.Take(slot); c.Drop(h) }, Slot{}, false, false},
+	} {
+		c, h := New(Config{Limit: 9}), &Hold{}
+		c.slots.enter()
+		tt.do(c, h)
+		got, held, has := c.Drop(h)
+		if has && got != tt.slot || held != tt.held || has != tt.has || c.back.Load() != 0 {
+			t.Errorf("%s: got %+v, %v, %v, and %d at work without one, want %+v, %v, %v", tt.name, got, held, has, c.back.Load(), tt.slot, tt.held, tt.has)
 		}
 	}
 }

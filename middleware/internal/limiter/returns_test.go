@@ -81,6 +81,30 @@ func TestReturns(t *testing.T) {
 		{"too few to tell", tell(7, 100*ms), 701 * ms, false},
 		{"they may still come", tell(8, 100*ms), 699 * ms, false},
 		{"they may still come, as they wait for longer", tell(8, sec), 2400 * ms, false},
+		{"they may still come, at the last moment", tell(8, 100*ms), 700 * ms, false},
+		{"it was looked at just before: not so soon again", func(r *returns) { tell(8, 100*ms)(r); r.elsewhere(start + 690*ms) }, 789 * ms, false},
+		{"it was, a tenth of a second ago", func(r *returns) { tell(8, 100*ms)(r); r.elsewhere(start + 690*ms) }, 790 * ms, true},
+		{"they came too late", func(r *returns) {
+			tell(8, 100*ms)(r)
+			for i := range 8 {
+				r.come(uint64(i+1), start+801*ms)
+			}
+		}, 801 * ms, true},
+		{"others came", func(r *returns) {
+			tell(8, 100*ms)(r)
+			for i := range 8 {
+				r.come(uint64(i+1+followed), start+110*ms)
+			}
+		}, 701 * ms, true},
+		{"they came, and those that were told after them did not", func(r *returns) {
+			tell(8, 100*ms)(r)
+			for i := range 8 {
+				r.come(uint64(i+1), start+110*ms)
+			}
+			for i := range 8 {
+				r.tell(uint64(i+1+followed), start+800*ms, 100*ms)
+			}
+		}, 1501 * ms, true},
 		{"they waited for longer", tell(8, sec), 2501 * ms, true},
 		{"one call counts once", func(r *returns) {
 			for range 8 {
@@ -141,5 +165,8 @@ func TestReturns(t *testing.T) {
 		if got := r.probes(start + tt.at); got != tt.want {
 			t.Errorf("after %v one is sent to find out: %v, want %v", tt.at, got, tt.want)
 		}
+	}
+	if !new(returns).probes(probeEvery / 2) {
+		t.Error("none is sent to find out as the clock starts, want one")
 	}
 }

@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -129,5 +130,56 @@ func TestMostRoutes(t *testing.T) {
 	}
 	if r := rs.byName[fmt.Sprint("/", maxRoutes-1)]; r == nil || r.number != maxRoutes {
 		t.Errorf("got %v for the last, want number %d", r, maxRoutes)
+	}
+}
+
+// What a window of 32 answers of a route teaches, of which 64 are known that took 50 ms.
+func TestRouteLearns(t *testing.T) {
+	part := 1 - math.Exp(-1)
+	longer := func(share float64) float64 { return math.Log(.05) + share*math.Log(2) }
+	for _, tt := range []struct {
+		name                string
+		n                   int
+		took                time.Duration
+		calm                bool
+		lately, usual, mean float64
+		flow                float64
+	}{
+		{"nothing is late: how long they take, and a little of it is usual", 32, 100 * time.Millisecond, true, longer(part), longer(part / 4), .05 + .05*part/4, 320},
+		{"something is late: how long they take is not usual", 32, 100 * time.Millisecond, false, longer(part), longer(0), .05, 320},
+		{"fewer answers tell less", 16, 100 * time.Millisecond, true, longer(1 - math.Exp(-.5)), longer((1 - math.Exp(-.5)) / 4), .05 + .05*(1-math.Exp(-.5))/4, 160},
+		{"none tell nothing", 0, 0, true, longer(0), longer(0), .05, 0},
+	} {
+		r := route{count: 64, lately: math.Log(.05), usual: math.Log(.05), mean: .05, flow: 100}
+		rs := routes{byName: map[string]*route{"/": &r}}
+		for range tt.n {
+			rs.add("/", tt.took)
+		}
+		r.close(.1, tt.calm)
+		flow := 100 + (tt.flow-100)*(1-math.Exp(-.05))
+		for what, v := range map[string][2]float64{"lately": {r.lately, tt.lately}, "usual": {r.usual, tt.usual}, "mean": {r.mean, tt.mean}, "a second": {r.flow, flow}} {
+			if math.Abs(v[0]-v[1]) > 1e-9 {
+				t.Errorf("%s: %s: got %v, want %v", tt.name, what, v[0], v[1])
+			}
+		}
+		if r.n != 0 || r.logs != 0 || r.took != 0 || r.count != 64+tt.n {
+			t.Errorf("%s: the next window begins with %d answers, %v s, of %d", tt.name, r.n, r.took, r.count)
+		}
+	}
+}
+
+// For how long a route that was slow is one for which others may be quick.
+func TestRouteWasSlow(t *testing.T) {
+	for after, want := range map[time.Duration]bool{0: true, time.Second: true, 1900 * time.Millisecond: true, 2100 * time.Millisecond: false, time.Minute: false} {
+		quick, slow := &route{}, &route{lately: 1}
+		rs := routes{byName: map[string]*route{"/a": quick, "/b": slow}}
+		rs.close(.1, false)
+		slow.lately = 0
+		for range after / (100 * time.Millisecond) {
+			rs.close(.1, false)
+		}
+		if rs.inLine(quick) == want || !rs.inLine(slow) {
+			t.Errorf("%v after it was slow: another may stand in line: %v, want %v", after, rs.inLine(quick), !want)
+		}
 	}
 }
