@@ -281,3 +281,33 @@ func TestAdmittedAfterAWait(t *testing.T) {
 		}
 	}
 }
+
+// Short is what a server without room says of itself.
+func TestShort(t *testing.T) {
+	c := New(Config{Limit: 2})
+	var slot Slot
+	for _, tt := range []struct {
+		name string
+		do   func()
+		now  time.Duration
+		held int
+		want bool
+	}{
+		{"empty", func() {}, start, 0, false},
+		{"empty, within a second of the start of the clock", func() {}, lull / 2, 0, false},
+		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
+		{"both slots, one of the request that asks", func() { slot, _, _ = c.Enter() }, start, 1, true},
+		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
+		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
+		{"that was a second ago", func() {}, start + lull, 1, false},
+		{"one waits, though a slot is free", func() { c.waiting.Store(1) }, start + lull, 1, true},
+		{"none waits", func() { c.waiting.Store(0) }, start + lull, 1, false},
+		{"the only slot, of the request that asks", func() { c.limit.Store(1) }, start + lull, 1, false},
+		{"the only slot, of another", func() {}, start + lull, 0, true},
+	} {
+		tt.do()
+		if got := c.Short(tt.now, tt.held); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

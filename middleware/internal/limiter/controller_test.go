@@ -204,6 +204,15 @@ func TestAdmissionRules(t *testing.T) {
 			}
 			return r.join(300*ms, Request{Retry: true})
 		}, "waits 200ms"},
+		{"a retry, where the oldest had not waited for long, and none says for how long it may", func(r *room) string {
+			for at := time.Duration(0); at < 300*ms; at += 20 * ms {
+				r.join(at, Request{})
+				if n := len(r.waiters); n > 1 {
+					r.Abandon(r.waiters[n-2], start+at, ReasonGone)
+				}
+			}
+			return r.join(300*ms, Request{Retry: true})
+		}, "waits 200ms"},
 		{"the queue is full", func(r *room) string {
 			for range leastQueue {
 				r.join(0, Request{Priority: 1})
@@ -313,6 +322,11 @@ func TestAdmissionRules(t *testing.T) {
 			r.Dispatch(start + 2)
 			return r.settled()
 		}, "[admitted waits]"},
+		{"it waited for just as long as it may", func(r *room) string {
+			r.join(0, Request{Patience: 150*ms + work, HasPatience: true})
+			r.Dispatch(start + 150*ms)
+			return r.settled()
+		}, "[waits]"},
 		{"it waited too long", func(r *room) string {
 			r.join(0, Request{})
 			r.Dispatch(start + 201*ms)
@@ -357,35 +371,5 @@ func TestAdmissionRules(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
-	}
-}
-
-// Short is what a server without room says of itself.
-func TestShort(t *testing.T) {
-	c := New(Config{Limit: 2})
-	var slot Slot
-	for _, tt := range []struct {
-		name string
-		do   func()
-		now  time.Duration
-		held int
-		want bool
-	}{
-		{"empty", func() {}, start, 0, false},
-		{"empty, within a second of the start of the clock", func() {}, lull / 2, 0, false},
-		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
-		{"both slots, one of the request that asks", func() { slot, _, _ = c.Enter() }, start, 1, true},
-		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
-		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},
-		{"that was a second ago", func() {}, start + lull, 1, false},
-		{"one waits, though a slot is free", func() { c.waiting.Store(1) }, start + lull, 1, true},
-		{"none waits", func() { c.waiting.Store(0) }, start + lull, 1, false},
-		{"the only slot, of the request that asks", func() { c.limit.Store(1) }, start + lull, 1, false},
-		{"the only slot, of another", func() {}, start + lull, 0, true},
-	} {
-		tt.do()
-		if got := c.Short(tt.now, tt.held); got != tt.want {
-			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
-		}
 	}
 }

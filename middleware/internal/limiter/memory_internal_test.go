@@ -77,3 +77,51 @@ func TestNoMemoryLimit(t *testing.T) {
 		t.Errorf("limit %v, want 100", got)
 	}
 }
+
+// What the limit is, with requests that hold no slot and with little memory.
+func TestPublishLimit(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		fixed   bool
+		limit   float64 // without all of that
+		without int32   // requests without a slot
+		memory  float64 // limit by memory; 0: none
+		want    int
+		short   bool // of memory
+	}{
+		{"the limit", false, 50, 0, 0, 50, false},
+		{"with those without a slot, no more than the maximum", false, 90, 20, 0, 80, false},
+		{"but one", false, 90, 100, 0, 1, false},
+		{"one that is given stays", true, 90, 20, 0, 90, false},
+		{"little memory", false, 50, 0, 30, 30, true},
+		{"it is little for those without a slot, too", false, 50, 10, 30, 20, true},
+		{"but for one it is enough", false, 50, 40, 30, 1, true},
+		{"enough memory, also for those without a slot", false, 50, 10, 70, 50, false},
+	} {
+		c := New(Config{Min: 1, Max: 100})
+		c.adaptive.limit, c.adaptive.fixed = tt.limit, tt.fixed
+		c.slots.overtaken.Store(tt.without)
+		c.memory = &memoryLimit{limit: tt.memory}
+		c.publishLimit()
+		if got := c.Limit(); got != tt.want || c.queue.memory != tt.short {
+			t.Errorf("%s: got %d, little memory: %v, want %d, %v", tt.name, got, c.queue.memory, tt.want, tt.short)
+		}
+	}
+}
+
+// Samples that do not tell how much memory there is change nothing.
+func TestMemoryIsNotKnown(t *testing.T) {
+	for _, s := range []MemorySample{{Used: 95, Collections: 1}, {Used: 95, Limit: 95, Collections: 0}} {
+		for _, known := range []bool{false, true} {
+			if known && s.Limit > 0 {
+				continue
+			}
+			c := New(Config{Min: 1, Max: 100, Memory: func() (MemorySample, bool) { return s, known }})
+			before := c.Limit()
+			c.Watch(time.Second)
+			if got := c.Limit(); got != before {
+				t.Errorf("%+v, known: %v: got a limit of %d, want %d", s, known, got, before)
+			}
+		}
+	}
+}

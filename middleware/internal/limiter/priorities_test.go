@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // walked is a queue that is walked along for every question. It is slow and simple.
@@ -94,6 +97,107 @@ func TestPrioritiesAsInAQueueThatIsWalked(t *testing.T) {
 			if q.all.length != len(model.all) {
 				t.Fatalf("seed %d, step %d: length %d, want %d", seed, step, q.all.length, len(model.all))
 			}
+		}
+	}
+}
+
+// Who goes first, and who then lets others go before it. A number joins with that priority,
+// and after a colon with the time when its call is over; "go" lets one go, and "out" takes
+// out the one that came first.
+func TestPrioritiesInTurn(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		steps     string
+		went      string // in that order
+		outranked string // those left before whom one of a higher priority went, as they came
+		passes    int    // that are remembered
+		losers    string // who makes room for higher ones then, until nobody is left
+	}{
+		{"the highest", "0 2 1 go go go", "2 1 0", "", 3, ""},
+		{"of more than a word has bits", "63 199 64 127 128 go go go go go", "199 128 127 64 63", "", 5, ""},
+		{"of one priority, as they came", "1:0 1 1 go go", "1:0 1", "", 1, "1"},
+		{"of those that say when their call is over, the first that is", "1:9 1:3 2:5 2:4 go go go", "2:4 2:5 1:3", "1:9", 2, "1:9"},
+		{"also after others have left", "1:9 1:3 1:5 out go", "1:3", "", 1, "1:5"},
+		{"also after the first of them has", "1:3 1:9 1:5 out go", "1:5", "", 1, "1:9"},
+		{"of those that have left, none", "1:5 1:3 out go 1:9 go", "1:3 1:9", "", 1, ""},
+		{"nor of those that went", "1:5 1:3 go 1:9 go go", "1:3 1:5 1:9", "", 1, ""},
+		{"one lower lets it go before it", "1 2 go", "2", "1", 1, "1"},
+		{"not one that came after that", "2 go 1", "2", "", 1, "1"},
+		{"one that came between two that do", "2 go 1 2 go", "2 2", "1", 1, "1"},
+		{"nor one as high", "2 2 go", "2", "", 1, "2"},
+		{"of two that went, the higher counts longer", "1 2 3 go 2 go", "3 2", "1", 2, "1 2"},
+		{"a higher one that went later counts instead", "1 2 go 3 go 2", "2 3", "1", 1, "1 2"},
+		{"the lowest make room, the newest of them first", "0 70 0 199 1", "", "", 0, "0 0 1 70 199"},
+		{"not one that has left", "0 1 0 out", "", "", 0, "0 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := waitQueue{priorities: newPriorities(200)}
+			names := map[*Waiter]string{}
+			var waits []*Waiter
+			leave := func(w *Waiter) {
+				q.remove(w)
+				waits = slices.DeleteFunc(waits, func(o *Waiter) bool { return o == w })
+			}
+			var went, outranked, losers []string
+			for _, step := range strings.Fields(tt.steps) {
+				switch step {
+				case "go":
+					w := q.pick(0)
+					went = append(went, names[w])
+					leave(w)
+				case "out":
+					leave(waits[0])
+				default:
+					var r Request
+					before, after, _ := strings.Cut(step, ":")
+					r.Priority, _ = strconv.Atoi(before)
+					due, _ := strconv.Atoi(after)
+					r.Due = time.Duration(due)
+					w := newWaiter(0, r)
+					q.push(w)
+					names[w], waits = step, append(waits, w)
+				}
+			}
+			for _, w := range waits {
+				if q.priorities.outranked(w) {
+					outranked = append(outranked, names[w])
+				}
+			}
+			passes := len(q.priorities.passes)
+			for q.all.length > 0 {
+				w, reason := q.loser(200)
+				if w == nil || reason != ReasonPriority || w.links[inPriority].next != nil {
+					t.Fatalf("got %+v for %q to make room, want the newest of the lowest priority", w, reason)
+				}
+				losers = append(losers, names[w])
+				leave(w)
+			}
+			got := []string{strings.Join(went, " "), strings.Join(outranked, " "), strings.Join(losers, " ")}
+			if want := []string{tt.went, tt.outranked, tt.losers}; !slices.Equal(got, want) || passes != tt.passes {
+				t.Errorf("got %q and %d passes, want %q and %d", got, passes, want, tt.passes)
+			}
+		})
+	}
+}
+
+// How much room priorities take: a bit each, in words of 64.
+func TestPrioritiesUsed(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 63: 1, 64: 1, 65: 2, 128: 2, 500: 8} {
+		if p := newPriorities(n); len(p.used) != want || len(p.lists) != n {
+			t.Errorf("%d: got %d words for %d lists, want %d", n, len(p.used), len(p.lists), want)
+		}
+	}
+}
+
+// Without priorities the oldest makes room if the queue stands, or else the one that comes.
+func TestLoserWithoutPriorities(t *testing.T) {
+	for _, standing := range []bool{false, true} {
+		q := waitQueue{standing: standing}
+		first := newWaiter(0, Request{})
+		q.push(first)
+		q.push(newWaiter(0, Request{}))
+		if got, reason := q.loser(0); (got == first) != standing || reason != ReasonQueue {
+			t.Errorf("it stands: %v: got %+v for %q", standing, got, reason)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -22,6 +23,12 @@ func TestSchedulerLimit(t *testing.T) {
 		{"worse than it always is", append(slices.Repeat([]float64{.02}, 41), .07, .07), 80},
 		{"above the calm of this machine only", []float64{.009, .02, .02, .02}, 0},
 		{"over", []float64{.001, .5, .5, .001, .001, .001, .001, .001, .001}, 0},
+		{"over lately: it goes up by a fourth each time", []float64{.001, .5, .5, .001, .001, .001, .001}, 80 * 1.25 * 1.25 * 1.25 * 1.25},
+		{"until it is twice what is found otherwise: there is none", []float64{.001, .5, .5, .001, .001, .001, .001, .001}, 0},
+		{"as long as is never too long", []float64{.01, .01, .01}, 0},
+		{"long waits, but not one after the other", []float64{.001, .5, .001, .5, .001, .5}, 0},
+		{"40 times in a row", slices.Repeat([]float64{.02}, 40), 8},
+		{"41 times: it is always so", slices.Repeat([]float64{.02}, 41), 0},
 	} {
 		s := newSchedLimit(10*time.Millisecond, nil)
 		for _, tail := range tt.tails {
@@ -29,6 +36,33 @@ func TestSchedulerLimit(t *testing.T) {
 		}
 		if d := s.limit - tt.want; d < -.01 || d > .01 {
 			t.Errorf("%s: limit %.1f, want %.1f", tt.name, s.limit, tt.want)
+		}
+	}
+}
+
+// How long goroutines wait on this machine without an overload, and what is lowered where
+// next to nothing is in flight.
+func TestSchedulerCalm(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		tails       []float64
+		inFlight    float64
+		calm, limit float64
+	}{
+		{"the first wait", []float64{.002}, 1, .002, 0},
+		{"a longer one counts a twentieth", []float64{.002, .004}, 1, .0021, 0},
+		{"a shorter one, too", []float64{.004, .002}, 1, .0039, 0},
+		{"one that is too long does not", []float64{.002, .5}, 1, .002, 0},
+		{"one in flight: the floor", []float64{.002, .5, .5}, 1, .002, 1},
+		{"nothing in flight: the floor", []float64{.002, .5, .5}, 0, .002, 1},
+		{"three in flight: four fifths", []float64{.002, .5, .5}, 3, .002, 2.4},
+	} {
+		s := newSchedLimit(10*time.Millisecond, nil)
+		for _, tail := range tt.tails {
+			s.judge(tail, 100, tt.inFlight, 1)
+		}
+		if math.Abs(s.calm-tt.calm) > 1e-9 || math.Abs(s.limit-tt.limit) > 1e-9 {
+			t.Errorf("%s: got %v s and a limit of %v, want %v s and %v", tt.name, s.calm, s.limit, tt.calm, tt.limit)
 		}
 	}
 }
@@ -43,6 +77,7 @@ func TestSchedulerLimitRefuses(t *testing.T) {
 	}{
 		{"calm", []float64{.001, .001}, 0},
 		{"too long", []float64{.001, .1, .1, .1}, 0}, // for the limit to see to
+		{"just that long", []float64{.001, .2}, 0},
 		{"far too long", []float64{.001, .3}, .5},
 		{"goes on", []float64{.001, .3, .3, .3}, .875},
 		{"never all", append([]float64{.001}, slices.Repeat([]float64{5}, 20)...), schedMost},
