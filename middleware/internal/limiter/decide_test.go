@@ -90,6 +90,29 @@ func TestLimitDecides(t *testing.T) {
 	}
 }
 
+// The latency without a line goes a twentieth of the way to a quicker answer with each
+// window, while nothing is late.
+func TestLimitSettles(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		base, usual float64 // s
+		want        float64
+	}{
+		{"they are quicker", .02, .01, .0195},
+		{"much quicker", .2, .01, .1905},
+		{"as quick", .02, .02, .02},
+		{"slower", .02, .03, .02},
+		{"late", .02, .3, .02},
+	} {
+		a := settledLimit()
+		a.trials.base, a.usual, a.windows = tt.base, tt.usual, 100
+		a.decide(time.Minute, seen{n: 100, seconds: .1, level: 10, took: time.Duration(tt.usual * 1e9), asked: 100}.window())
+		if math.Abs(a.trials.base-tt.want) > 1e-9 {
+			t.Errorf("%s: got %v s, want %v s", tt.name, a.trials.base, tt.want)
+		}
+	}
+}
+
 // What a limit that does not bind is, while nothing is late, and what is remembered.
 func TestLimitRests(t *testing.T) {
 	for _, tt := range []struct {

@@ -83,6 +83,8 @@ func TestSchedulerLimitRefuses(t *testing.T) {
 		{"never all", append([]float64{.001}, slices.Repeat([]float64{5}, 20)...), schedMost},
 		{"gets better", []float64{.001, .3, .3, .1, .1}, .75 * .75 * .75},
 		{"over", append([]float64{.001, .3, .3}, slices.Repeat([]float64{.001}, 10)...), 0},
+		{"nearly over: a twentieth", append([]float64{.001, .3}, slices.Repeat([]float64{.001}, 8)...), .5 * math.Pow(.75, 8)},
+		{"less than a twentieth: none", append([]float64{.001, .3, .3, .3}, slices.Repeat([]float64{.001}, 10)...), 0},
 		{"in vain", append([]float64{.001}, slices.Repeat([]float64{5}, 50)...), 0},
 	} {
 		s := newSchedLimit(10*time.Millisecond, nil)

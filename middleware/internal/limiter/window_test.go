@@ -107,27 +107,61 @@ func TestWindowMerge(t *testing.T) {
 	}
 }
 
+// The usual latency is the one that three of four are below.
+func TestWindowUsual(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		slow int // of 100: they take 100 ms and not 10
+		want time.Duration
+	}{
+		{"all are quick", 0, 10 * time.Millisecond},
+		{"a fifth is slow", 20, 10 * time.Millisecond},
+		{"just less than a fourth is", 24, 10 * time.Millisecond},
+		{"a fourth is", 25, 100 * time.Millisecond},
+		{"a third is", 30, 100 * time.Millisecond},
+	} {
+		var w window
+		for i := range 100 {
+			c := Completion{Took: 10 * time.Millisecond}
+			if i < tt.slow {
+				c.Took = 100 * time.Millisecond
+			}
+			w.add(c, 0, 0)
+		}
+		if got := time.Duration(w.usual() * 1e9); (got - tt.want).Abs() > tt.want/10 {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // Clients that leave say something only if most answers are late.
 func TestWindowWasted(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		gone int // of 100
-		took time.Duration
-		want bool
+		name  string
+		gone  int // of 100
+		took  time.Duration
+		want  bool
+		quick int // of 100 take a millisecond instead
 	}{
-		{"nobody", 0, time.Second, false},
-		{"one in ten, and one", 11, time.Second, true},
-		{"fewer", 10, time.Second, false},
-		{"the others are quick", 40, 14 * time.Millisecond, false},
-		{"they are not", 40, 18 * time.Millisecond, true},
-		{"most of them", 51, 14 * time.Millisecond, true},
-		{"half of them", 50, 14 * time.Millisecond, false},
+		{"nobody", 0, time.Second, false, 0},
+		{"one in ten, and one", 11, time.Second, true, 0},
+		{"fewer", 10, time.Second, false, 0},
+		{"the others are quick", 40, 14 * time.Millisecond, false, 0},
+		{"they are not", 40, 18 * time.Millisecond, true, 0},
+		{"most of them", 51, 14 * time.Millisecond, true, 0},
+		{"half of them", 50, 14 * time.Millisecond, false, 0},
+		{"they are not, if hardly so", 40, 16 * time.Millisecond, true, 0},
+		{"just most are not", 40, 18 * time.Millisecond, true, 48},
+		{"just most are quick", 40, 18 * time.Millisecond, false, 52},
 	} {
 		var w window
 		for i := range 100 {
 			c := Completion{Took: tt.took, InFlight: 1}
 			if i < tt.gone {
 				c.Outcome = Gone
+			}
+			if i >= 100-tt.quick {
+				c.Took = time.Millisecond
 			}
 			w.add(c, 0, 0)
 		}
