@@ -74,9 +74,11 @@ func (x *exchange) pattern() string {
 		x.named = true
 		x.route = cmp.Or(of(x.request), x.route)
 	}
-	name := x.route
-	if r := x.rare.Load(); name == "" && r != nil {
-		name = r.route
+	if x.route != "" {
+		return x.route
 	}
-	return cmp.Or(name, x.request.Pattern)
+	if r := x.rare.Load(); r != nil && r.route != "" {
+		return r.route
+	}
+	return x.request.Pattern
 }

@@ -125,19 +125,25 @@ func (w *shapeFRPC) CloseNotify() <-chan bool  { return w.closeNotify() }
 func (w *shapeHRPC) CloseNotify() <-chan bool  { return w.closeNotify() }
 func (w *shapeFHRPC) CloseNotify() <-chan bool { return w.closeNotify() }
 
-// fresh makes a shape, and the exchange inside it, in one allocation.
-func fresh[S any, P interface {
+// A wrapper returns a writer for the handler around w, and the exchange inside it.
+type wrapper func(w http.ResponseWriter) (http.ResponseWriter, *exchange)
+
+// wrap is a wrapper that makes both in one allocation.
+func wrap[S any, P interface {
 	*S
 	shape
-}]() shape {
-	return P(new(S))
+}](w http.ResponseWriter) (http.ResponseWriter, *exchange) {
+	s := P(new(S))
+	x := s.self()
+	x.ResponseWriter = w
+	return s, x
 }
 
 // A kind is what is to be known of a type of writers.
 type kind struct {
 	of    reflect.Type
-	fresh func() shape // for such a writer
-	plain bool         // it wraps no other writer
+	wrap  wrapper // for such a writer
+	plain bool    // it wraps no other writer
 }
 
 // kindOf returns the kind of the writer. The writers of a server are mostly of one type,
@@ -149,7 +155,7 @@ func (m *machine) kindOf(w http.ResponseWriter) kind {
 	}
 	_, own := w.(shape)
 	_, wraps := w.(unwrapper)
-	k := kind{of: t, fresh: shapes[offers(w)], plain: !own && !wraps}
+	k := kind{of: t, wrap: wrappers[offers(w)], plain: !own && !wraps}
 	if usual == nil {
 		kept := k // so that the others do not escape
 		m.usual.Store(&kept)
@@ -157,14 +163,14 @@ func (m *machine) kindOf(w http.ResponseWriter) kind {
 	return k
 }
 
-// shapes by what the wrapped writer offers.
-var shapes = [shapeCount]func() shape{
-	fresh[exchange], fresh[shapeF], fresh[shapeH], fresh[shapeFH],
-	fresh[shapeR], fresh[shapeFR], fresh[shapeHR], fresh[shapeFHR],
-	fresh[shapeP], fresh[shapeFP], fresh[shapeHP], fresh[shapeFHP],
-	fresh[shapeRP], fresh[shapeFRP], fresh[shapeHRP], fresh[shapeFHRP],
-	fresh[shapeC], fresh[shapeFC], fresh[shapeHC], fresh[shapeFHC],
-	fresh[shapeRC], fresh[shapeFRC], fresh[shapeHRC], fresh[shapeFHRC],
-	fresh[shapePC], fresh[shapeFPC], fresh[shapeHPC], fresh[shapeFHPC],
-	fresh[shapeRPC], fresh[shapeFRPC], fresh[shapeHRPC], fresh[shapeFHRPC],
+// wrappers by what the wrapped writer offers.
+var wrappers = [shapeCount]wrapper{
+	wrap[exchange], wrap[shapeF], wrap[shapeH], wrap[shapeFH],
+	wrap[shapeR], wrap[shapeFR], wrap[shapeHR], wrap[shapeFHR],
+	wrap[shapeP], wrap[shapeFP], wrap[shapeHP], wrap[shapeFHP],
+	wrap[shapeRP], wrap[shapeFRP], wrap[shapeHRP], wrap[shapeFHRP],
+	wrap[shapeC], wrap[shapeFC], wrap[shapeHC], wrap[shapeFHC],
+	wrap[shapeRC], wrap[shapeFRC], wrap[shapeHRC], wrap[shapeFHRC],
+	wrap[shapePC], wrap[shapeFPC], wrap[shapeHPC], wrap[shapeFHPC],
+	wrap[shapeRPC], wrap[shapeFRPC], wrap[shapeHRPC], wrap[shapeFHRPC],
 }

@@ -11,14 +11,6 @@ import (
 	"github.com/datapunk/evenkeel/headers"
 )
 
-// wrap returns the writer for the handler and the exchange inside it.
-func (k kind) wrap(w http.ResponseWriter) (http.ResponseWriter, *exchange) {
-	s := k.fresh()
-	x := s.self()
-	x.ResponseWriter = w
-	return s, x
-}
-
 func (x *exchange) self() *exchange { return x }
 
 // begin is called before anything that sends the header.
