@@ -67,16 +67,16 @@ func (g *gate) enter(ctx *attemptCtx, req *http.Request) (guard.Attempt, error) 
 	// Only a retry is paid for before it has room. The charge of what is sent beside
 	// another attempt, or judged beside it in a dry run, belongs to the other goroutine.
 	w.Unproved = !first && !ctx.hedge && r.charge.unproved
-	w.Deadline = now + r.patience()
-	if bounded {
-		w.Deadline = min(w.Deadline, now+left)
-	}
 	doubtful := w.Unproved && g.limiter.Doubtful()
 	inFlight := int(g.inFlight.Load())
 	if !doubtful && g.limiter.Waiting() == 0 && g.limiter.Admit(now, w.Scale, inFlight) {
 		g.inFlight.Add(1)
 		g.mu.Unlock()
 		return w.Attempt, nil
+	}
+	w.Deadline = now + r.patience()
+	if bounded {
+		w.Deadline = min(w.Deadline, now+left)
 	}
 	held := &GuardError{Service: r.call.record.Service, RetryIn: g.limiter.Wake(now, w.Scale) - now}
 	until := min(w.Deadline, now+r.mayThrottle())
