@@ -24,7 +24,9 @@ func TestLendPace(t *testing.T) {
 		{"the handler hardly works", 20, 20, 20 * ms, 8},
 		{"it works", 21, 20, 20 * ms, 0},
 		{"the handler is just full", 80, 200, 20 * ms, 5},
+		{"that, for longer", 80, 200, 40 * ms, 10},
 		{"it is more than full", 81, 200, 20 * ms, 2},
+		{"that, for longer", 81, 200, 100 * ms, 10},
 		{"nothing is served: it may be because of those that wait", 81, 0, 100 * ms, 2},
 	} {
 		var a awaits

@@ -123,6 +123,12 @@ func TestReturns(t *testing.T) {
 				r.come(uint64(i+1), start+110*ms)
 			}
 		}, 701 * ms, true},
+		{"thirteen of twenty came", func(r *returns) {
+			tell(20, 100*ms)(r)
+			for i := range 13 {
+				r.come(uint64(i+1), start+110*ms)
+			}
+		}, 701 * ms, true},
 		{"the same one came again", func(r *returns) {
 			tell(10, 100*ms)(r)
 			for i := range 7 {

@@ -87,6 +87,8 @@ func TestEpochsOfAGrowingQueue(t *testing.T) {
 		engages bool
 	}{
 		{"not with one between that tells too little", all(at(600*ms), at(600*ms), at(690*ms), few, at(890*ms), at(890*ms)), false},
+		{"not with one between that had four in T, and a fifth just then", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 900*ms, success), each(820*ms, 1, 900*ms, success), each(60*ms, 1, 900*ms, success)), false},
+		{"with one that had five in T", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 900*ms, success), each(819*ms, 1, 900*ms, success), each(60*ms, 1, 900*ms, success)), true},
 		{"not the first and another", all(at(600*ms), at(690*ms), at(690*ms)), false},
 		{"not the first and another, however much slower that is", all(at(640*ms), at(740*ms), at(740*ms)), false},
 		{"the first and two", all(at(600*ms), at(690*ms), at(780*ms), at(780*ms)), true},

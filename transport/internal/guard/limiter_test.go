@@ -227,6 +227,7 @@ func TestRules(t *testing.T) {
 		{"trial: by what was sent just then", []step{sheds, halve, later(5*ms, 25, 5*ms, shed)}, 2.25, 0},
 		{"trial: not by 24 of those", []step{sheds, halve, later(5*ms, 24, 5*ms, shed)}, 10, 0},
 		{"trial: none if timeouts engaged", []step{limited(1), hour, repeat(15, each(T, 1, 400*ms, success), each(T, 2, 5*ms, shed))}, 1, 0},
+		{"trial: by what came with one more than half", []step{sheds, halve, wait(T), see(2, 20*ms, success), hold(2), see(1, 5*ms, shed), later(5*ms, 23, 5*ms, shed)}, 2.25, 0},
 		{"trial: not by what came with one more than half and one in flight", []step{sheds, hour, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), each(T, 1, 400*ms, success), hold(2), see(1, 5*ms, shed), repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed))}, 10, 0},
 		{"trial: not with more in flight", []step{sheds, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), later(ms/10, 50, 6*ms, shed)}, 11.25, 0},
 		{"trial: nor by successes", []step{sheds, hour, hold(50), see(1, 5*ms, shed), each(30*ms, 30, 400*ms, success), hold(2), see(3, 5*ms, shed)}, 10, 0},
