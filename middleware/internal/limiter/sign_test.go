@@ -35,6 +35,7 @@ func TestSign(t *testing.T) {
 		{name: "more came than a pause brings by chance", rise: 62, in: 100, gap: 30 * ms, want: true},
 		{name: "not all did", rise: 72, in: 100, gap: 30 * ms, want: true},
 		{name: "a pause of a fourth of the window does not count", rise: 53, in: 100, gap: 25 * ms, want: true},
+		{name: "a little more does", rise: 53, in: 100, gap: 26 * ms},
 		{name: "it stays", in: 100, before: true, asked: 100, want: true},
 		{name: "until three of four get an answer", in: 100, before: true, asked: 80},
 		{name: "in time", in: 100, before: true, asked: 80, gone: 6, want: true},
@@ -86,6 +87,8 @@ func TestSuccession(t *testing.T) {
 		{"one takes two fifths longer than the other, by turns", each(60, func(i int) float64 { return .083 + .034*float64(i%2) }), false, false},
 		{"latencies vary", each(60, func(i int) float64 { return .1 + .1*float64(i%2) }), false, false},
 		{"they vary by chance", each(60, func(i int) float64 { return .1 + .4*float64(i%2) }), false, true},
+		{"the next one differs by hardly three tenths", succession{mean: 1, apart: .29}, false, false},
+		{"by just more", succession{mean: 1, apart: .31}, false, true},
 		{"nothing was answered", succession{}, false, false},
 		{"one was", each(1, func(int) float64 { return 1 }), false, true},
 	} {

@@ -202,6 +202,7 @@ func TestTrialTells(t *testing.T) {
 		{"much less give few, but a fourth", 88, seen{n: 126, seconds: 1, level: 88, took: 2 * sec}, false},
 		{"hardly any, not for a second", 88, seen{n: 50, seconds: .98, level: 88, took: 2 * sec}, false},
 		{"twice as many give most of twice as many", 350, seen{n: 64, seconds: .07, level: 350, took: 60 * ms}, true},
+		{"twice as many give just three quarters of that step", 350, seen{n: 64, seconds: .074, level: 350, took: 60 * ms}, true},
 		{"twice as many give fewer than that", 350, seen{n: 64, seconds: .08, level: 350, took: 60 * ms}, false},
 		{"twice as many give that: 32 tell", 350, seen{n: 32, seconds: .03, level: 350, took: 20 * ms}, true},
 		{"twice as many give that, but too few tell", 350, seen{n: 31, seconds: .03, level: 350, took: 20 * ms}, false},

@@ -120,6 +120,7 @@ func TestRules(t *testing.T) {
 		{"grow: a little with a long one", []step{limited(4), hour, hold(4), see(1, 520*ms, success)}, 4.0625, 0},
 		{"grow: by no more than one while shut", []step{shut, hour, hold(4), see(1, 300*ms, success)}, 1.5, 0},
 		{"grow: a little while shut", []step{shut, hour, hold(4), see(1, 600*ms, success)}, 0.75, 0},
+		{"grow: by one within what is usual, however short its own limit is", []step{limited(4), hour, scale(guard.Scale{T: 10 * ms}), see(1, 19*ms, success)}, 5, 0},
 		{"grow: not by error responses", []step{limited(4), hour, see(9, ms, failed)}, 4, 0},
 		{"grow: what it takes alone is no queue", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 640*ms, success)}, 3, 0},
 		{"grow: up to an eighth of the room too", []step{limited(1), hour, wait(T), see(1, 600*ms, success), see(1, 650*ms, success)}, 3, 0},

@@ -155,11 +155,14 @@ func TestGap(t *testing.T) {
 		probes    int // before
 		want      time.Duration
 	}{
-		{100, 9, 500 * ms}, {20, 9, T}, {5, 9, 2 * T}, {1, 9, 4 * T}, {0.1, 9, 16 * T},
+		{100, 9, 500 * ms}, {20, 9, T}, {5, 9, 2 * T}, {1, 9, 4 * T}, {0.1, 9, 16 * T}, {0, 9, 16 * T}, {0, 0, 16 * T},
 		{1, 0, T}, {1, 1, 2 * T}, {100, 0, 500 * ms}, {4, 0, 500 * ms}, {4, 1, 500 * ms}, {4, 2, T}, {4, 3, 2 * T},
 	} {
 		w := newWorld()
-		w.do(calls(tt.perSecond), limit(1), wait(T/4), late(1))
+		if tt.perSecond > 0 {
+			w.do(calls(tt.perSecond))
+		}
+		w.do(limit(1), wait(T/4), late(1))
 		for range tt.probes {
 			w.now += 20 * T
 			w.do(ask(1))
