@@ -58,6 +58,9 @@ func TestTypical(t *testing.T) {
 		{"the twentieth is of the first", rises, risen},
 		{"later by 2 % at most", all(rises, repeat(9, slow(T))), risen * math.Pow(1.02, 9)},
 		{"later by 20 % per second at most", all(rises, repeat(20, slow(50*ms))), risen * math.Pow(1.01, 20)},
+		{"by no more than that, for long", all(rises, repeat(60, slow(T))), risen * math.Pow(1.02, 60)},
+		{"nor than that per second", all(rises, repeat(60, slow(50*ms))), risen * math.Pow(1.01, 60)},
+		{"also while there is a limit, as long as little is known", all(see(1, 100*ms, success), wait(T), limit(4), see(1, T, success)), 120},
 		{"it stays while there is a limit", all(calls(35), limit(4), line(time.Hour), wait(T), see(50, 700*ms, success)), 20},
 	} {
 		w := newWorld()

@@ -200,6 +200,7 @@ func TestRules(t *testing.T) {
 		{"refused: no less than one", []step{calls(35), hold(2), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T / 4), see(1, 0, failed), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: less than half of what was in flight another time", []step{sheds, hour, opens, limit(4), hour, hold(1), see(1, 5*ms, shed)}, 1.5, 0},
 		{"refused: no less than half of what was in flight", []step{sheds, hold(2), see(1, 5*ms, shed)}, 10, 0},
+		{"refused: nor more than the window that timeouts left", []step{sheds, hour, wait(T + 1), late(1), wait(T / 4), late(1), hold(2), see(1, 5*ms, shed)}, 5, 0},
 		{"refused: down to one if timeouts engaged", []step{limited(9), hold(3), see(1, 5*ms, shed), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: no window of one is made less", []step{limited(1), hold(0), see(1, 5*ms, shed)}, 1, 0},
 		{"refused: no more than a little for a success soon after", []step{sheds, hour, see(1, 20*ms, success)}, 20 + 0.25/20, 0},
@@ -217,6 +218,7 @@ func TestRules(t *testing.T) {
 		{"shedding: not if timeouts engaged since", []step{sheds, all(wait(T), see(1, 20*ms, success)), limited(4), hour, see(1, 600*ms, success)}, 4.0625, 0},
 		{"trial: as many are refused with half as many", []step{sheds, trial(12, 400*ms)}, 20, 0},
 		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, 20, 0},
+		{"trial: or hardly more than two fifths as many", []step{all(calls(35), hold(20), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 10, 5*ms, shed), wait(T/4), see(1, 0, failed)), trial(5, 400*ms)}, 20, 0},
 		{"trial: or all but one", []step{sheds, halve, each(T, 1, 400*ms, success), later(T, 24, 5*ms, shed)}, 20, 0},
 		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 2.25, 0},
 		{"trial: the next begins anew", []step{sheds, trial(4, 400*ms), later(T, 3, 5*ms, shed)}, 1, 0},
@@ -233,6 +235,8 @@ func TestRules(t *testing.T) {
 		{"trial: not with more in flight", []step{sheds, hold(50), see(1, 5*ms, shed), hold(14), see(1, 5*ms, shed), later(ms/10, 50, 6*ms, shed)}, 11.25, 0},
 		{"trial: nor by successes", []step{sheds, hour, hold(50), see(1, 5*ms, shed), each(30*ms, 30, 400*ms, success), hold(2), see(3, 5*ms, shed)}, 10, 0},
 		{"trial: then as many refusals change nothing", []step{pardoned, see(40, 5*ms, failed), see(1, 5*ms, shed)}, 20, 0},
+		{"trial: nor do some more", []step{pardoned, later(5*ms, 9, 5*ms, shed)}, 20, 0},
+		{"trial: a quarter more of all do", []step{pardoned, later(5*ms, 10, 5*ms, shed)}, 15, 0},
 		{"trial: not within half a minute", []step{pardoned, wait(30*T - 5*ms - 1), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: then they do", []step{pardoned, wait(30*T - 5*ms), see(1, 5*ms, shed)}, 15, 0},
 		{"trial: down to what is in flight", []step{pardoned, wait(30 * T), hold(2), see(1, 5*ms, shed)}, 2.25, 0},
@@ -259,6 +263,7 @@ func TestRules(t *testing.T) {
 		{"pause: also where calls are refused in a row", []step{calls(20), see(7, 5*ms, shed), wait(19 * ms), ask(3)}, 1, 0},
 		{"pause: as long as any other there", []step{calls(20), see(7, 5*ms, shed), wait(21 * ms), ask(3)}, 1, 1},
 		{"pause: an open limiter has none", []step{calls(20), see(6, 5*ms, shed), ask(3)}, open, 3},
+		{"pause: nor one that is open again", []step{row, hold(0), see(1, 20*ms, success), ask(3)}, open, 3},
 		{"refused: a success ends the row", []step{calls(20), repeat(9, see(6, 5*ms, shed), see(10, 5*ms, success))}, open, 0},
 	} {
 		w := newWorld()

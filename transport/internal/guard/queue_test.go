@@ -40,6 +40,7 @@ func TestOrder(t *testing.T) {
 		{"who has just enough is not", flows, []waiter{{name: "call", left: 41 * ms}}, "call"},
 		{"a retry may have to wait for a success", limited(4), []waiter{{name: "retry", left: 5 * T, resent: true, unproved: true}}, ""},
 		{"and goes once there is one", flows, []waiter{{name: "retry", left: 5 * T, resent: true, unproved: true}}, "retry"},
+		{"nor does it have to, if all was refused and nothing timed out", all(calls(20), wait(T), hold(20), see(8, 5*ms, shed), hold(0), wait(T)), []waiter{{name: "call", left: 3 * T}, {name: "retry", left: 5 * T, resent: true, unproved: true}}, "retry call"},
 		{"others go before it", limited(4), []waiter{{name: "unproved", left: 3 * T, resent: true, unproved: true}, {name: "retry", left: 5 * T, resent: true}}, "retry"},
 		{"and instead of it", limited(4), []waiter{{name: "unproved", left: 6 * T, resent: true, unproved: true}, {name: "call", left: 5 * T}}, "call"},
 	} {
