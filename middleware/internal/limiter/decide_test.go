@@ -96,17 +96,19 @@ func TestLimitSettles(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		base, usual float64 // s
+		gone        int     // clients, of 100
 		want        float64
 	}{
-		{"they are quicker", .02, .01, .0195},
-		{"much quicker", .2, .01, .1905},
-		{"as quick", .02, .02, .02},
-		{"slower", .02, .03, .02},
-		{"late", .02, .3, .02},
+		{"they are quicker", .02, .01, 0, .0195},
+		{"much quicker", .2, .01, 0, .1905},
+		{"as quick", .02, .02, 0, .02},
+		{"slower", .02, .03, 0, .02},
+		{"quicker, but most clients leave", .02, .01, 60, .02},
+		{"late", .02, .3, 0, .02},
 	} {
 		a := settledLimit()
 		a.trials.base, a.usual, a.windows = tt.base, tt.usual, 100
-		a.decide(time.Minute, seen{n: 100, seconds: .1, level: 10, took: time.Duration(tt.usual * 1e9), asked: 100}.window())
+		a.decide(time.Minute, seen{n: 100, seconds: .1, level: 10, took: time.Duration(tt.usual * 1e9), asked: 100, gone: tt.gone}.window())
 		if math.Abs(a.trials.base-tt.want) > 1e-9 {
 			t.Errorf("%s: got %v s, want %v s", tt.name, a.trials.base, tt.want)
 		}

@@ -57,6 +57,7 @@ func TestJudge(t *testing.T) {
 		{"four fifths are: a trial", nil, late(func(s *seen) { s.asked = 200 }), 88, less, 0},
 		{"a trial goes on", trial, seen{n: 20, seconds: .05, level: 350, asked: 9}, 350, "", 50},
 		{"a trial goes on, whatever leaves", trial, seen{n: 20, seconds: .05, level: 350, took: 100 * ms, asked: 40}, 350, "", 50},
+		{"that, and no more is asked for", func(a *adaptiveLimit) { trial(a); calmer(a) }, seen{n: 20, seconds: .05, level: 350, took: 100 * ms, asked: 20}, 350, "", 50},
 		{"a trial of more gives nothing, and clients leave: a line", trial, seen{n: 250, seconds: .5, level: 350, gone: 100, asked: 1000}, 88, less, 0},
 		{"that, and nothing was late before: back", func(a *adaptiveLimit) {
 			trial(a)
@@ -79,6 +80,7 @@ func TestJudge(t *testing.T) {
 		{"a line, and nothing is late: too few do", inLine, quick(460), 175, "", 490},
 		{"a line, and it is late: less", inLine, late(nil), 47, less, 0},
 		{"a line, nothing is late, and most are refused: twice as many", refused, quick(16), 350, crowded, 0},
+		{"a line, it is late, and most are refused: less", refused, late(nil), 44, less, 0},
 		{"15 do not tell", refused, quick(15), 175, "", 15},
 		{"no line, nothing is late, and most are refused: anew", func(a *adaptiveLimit) { refused(a); a.trials.line = false; none(a) }, quick(16), 175, "", 0},
 	} {

@@ -193,10 +193,12 @@ func TestLimitAsked(t *testing.T) {
 // What a request takes where the line is short: no more than it takes now, than the work
 // takes, or than half of what is late.
 func TestLimitBaseline(t *testing.T) {
-	for _, tt := range []struct{ latency, base, want float64 }{
-		{.01, .3, .01}, {.5, .01, .125}, {.5, .2, .2}, {.5, .3, .3}, {.11, .01, .11},
+	for _, tt := range []struct{ latency, base, said, want float64 }{
+		{.01, .3, 0, .01}, {.5, .01, 0, .125}, {.5, .2, 0, .2}, {.5, .3, 0, .3}, {.11, .01, 0, .11},
+		{.7, .6, 1, .6}, // clients do not wait for twice the work
 	} {
 		a := settledLimit()
+		a.patience.said = tt.said
 		a.fixed, a.windows, a.latency, a.trials.base = true, 1, tt.latency, tt.base
 		a.window = *seen{n: 100, seconds: .1, level: 10, took: time.Duration(tt.latency * 1e9)}.window()
 		a.close(time.Hour)
@@ -225,6 +227,21 @@ func TestLimitLatency(t *testing.T) {
 		a.close(time.Hour + 100*ms)
 		if math.Abs(a.latency-tt.want) > 1e-9 {
 			t.Errorf("%s: got %v s, want %v s", tt.name, a.latency, tt.want)
+		}
+	}
+}
+
+// A clock that stands still or is set back makes a window short, and not less than that.
+func TestLimitClock(t *testing.T) {
+	for _, after := range []time.Duration{100 * ms, 1, 0, -sec} {
+		a := settledLimit()
+		a.window = *seen{n: 100, seconds: .1, level: 10}.window()
+		a.window.since = time.Hour
+		a.close(time.Hour + after)
+		for what, v := range map[string]float64{"served": a.work, "asked": a.asked, "of use": a.useful, "in flight": a.calm.level, "even": a.calm.even} {
+			if !(v >= 0) || math.IsInf(v, 0) {
+				t.Errorf("after %v: %s: got %v", after, what, v)
+			}
 		}
 	}
 }

@@ -28,6 +28,7 @@ func TestSilence(t *testing.T) {
 		{"more is asked for, for a fourth of a second: it stays", crowded, 250 * ms, 175},
 		{"for longer: one more", crowded, 250*ms + 1, 176},
 		{"not for five times as long as they take: it stays", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .1, .2 }, 500 * ms, 175},
+		{"for longer than that: one more", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .1, .2 }, 501 * ms, 176},
 		{"for five times as long: one more", func(a *adaptiveLimit) { crowded(a); a.usual, a.latency = .2, .1 }, 501 * ms, 176},
 		{"one more was let in since: it stays", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 350 * ms, 175},
 		{"and long ago: one more", func(a *adaptiveLimit) { crowded(a); a.silence.tried = time.Hour + 100*ms }, 351 * ms, 176},

@@ -262,6 +262,7 @@ func TestTrialTellsOfAStep(t *testing.T) {
 	}{
 		{"half as many: 105", seen{n: 105, seconds: .5, level: 50}.window(), half, true},
 		{"half as many: 104", seen{n: 104, seconds: .5, level: 50}.window(), half, false},
+		{"half as many: 104, however long", seen{n: 104, seconds: 6, level: 50}.window(), half, false},
 		{"not within half a second", seen{n: 105, seconds: .49, level: 50}.window(), half, false},
 		{"an eighth: 16", seen{n: 16, seconds: .5, level: 5}.window(), 3 * half, true},
 		{"an eighth: 15", seen{n: 15, seconds: .5, level: 5}.window(), 3 * half, false},
