@@ -34,6 +34,12 @@
 //   - A [Limiter] is open (no limit) or engaged (a limit).
 //   - The window is how many attempts may be in flight while the limiter is engaged.
 //     Below 1 the window is shut: only probes are sent. It is never less than 1/2.
+//   - An attempt hangs if it has taken long, and one that was sent later has succeeded
+//     since. Long is more than T/20, and more than 5 times what is typical and what the
+//     last few successes took. Attempts are judged in groups, so it may take twice as long
+//     until that is known. What hangs takes no room: while the limiter is engaged it is not
+//     counted as in flight. If nothing responds nothing hangs, and in a queue nobody
+//     overtakes.
 //   - A probe is an attempt that is sent although there is no room, to find out
 //     whether the service responds.
 //   - Typical is the running median of the latency of successes.
@@ -103,9 +109,10 @@
 // If refusals engaged it, they first reduce the window to no less than half of what it
 // was. 25 responses to attempts sent with that show whether a smaller window is of any
 // use. It is of no use if the share of refusals is more than 0.4 times what it was, and
-// the others take more than 0.75 times as long as before. Then the window becomes what it
-// was, and refusals change nothing for 30 s, unless their share rises by 25 percentage
-// points. If a smaller window is of use, refusals may reduce it below half.
+// the others take more than 0.75 times as long as before or did not take long even then.
+// Then the window becomes what it was, and refusals change nothing for 30 s, unless their
+// share rises by 25 percentage points. If a smaller window is of use, refusals may reduce
+// it below half.
 //
 // Probes are sent while the window is shut, and in silence. The time between them is
 // that in which 20 calls come, or, if that is less, that of 4 calls but at least 2 s. It

@@ -15,6 +15,7 @@ type Limiter struct {
 	latency  latency
 	calls    rate
 	refusals refusals
+	flight   flight
 	queue    queue
 
 	newest    time.Duration // when the newest attempt was sent that succeeded
@@ -116,6 +117,9 @@ func (l *Limiter) Admit(now time.Duration, s Scale, inFlight int) bool {
 	if l.silentAt < 0 {
 		l.silentAt = now
 	}
+	if l.Engaged() {
+		l.flight.add(now, 1)
+	}
 	return true
 }
 
@@ -124,7 +128,7 @@ func (l *Limiter) full(inFlight int, silent bool) bool {
 		// Nobody knows what the silence means, so no more are sent than usual.
 		return silent && float64(inFlight) >= l.free()
 	}
-	return float64(inFlight)+1 > l.window
+	return float64(l.flight.working(inFlight))+1 > l.window
 }
 
 // silent reports whether there was no response for longer than is usual.
@@ -165,6 +169,9 @@ func (l *Limiter) gap() time.Duration {
 
 // Done ends an attempt that leaves so many in flight.
 func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
+	if l.Engaged() {
+		l.flight.add(a.Start, -1)
+	}
 	if s == None {
 		return
 	}
@@ -188,6 +195,9 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	l.newest, l.succeeded = max(l.newest, a.Start), now
 	l.timeouts, l.probes = 0, 0
 	if l.Engaged() {
+		if d := now - l.flight.since; l.Slow(d, a.Scale) && float64(d) > 5*l.latency.recent {
+			l.flight.overtake(a.Start, now)
+		}
 		l.grow(a, now, inFlight)
 	} else if float64(now-a.Start) <= 5*l.latency.typical {
 		l.peak = max(l.peak*0.9995, float64(inFlight+1))
@@ -230,6 +240,7 @@ func (l *Limiter) engage(now time.Duration, window float64) {
 	l.refusals.engaged, l.refusals.at, l.refusals.only = 0, 0, false
 	l.probeAt, l.growing = now, 0
 	l.latency.least = 0
+	l.flight.begin(now)
 	l.cut(now, max(window, 1))
 }
 
@@ -272,7 +283,7 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 		l.window += 0.25 / max(l.window, 1)
 	}
 	// Not with calls waiting, who would all come at once.
-	if l.Waiting() == 0 && l.window >= spare && float64(inFlight) <= l.window/2 {
+	if l.Waiting() == 0 && l.window >= spare && float64(l.flight.working(inFlight)) <= l.window/2 {
 		l.open()
 	}
 }

@@ -18,7 +18,10 @@ func TestRules(t *testing.T) {
 	hour := line(time.Hour)
 	mixed := each(30*ms, 1, 400*ms, success)
 	// Engaged by refusals of two in five, with 20 in flight and responses after 400 ms.
-	sheds := all(calls(35), hold(20), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T/4), see(1, 0, failed))
+	shedding := func(took time.Duration) step {
+		return all(hold(20), each(30*ms, 12, took, success), wait(T), see(1, 0, failed), later(5*ms, 8, 5*ms, shed), wait(T/4), see(1, 0, failed))
+	}
+	sheds := all(calls(35), shedding(400*ms))
 	row := all(calls(20), wait(T), hold(40), see(7, 5*ms, shed)) // calls refused in a row, and a window of 20
 	halve := all(hour, hold(2), see(2, 5*ms, shed))              // and somebody waits, or it would open anyhow
 	trial := func(refused int, took time.Duration) step {        // of 25 responses, the last of which is a refusal
@@ -38,6 +41,7 @@ func TestRules(t *testing.T) {
 	// A window of 11 with responses that take 620 ms, and 600 ms alone.
 	alone := all(limited(1), hour, wait(T), see(1, 600*ms, success), see(9, 620*ms, success))
 	brief := guard.Scale{T: T, Brief: true}
+	retry := func(w *world) { w.held[len(w.held)-1].First = false } // what was sent last
 	grows := all(calls(40), wait(T), grow(600*ms))
 	for _, tt := range []struct {
 		rule     string
@@ -148,6 +152,24 @@ func TestRules(t *testing.T) {
 		{"alone: once", []step{limited(8), hour, wait(2 * T), see(1, 600*ms, success), wait(T), see(1, 600*ms, success), wait(2 * T), see(1, 900*ms, success)}, 3 + 0.25/3, 0},
 		{"alone: a timeout does not end it", []step{limited(8), hour, wait(2 * T), see(1, 600*ms, success), wait(T + 5*ms), late(1), see(1, T, success), wait(T), see(1, 600*ms, success)}, 2, 0},
 
+		// What hangs.
+		{"hangs: it leaves its room to others", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), overtakes(110 * ms), ask(9)}, 6, 11},
+		{"hangs: not if one alone overtook it", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), ask(9)}, 5, 6},
+		{"hangs: not if all that takes five times what is usual", []step{limited(4), wait(1), ask(3), overtakes(40 * ms), overtakes(10 * ms), ask(9)}, 6, 8},
+		{"hangs: nor five times what responses take now", []step{limited(4), hour, see(20, 60*ms, success), ask(3), overtakes(110 * ms), overtakes(110 * ms), ask(40)}, 26, 28},
+		{"hangs: nor what is usual, if responses take less now", []step{limited(4), hour, see(20, 2*ms, success), ask(3), overtakes(40 * ms), overtakes(40 * ms), ask(40)}, 26, 28},
+		{"hangs: not if others came that were sent before", []step{limited(4), wait(1), ask(4), wait(110 * ms), answer(1, success), wait(110 * ms), answer(1, success), ask(9)}, 5.2, 7},
+		{"hangs: not if others were refused", []step{limited(4), wait(1), ask(3), repeat(2, wait(110*ms), ask(1), answer(1, failed)), ask(9)}, 4, 6},
+		{"hangs: what was sent before the limit", []step{calls(35), wait(T), ask(8), wait(T), late(8), overtakes(T/4 + 1), ask(9)}, 5, 14},
+		{"hangs: it is not counted when it ends", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), wait(1), ask(1), overtakes(110 * ms), oldest(3, none), ask(9)}, 6, 11},
+		{"hangs: what was sent the moment before the limit", []step{calls(35), wait(T), late(7), ask(8), late(1), answer(6, none), wait(1), ask(2), oldest(2, none), overtakes(110 * ms), ask(9)}, 5, 14},
+		{"hangs: what was sent the moment before a success", []step{limited(4), wait(1), ask(1), wait(110 * ms), ask(1), oldest(1, success), wait(1), ask(2), oldest(1, none), overtakes(110 * ms), ask(9)}, 6, 9},
+		{"hangs: times may be read before others that are told sooner", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), see(5, 90*ms, none), ask(9)}, 5, 9},
+		{"hangs: what does not ends as ever", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), ask(2), answer(5, none), ask(9)}, 5, 11},
+		{"hangs: a limit after that knows nothing of it", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), overtakes(110 * ms), see(3, 20*ms, success), hold(8), limit(4), hold(3), ask(9)}, 4, 6},
+		{"hangs: it takes no part in what refusals narrow", []step{limited(4), wait(1), ask(3), overtakes(110 * ms), overtakes(110 * ms), ask(2), wait(5 * ms), answer(1, shed)}, 1.5, 7},
+		{"hangs: nor in what is used", []step{limited(7), wait(1), ask(6), overtakes(110 * ms), overtakes(110 * ms)}, open, 8},
+
 		// What opens.
 		{"open: nobody waits, half is used", []step{limited(8), hold(4), see(1, 20*ms, success)}, open, 0},
 		{"open: not while somebody waits", []step{limited(8), hour, hold(4), see(1, 20*ms, success)}, 9, 0},
@@ -220,10 +242,12 @@ func TestRules(t *testing.T) {
 		{"trial: or half as many", []step{sheds, trial(5, 400*ms)}, 20, 0},
 		{"trial: or hardly more than two fifths as many", []step{all(calls(35), hold(20), each(30*ms, 12, 400*ms, success), wait(T), see(1, 0, failed), later(5*ms, 10, 5*ms, shed), wait(T/4), see(1, 0, failed)), trial(5, 400*ms)}, 20, 0},
 		{"trial: or all but one", []step{sheds, halve, each(T, 1, 400*ms, success), later(T, 24, 5*ms, shed)}, 20, 0},
-		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 2.25, 0},
+		{"trial: not if a few are", []step{sheds, trial(4, 400*ms)}, 1, 0},
 		{"trial: the next begins anew", []step{sheds, trial(4, 400*ms), later(T, 3, 5*ms, shed)}, 1, 0},
-		{"trial: nor if the others are faster", []step{sheds, trial(12, 290*ms)}, 2.25, 0},
+		{"trial: nor if the others are faster", []step{sheds, trial(12, 290*ms)}, 1, 0},
 		{"trial: but not by a quarter", []step{sheds, trial(12, 310*ms)}, 20, 0},
+
+		{"trial: nor faster if they were not slow", []step{calm(35, 60*ms), shedding(290 * ms), trial(12, 200*ms)}, 20, 0},
 		{"trial: not by 24 responses", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed))}, 10, 0},
 		{"trial: by 25", []step{sheds, halve, repeat(12, each(T, 1, 400*ms, success), each(T, 1, 5*ms, shed)), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: not by what was sent before", []step{sheds, halve, later(ms/10, 50, 6*ms, shed)}, 10, 0},
@@ -236,10 +260,10 @@ func TestRules(t *testing.T) {
 		{"trial: nor by successes", []step{sheds, hour, hold(50), see(1, 5*ms, shed), each(30*ms, 30, 400*ms, success), hold(2), see(3, 5*ms, shed)}, 10, 0},
 		{"trial: then as many refusals change nothing", []step{pardoned, see(40, 5*ms, failed), see(1, 5*ms, shed)}, 20, 0},
 		{"trial: nor do some more", []step{pardoned, later(5*ms, 9, 5*ms, shed)}, 20, 0},
-		{"trial: a quarter more of all do", []step{pardoned, later(5*ms, 10, 5*ms, shed)}, 15, 0},
+		{"trial: a quarter more of all do", []step{pardoned, hold(0), ask(19), repeat(10, ask(1), retry, wait(5*ms), answer(1, shed))}, 15, 29},
 		{"trial: not within half a minute", []step{pardoned, wait(30*T - 5*ms - 1), see(1, 5*ms, shed)}, 20, 0},
-		{"trial: then they do", []step{pardoned, wait(30*T - 5*ms), see(1, 5*ms, shed)}, 15, 0},
-		{"trial: down to what is in flight", []step{pardoned, wait(30 * T), hold(2), see(1, 5*ms, shed)}, 2.25, 0},
+		{"trial: then they do", []step{pardoned, hold(0), ask(20), wait(30*T - 5*ms), see(1, 5*ms, shed)}, 15, 20},
+		{"trial: down to what is in flight", []step{pardoned, hold(0), wait(30 * T), ask(3), wait(5 * ms), answer(1, shed)}, 2.25, 3},
 		{"trial: nor engage", []step{pardoned, opens, repeat(40, mixed, see(1, 5*ms, shed))}, open, 0},
 		{"trial: for half a minute", []step{pardoned, opens, wait(28 * T), repeat(4, mixed, see(1, 5*ms, shed))}, open, 0},
 		{"trial: but not for ever", []step{pardoned, opens, wait(30 * T), engaging(mixed, see(1, 5*ms, shed))}, 20, 0},

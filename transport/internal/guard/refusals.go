@@ -68,7 +68,7 @@ func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 		l.rest(a, now)
 		return
 	}
-	l.window = min(l.window, max(least, narrowed*min(l.window, float64(inFlight+1))))
+	l.window = min(l.window, max(least, narrowed*min(l.window, float64(l.flight.working(inFlight)+1))))
 }
 
 // rest lets nothing be sent for a while. A service that refuses at once could be asked
@@ -123,7 +123,8 @@ func (r *refusals) tries(a Attempt, now time.Duration, window float64) bool {
 
 // acquitted counts a refusal with half as many in flight. If about as many are refused
 // as before and the rest takes as long, what is in flight is not the reason, and the
-// window is what it was.
+// window is what it was. What was not slow cannot become much faster: by chance it may seem
+// to.
 func (l *Limiter) acquitted(a Attempt, now time.Duration) bool {
 	r := &l.refusals
 	if !r.tries(a, now, l.window) {
@@ -137,7 +138,8 @@ func (l *Limiter) acquitted(a Attempt, now time.Duration) bool {
 	}
 	share, took := float64(t.shed)/float64(t.all), float64(t.took)/float64(max(t.all-t.shed, 1))
 	*t = trial{since: now}
-	if share > 0.4*r.engaged && took > 0.75*r.took {
+	faster := took <= 0.75*r.took && l.Slow(time.Duration(r.took), a.Scale)
+	if share > 0.4*r.engaged && !faster {
 		r.ignored, r.pardoned = now+pardon, share
 		r.engaged, r.pause, l.window = 0, 0, r.from
 		return true

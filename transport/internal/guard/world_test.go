@@ -93,6 +93,34 @@ func ask(n int) step {
 	}
 }
 
+// answer ends the newest n of those that are in flight.
+func answer(n int, s guard.Signal) step {
+	return func(w *world) {
+		for range n {
+			last := len(w.held) - 1
+			a := w.held[last]
+			w.held = w.held[:last]
+			w.Done(a, w.now, last, s)
+		}
+	}
+}
+
+// oldest ends the oldest n of those that are in flight.
+func oldest(n int, s guard.Signal) step {
+	return func(w *world) {
+		for range n {
+			a := w.held[0]
+			w.held = w.held[1:]
+			w.Done(a, w.now, len(w.held), s)
+		}
+	}
+}
+
+// overtakes lets one that is sent after a while succeed in 20 ms.
+func overtakes(after time.Duration) step {
+	return all(wait(after), ask(1), wait(20*ms), answer(1, success))
+}
+
 // hold puts n in flight unasked, or takes out as many as there are more.
 func hold(n int) step {
 	return func(w *world) { w.held = make([]guard.Attempt, n) }
