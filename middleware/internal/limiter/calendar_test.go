@@ -70,6 +70,17 @@ func TestCalendarRules(t *testing.T) {
 			c.share.Store(leastShare)
 			c.Reserve(start-500*ms, silent)
 		}, silent, 20 * ms, true},
+		{"one whose client may come back: the slot, like any other", 100_000, func(*calendar) {}, Refusal{Call: 7, Spread: spread}, 20 * ms, true},
+		{"however many were admitted, no more than all that is served", 100_000, func(c *calendar) {
+			c.Reserve(start-time.Second, silent)
+			c.share.Store(whole)
+			c.CameBack(0, start-time.Second, true)
+		}, silent, 10 * ms, true},
+		{"however many were refused, a twentieth of it", 100_000, func(c *calendar) {
+			c.Reserve(start-time.Second, silent)
+			c.share.Store(whole / 20)
+			c.CameBack(0, start-time.Second, false)
+		}, silent, 200 * ms, true},
 		{"a share counts for just 10 s after the last slot", 100_000, func(c *calendar) {
 			c.next.Store(int64(start - 10*time.Second))
 			c.share.Store(leastShare)
@@ -96,6 +107,11 @@ func TestCalendarExpects(t *testing.T) {
 	}
 	if c.Expects(time.Second) {
 		t.Error("expects somebody as the clock starts, before anybody was told to come back")
+	}
+	var later calendar
+	later.latest.Store(int64(start + time.Hour))
+	if later.Reserve(start, Refusal{Spread: time.Second}); !later.Expects(start + time.Hour) {
+		t.Error("expects nobody who was told to come back after the one that was told last")
 	}
 	wait, _ := c.Reserve(start, Refusal{Spread: time.Second})
 	for _, tt := range []struct {

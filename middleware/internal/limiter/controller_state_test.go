@@ -56,6 +56,11 @@ func TestConfig(t *testing.T) {
 			t.Errorf("shares slots between callers: got %v, want %v", got, fair)
 		}
 	}
+	for limit, want := range map[int]bool{0: true, 1: false} {
+		if c := New(Config{Limit: limit, Min: 1, Max: 9, SchedulerLatency: time.Second}); (c.adaptive.sched != nil) != want {
+			t.Errorf("a limit of %d: the scheduler is watched: %v, want %v", limit, !want, want)
+		}
+	}
 	if c := New(Config{Limit: 1, MaxRetryAfter: time.Second}); c.calendar.longest != time.Second {
 		t.Errorf("clients are told to come back after %v at most, want 1s", c.calendar.longest)
 	}
@@ -296,6 +301,7 @@ func TestShort(t *testing.T) {
 		{"empty", func() {}, start, 0, false},
 		{"empty, within a second of the start of the clock", func() {}, lull / 2, 0, false},
 		{"one of two slots, of the request that asks", func() { c.Enter() }, start, 1, false},
+		{"one of two slots, of another", func() {}, start, 0, false},
 		{"both slots, one of the request that asks", func() { slot, _, _ = c.Enter() }, start, 1, true},
 		{"one was given back", func() { c.Leave(slot) }, start, 1, false},
 		{"a request was refused", func() { c.Refuse(start) }, start + lull - 1, 1, true},

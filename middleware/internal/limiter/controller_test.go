@@ -143,11 +143,17 @@ func TestAdmissionRules(t *testing.T) {
 		{"its deadline is sooner: less the work", func(r *room) string {
 			return r.join(0, Request{Expires: start + 100*ms})
 		}, "waits 80ms"},
+		{"its deadline is later than that", func(r *room) string { return r.join(0, Request{Expires: start + 10*time.Second}) }, "waits 200ms"},
 		{"its deadline leaves no time for the work", func(r *room) string {
 			return r.join(0, Request{Expires: start + work})
 		}, "expired"},
 		{"a retry", func(r *room) string { return r.join(0, Request{Retry: true}) }, "waits 200ms"},
 		{"a retry, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{Retry: true}) }, "retry"},
+		{"that, while the handler answers others", func(r *room) string {
+			r.stand()
+			r.Learn(Completion{At: start + 290*ms, Took: 10 * ms, InFlight: 1, Slot: Slot{Weight: 1, First: true}})
+			return r.join(300*ms, Request{Retry: true})
+		}, "retry"},
 		{"a retry of a client that comes when it is told", func(r *room) string {
 			r.stand()
 			r.Learn(Completion{At: start + 290*ms, Took: 10 * ms, InFlight: 1, Slot: Slot{Weight: 1, First: true}})
@@ -343,6 +349,10 @@ func TestAdmissionRules(t *testing.T) {
 			r.Dispatch(start + 1)
 			return string(r.Abandon(r.waiters[0], start+200*ms, ReasonNone).Reason)
 		}, "priority"},
+		{"that, and its deadline is later", func(r *room) string {
+			r.join(0, Request{Expires: start + 10*time.Second})
+			return string(r.Abandon(r.waiters[0], start+200*ms, ReasonNone).Reason)
+		}, "queue"},
 		{"that, and so is the time until its deadline", func(r *room) string {
 			r.join(0, Request{Expires: start + 100*ms})
 			return string(r.Abandon(r.waiters[0], start+80*ms, ReasonNone).Reason)

@@ -177,6 +177,8 @@ func TestFairnessScale(t *testing.T) {
 		f := newFairness()
 		f.callers[1] = &caller{used: 1e9}
 		f.fade(tt.after)
+		f.fade(0) // a clock that was set back, and then goes on
+		f.fade(tt.after)
 		used := 1e9
 		if tt.want == 1 {
 			used *= math.Exp(-tt.after.Seconds() / 5)

@@ -154,6 +154,7 @@ func TestDemand(t *testing.T) {
 		{"it is known for as long again", 0, 0, 499 * ms, many, 0, 0, 1 - 40./90},
 		{"and no longer: half of each", 0, 0, 500 * ms, many, 0, 0, .5},
 		{"one that is like another in one part of its hash, and asks for little", many, many + demandSize, 250 * ms, many + demandSize, 0, 0, 0},
+		{"that, which asks for more now", many, many + demandSize, 250 * ms, many + demandSize, 0, 99, 0},
 		{"one that is like another in the other part", many, many + 1, 250 * ms, many + 1, 0, 0, 0},
 		{"that, and asks for much", many, many + 1, 250 * ms, many, 0, 0, 1 - 40./90},
 		{"that, and asks for more now", many, many + 1, 250 * ms, many + 1, 99, 0, 1 - 40./100},

@@ -22,6 +22,8 @@ func TestLendPace(t *testing.T) {
 		{"soon after", 21, 200, 20 * ms, 5},
 		{"no more are saved up", 21, 200, time.Second, 20},
 		{"the handler hardly works", 20, 20, 20 * ms, 8},
+		{"that, as it is quick", 20, 800, 10 * ms, 10},
+		{"nothing is served, and it is not full", 21, 0, 100 * ms, 2},
 		{"it works", 21, 20, 20 * ms, 0},
 		{"the handler is just full", 80, 200, 20 * ms, 5},
 		{"that, for longer", 80, 200, 40 * ms, 10},

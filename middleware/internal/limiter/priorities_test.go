@@ -202,6 +202,19 @@ func TestLoserWithoutPriorities(t *testing.T) {
 	}
 }
 
+// While the queue stands, the oldest makes room, unless its priority is higher.
+func TestLoserOfAStandingQueue(t *testing.T) {
+	for joins, want := range map[int]bool{0: false, 1: false, 2: true} {
+		q := waitQueue{standing: true, priorities: newPriorities(3)}
+		first := newWaiter(0, Request{Priority: 2})
+		q.push(first)
+		q.push(newWaiter(0, Request{Priority: 2}))
+		if got, reason := q.loser(joins); (got == first) != want || reason != ReasonQueue {
+			t.Errorf("one of priority %d joins: got %+v for %q", joins, got, reason)
+		}
+	}
+}
+
 // The cost under the lock of a request that joins a full queue and one that leaves it.
 func BenchmarkFullQueue(b *testing.B) {
 	for _, levels := range []int{0, 1, 5, 500} {

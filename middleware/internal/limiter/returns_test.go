@@ -111,6 +111,12 @@ func TestReturns(t *testing.T) {
 				r.tell(1, start, 100*ms)
 			}
 		}, 701 * ms, false},
+		{"they were told again, to come later", func(r *returns) {
+			tell(8, 100*ms)(r)
+			for i := range 8 {
+				r.tell(uint64(i+1), start+500*ms, 100*ms)
+			}
+		}, 1200 * ms, false},
 		{"they came", func(r *returns) {
 			tell(10, 100*ms)(r)
 			for i := range 7 {

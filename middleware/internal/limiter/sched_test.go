@@ -28,6 +28,7 @@ func TestSchedulerLimit(t *testing.T) {
 		{"as long as is never too long", []float64{.01, .01, .01}, 0},
 		{"long waits, but not one after the other", []float64{.001, .5, .001, .5, .001, .5}, 0},
 		{"40 times in a row", slices.Repeat([]float64{.02}, 40), 8},
+		{"41 times, the last for far too long, which is not always so", append(slices.Repeat([]float64{.02}, 40), .3), 8},
 		{"41 times: it is always so", slices.Repeat([]float64{.02}, 41), 0},
 	} {
 		s := newSchedLimit(10*time.Millisecond, nil)
@@ -63,6 +64,35 @@ func TestSchedulerCalm(t *testing.T) {
 		}
 		if math.Abs(s.calm-tt.calm) > 1e-9 || math.Abs(s.limit-tt.limit) > 1e-9 {
 			t.Errorf("%s: got %v s and a limit of %v, want %v s and %v", tt.name, s.calm, s.limit, tt.calm, tt.limit)
+		}
+	}
+}
+
+// From what the limit is lowered, and down to what. Goroutines wait too long each time.
+func TestSchedulerFloor(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		inFlight   []float64
+		busy       float64 // requests that keep the handler busy
+		processors int
+		want       float64
+		limit      float64 // that is found otherwise
+	}{
+		{"not below the processors", []float64{1, 1}, 2, 4, 4, 100},
+		{"nor below what keeps the handler busy", []float64{1, 1}, 8, 4, 8, 100},
+		{"from what is in flight", []float64{100, 100}, 2, 4, 80, 100},
+		{"then from the limit", []float64{100, 100, 100}, 2, 4, 64, 100},
+		{"or from what is in flight, if that is less", []float64{100, 100, 20}, 2, 4, 16, 100},
+		{"the limit that is found is lower", []float64{100, 100}, 2, 4, 50, 50},
+	} {
+		s := newSchedLimit(10*time.Millisecond, func() (SchedulerSample, bool) {
+			return SchedulerSample{P99: 50 * time.Millisecond, Processors: tt.processors}, true
+		})
+		for i, n := range tt.inFlight {
+			s.look(start+time.Duration(i), 100, n, tt.busy)
+		}
+		if got := s.capped(tt.limit); math.Abs(got-tt.want) > 1e-9 || s.due(s.at+schedEvery-1) || !s.due(s.at+schedEvery) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

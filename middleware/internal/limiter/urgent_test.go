@@ -53,6 +53,11 @@ func TestPassedOver(t *testing.T) {
 		q.push(w)
 		all = append(all, w)
 	}
+	q.standing = false
+	if got := q.pick(start + time.Second); got != all[0] {
+		t.Errorf("before the queue stands: picked one that is due in %v, want the most urgent", got.due-start)
+	}
+	q.standing = true
 	newest := all[99]
 	if got := q.pick(start + time.Second); got != newest {
 		t.Errorf("picked one that is due in %v, want the newest", got.due-start)
