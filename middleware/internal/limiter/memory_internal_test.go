@@ -37,6 +37,7 @@ func TestMemoryLimit(t *testing.T) {
 		{"it helped by hardly a twentieth, which is in vain", append(append([]step{{.99, 1, 2}}, repeat(memoryVain-1, step{.942, 1, 2})...), step{.942, 1, 100})},
 		{"it helped by just more", append([]step{{.99, 1, 2}}, repeat(2*memoryVain, step{.938, 1, 2})...)},
 		{"in vain until the calm mark", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}, step{.76, 50, 100}, step{.9, 50, 100}, step{.75, 1, 100}), step{.9, 50, 40})},
+		{"for forty collections it may help", append(repeat(40, step{.9, 1, 2}), step{.9, 1, 100})},
 		{"it does not help, also once less is used", append(repeat(memoryVain, step{.99, 1, 2}), step{.99, 1, 100}, step{.9, 50, 100})},
 		{"it does not help", append(append(repeat(memoryVain, step{.9, 1, 2}), step{.9, 1, 100}), repeat(50, step{.99, 50, 100})...)},
 		{"it helps", append(repeat(memoryVain, step{.99, 1, 2}), repeat(50, step{.9, 1, 2})...)},

@@ -50,6 +50,21 @@ func TestLendPace(t *testing.T) {
 	}
 }
 
+// At a low limit, 16 slots may be lent at once.
+func TestLendLeast(t *testing.T) {
+	for limit, want := range map[float64]int{1: 16, 40: 16, 64: 16, 80: 20} {
+		var a awaits
+		holds := make([]Hold, 100)
+		for i := range holds {
+			holds[i].Take(Slot{})
+			a.add(&holds[i], holdsBusy, int64(time.Second)<<holdSince|holdListed|holdsWaits)
+		}
+		if got := len(a.lend(time.Minute, 100, limit, 0)); got != want {
+			t.Errorf("a limit of %v: %d lent, want %d", limit, got, want)
+		}
+	}
+}
+
 // How many slots a Controller lends in 20 ms, of 100 requests that wait for their clients
 // beside 80 others, at a limit of 80. It serves 200 per second.
 func TestLendCounts(t *testing.T) {

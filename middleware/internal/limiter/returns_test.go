@@ -10,7 +10,7 @@ import (
 // have five.
 func TestClientsThatAreServedElsewhere(t *testing.T) {
 	const call, spread = 5 * time.Second, 2 * time.Second
-	soon := soonest + spread/20
+	soon := 50*time.Millisecond + spread/20
 	for _, tt := range []struct {
 		name   string
 		back   int  // one in so many comes back; 0: none does
@@ -145,6 +145,8 @@ func TestReturns(t *testing.T) {
 			tell(8, 100*ms)(r)
 			r.elsewhere(start + 701*ms)
 		}, 2 * sec, false},
+		{"it was a while ago", func(r *returns) { tell(10, 100*ms)(r); r.elsewhere(start + 701*ms) }, 1101 * ms, true},
+		{"it was a longer while ago, for so few", func(r *returns) { tell(10, 100*ms)(r); r.elsewhere(start + 701*ms) }, 1201 * ms, false},
 		{"the clock jumps ahead", tell(200, 100*ms), time.Hour, true},
 		{"and again", func(r *returns) {
 			tell(200, 100*ms)(r)

@@ -108,6 +108,7 @@ func TestSchedulerLimitRefuses(t *testing.T) {
 		{"calm", []float64{.001, .001}, 0},
 		{"too long", []float64{.001, .1, .1, .1}, 0}, // for the limit to see to
 		{"just that long", []float64{.001, .2}, 0},
+		{"hardly longer", []float64{.001, .205}, .5},
 		{"far too long", []float64{.001, .3}, .5},
 		{"goes on", []float64{.001, .3, .3, .3}, .875},
 		{"never all", append([]float64{.001}, slices.Repeat([]float64{5}, 20)...), schedMost},

@@ -43,6 +43,24 @@ func TestUrgentAsInAListThatIsWalked(t *testing.T) {
 	}
 }
 
+// Before the queue stands, one is not passed over for how long it has waited.
+func TestNotPassedOver(t *testing.T) {
+	var q waitQueue
+	later, sooner := newWaiter(start, patient(200*time.Millisecond)), newWaiter(start, patient(100*time.Millisecond))
+	q.push(later)
+	q.push(sooner)
+	for _, tt := range []struct {
+		standing bool
+		after    time.Duration
+		want     *Waiter
+	}{{false, 99 * time.Millisecond, sooner}, {true, 50 * time.Millisecond, sooner}, {true, 51 * time.Millisecond, later}} {
+		q.standing = tt.standing
+		if got := q.pick(start + tt.after); got != tt.want {
+			t.Errorf("it stands: %v, after %v: picked one that is due in %v, want in %v", tt.standing, tt.after, got.due-start, tt.want.due-start)
+		}
+	}
+}
+
 // Once they were passed over, waiters are not looked at again, and leave as the others do.
 func TestPassedOver(t *testing.T) {
 	var q waitQueue
@@ -53,11 +71,6 @@ func TestPassedOver(t *testing.T) {
 		q.push(w)
 		all = append(all, w)
 	}
-	q.standing = false
-	if got := q.pick(start + time.Second); got != all[0] {
-		t.Errorf("before the queue stands: picked one that is due in %v, want the most urgent", got.due-start)
-	}
-	q.standing = true
 	newest := all[99]
 	if got := q.pick(start + time.Second); got != newest {
 		t.Errorf("picked one that is due in %v, want the newest", got.due-start)
