@@ -63,7 +63,6 @@ func open() []string {
 		"outage.dns: both: of optimum",
 		"outage.dns: client: of optimum",
 		"replica.hung-1of2: both: both ends",
-		"replica.hung-1of3: both: both ends",
 		"shed.fifth-slow: breaker: like client",
 		"spike: both: attempts",
 		"spike: both: ends",
