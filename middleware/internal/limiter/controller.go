@@ -368,6 +368,9 @@ func (c *Controller) publish() {
 	c.publishLimit()
 	c.queue.short = min(max(shortWait, time.Duration(a.baseline)), c.maxWait)
 	c.queue.interval = min(max(time.Duration(5*a.baseline), leastPatient), c.maxWait)
+	if left := a.patience.left; left > 0 {
+		c.queue.spare = max(leastSpare, time.Duration(1e9*(left-math.Min(a.usual, a.latency))))
+	}
 	if a.windows <= young {
 		c.queue.interval = c.maxWait // the limit may be too low yet
 	}

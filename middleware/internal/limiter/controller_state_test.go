@@ -202,17 +202,21 @@ func TestPublish(t *testing.T) {
 		interval time.Duration // after which it stands
 		probing  bool
 		every    int32
-		refuses  uint32 // thousandths, as processors are far behind
+		refuses  uint32        // thousandths, as processors are far behind
+		spare    time.Duration // that clients leave for the wait; 0: not known
 	}{
-		{"little is known: it stands after the longest wait", func(a *adaptiveLimit) { a.windows = 10 }, 50 * time.Millisecond, 2 * time.Second, false, 1, 0},
-		{"more is known: after five times what the work takes", func(a *adaptiveLimit) { a.baseline = 60e6 }, 60 * time.Millisecond, 300 * time.Millisecond, false, 1, 0},
-		{"that, but at least 200 ms", func(a *adaptiveLimit) { a.baseline = 20e6 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 0},
-		{"that, but at most the longest wait", func(a *adaptiveLimit) { a.baseline = 5e9 }, 2 * time.Second, 2 * time.Second, false, 1, 0},
-		{"a trial goes on", func(a *adaptiveLimit) { a.trials.on = true }, 50 * time.Millisecond, 200 * time.Millisecond, true, 1, 0},
-		{"nothing was ever seen", func(a *adaptiveLimit) { a.windows = 0 }, 50 * time.Millisecond, 2 * time.Second, true, 1, 0},
-		{"one window was seen", func(a *adaptiveLimit) { a.windows = 1 }, 50 * time.Millisecond, 2 * time.Second, false, 1, 0},
-		{"of many requests a part is measured", func(a *adaptiveLimit) { a.rate = 8000 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 4, 0},
-		{"processors are far behind: a share is refused", func(a *adaptiveLimit) { a.sched = &schedLimit{refuse: .5} }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 500},
+		{"little is known: it stands after the longest wait", func(a *adaptiveLimit) { a.windows = 10 }, 50 * time.Millisecond, 2 * time.Second, false, 1, 0, 0},
+		{"more is known: after five times what the work takes", func(a *adaptiveLimit) { a.baseline = 60e6 }, 60 * time.Millisecond, 300 * time.Millisecond, false, 1, 0, 0},
+		{"that, but at least 200 ms", func(a *adaptiveLimit) { a.baseline = 20e6 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 0, 0},
+		{"that, but at most the longest wait", func(a *adaptiveLimit) { a.baseline = 5e9 }, 2 * time.Second, 2 * time.Second, false, 1, 0, 0},
+		{"a trial goes on", func(a *adaptiveLimit) { a.trials.on = true }, 50 * time.Millisecond, 200 * time.Millisecond, true, 1, 0, 0},
+		{"nothing was ever seen", func(a *adaptiveLimit) { a.windows = 0 }, 50 * time.Millisecond, 2 * time.Second, true, 1, 0, 0},
+		{"one window was seen", func(a *adaptiveLimit) { a.windows = 1 }, 50 * time.Millisecond, 2 * time.Second, false, 1, 0, 0},
+		{"of many requests a part is measured", func(a *adaptiveLimit) { a.rate = 8000 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 4, 0, 0},
+		{"processors are far behind: a share is refused", func(a *adaptiveLimit) { a.sched = &schedLimit{refuse: .5} }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 500, 0},
+		{"others have left: so that there is time for the work", func(a *adaptiveLimit) { a.patience.left, a.usual, a.latency = 1, .7, .8 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 0, 300 * time.Millisecond},
+		{"that, by the mean if that is less", func(a *adaptiveLimit) { a.patience.left, a.usual, a.latency = 1, .8, .7 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 0, 300 * time.Millisecond},
+		{"that, but at least 10 ms", func(a *adaptiveLimit) { a.patience.left, a.usual, a.latency = .5, .8, .7 }, 50 * time.Millisecond, 200 * time.Millisecond, false, 1, 0, 10 * time.Millisecond},
 	} {
 		c := New(Config{Min: 2, Max: 1000, Queue: true, MaxWait: 2 * time.Second})
 		c.adaptive.windows, c.adaptive.work, c.adaptive.why = 11, 500, "it binds"
@@ -220,6 +224,9 @@ func TestPublish(t *testing.T) {
 		c.publish()
 		if c.queue.short != tt.short || c.queue.interval != tt.interval {
 			t.Errorf("%s: waits of %v and %v, want %v and %v", tt.name, c.queue.short, c.queue.interval, tt.short, tt.interval)
+		}
+		if c.queue.spare != tt.spare {
+			t.Errorf("%s: %v is left for the wait, want %v", tt.name, c.queue.spare, tt.spare)
 		}
 		if c.probing.Load() != tt.probing || c.every.Load() != tt.every {
 			t.Errorf("%s: each is measured: %v, else one in %d, want %v and %d", tt.name, c.probing.Load(), c.every.Load(), tt.probing, tt.every)

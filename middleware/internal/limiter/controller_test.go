@@ -110,6 +110,9 @@ func TestAdmissionRules(t *testing.T) {
 			return r.settled()
 		}, "[admitted]"},
 		{"its client does not say how long it waits", func(r *room) string { return r.join(0, Request{}) }, "waits 200ms"},
+		{"nor does it, and others leave soon", func(r *room) string { r.queue.spare = 60 * ms; return r.join(0, Request{}) }, "waits 60ms"},
+		{"nor does it, and others stay for longer than it may wait", func(r *room) string { r.queue.spare = 300 * ms; return r.join(0, Request{}) }, "waits 200ms"},
+		{"it says how long it waits, and others leave soon", func(r *room) string { r.queue.spare = 60 * ms; return r.join(0, patient(time.Second)) }, "waits 980ms"},
 		{"that, in a standing queue", func(r *room) string { r.stand(); return r.join(300*ms, Request{}) }, "waits 50ms"},
 		{"its client waits: less the work", func(r *room) string {
 			return r.join(0, Request{Patience: 500 * ms, HasPatience: true})

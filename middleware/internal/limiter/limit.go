@@ -164,8 +164,11 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 		w.others++
 		return false
 	}
-	if c.Outcome == Gone {
-		a.patience.leave((c.Waited + c.Took).Seconds())
+	switch after := (c.Waited + c.Took).Seconds(); c.Outcome {
+	case Gone:
+		a.patience.leave(after)
+	case Served:
+		a.patience.stay(after)
 	}
 	if c.Outcome != Failed {
 		a.routes.add(c.Route, c.Took)

@@ -134,6 +134,8 @@ func TestLimitTakesIn(t *testing.T) {
 		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since, 0, 0}},
 		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since, 0, 1}},
 		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since, 0, 1}},
+		{"one stayed for longer than another that has gone", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(nil)}, learnt{2, 0, 1.02, 2, since, 0, 1}},
+		{"one that failed says nothing of that", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(func(c *Completion) { c.Outcome = Failed })}, learnt{2, 0, 1, 1, since, 0, 1}},
 		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1, 0, 1e-9}},
 		{"it failed: nothing of its route, and no latency", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since, 0, 0}},
 		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since, 0, 1}},

@@ -6,12 +6,16 @@ const (
 	lateShare = .25 // of the time that clients wait, from which on an answer is late
 	bearable  = .8  // of that time: next to no client has left
 	unknown   = 1.0 // seconds that clients are taken to wait, if nothing is known of it
+
+	leaves  = .3    // part of the way to the time after which a client had left, if that is sooner
+	stays   = .01   // part of the way to the time for which one stayed, if that is longer
+	lingers = 1.001 // growth where one had left later: when it did is not known
 )
 
 // patience is how long clients wait, in seconds. 0 is not known.
 type patience struct {
 	said float64 // by what they say
-	left float64 // no longer than this: until then they had left
+	left float64 // most have not left before this
 }
 
 // say takes in what a client says.
@@ -22,12 +26,23 @@ func (p *patience) say(wait float64) {
 	p.said += (wait - p.said) * .05
 }
 
-// leave takes in a client that had left after some time.
+// leave takes in a client that had left after some time, perhaps long before. One that
+// left sooner than others, as a call that is given up, does not decide for all.
 func (p *patience) leave(after float64) {
-	if p.left == 0 || after < p.left {
+	switch {
+	case p.left == 0:
 		p.left = after
-	} else {
-		p.left *= 1.001
+	case after < p.left:
+		p.left += (after - p.left) * leaves
+	default:
+		p.left *= lingers
+	}
+}
+
+// stay takes in a client that was still there after some time.
+func (p *patience) stay(after float64) {
+	if p.left > 0 && after > p.left {
+		p.left += (after - p.left) * stays
 	}
 }
 

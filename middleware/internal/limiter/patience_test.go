@@ -21,6 +21,14 @@ func TestPatience(t *testing.T) {
 			}
 		}
 	}
+	stay := func(s float64, n int) func(*patience) {
+		return func(p *patience) {
+			for range n {
+				p.stay(s)
+			}
+		}
+	}
+	const lasted = .5 * 1.001 // once two left after .5
 	for _, tt := range []struct {
 		name  string
 		do    []func(*patience)
@@ -38,7 +46,12 @@ func TestPatience(t *testing.T) {
 		{"others say less", []func(*patience){say(2, 1), say(1, 1)}, .01, 1.95, 1.56, .4875},
 		{"others say less, for long", []func(*patience){say(2, 1), say(1, 400)}, .01, 1, .8, .25},
 		{"they left", []func(*patience){leave(.5, 1)}, .01, .5, .4, .125},
-		{"one left before the others", []func(*patience){leave(.5, 9), leave(.1, 1)}, .01, .1, .08, .025},
+		{"one left before the others: it does not decide for them", []func(*patience){leave(.5, 2), leave(.1, 1)}, .01, lasted*.7 + .03, .8 * (lasted*.7 + .03), (lasted*.7 + .03) / 4},
+		{"they all leave sooner now", []func(*patience){leave(.5, 1), leave(.1, 200)}, .01, .1, .08, .025},
+		{"one stayed for longer", []func(*patience){leave(.1, 1), stay(1.1, 1)}, .01, .11, .088, .0275},
+		{"they all do", []func(*patience){leave(.1, 1), stay(1.1, 3000)}, .01, 1.1, .88, .275},
+		{"one did not stay for longer", []func(*patience){leave(.5, 1), stay(.4, 1)}, .01, .5, .4, .125},
+		{"one stayed, and nobody has left", []func(*patience){stay(.4, 1)}, .01, 0, 1, .25},
 		{"but the others do not", []func(*patience){leave(.1, 1), leave(.5, 1000)}, .01, .1 * math.Pow(1.001, 1000), .08 * math.Pow(1.001, 1000), .025 * math.Pow(1.001, 1000)},
 		{"another leaves after as long: a little longer is borne", []func(*patience){leave(.5, 2)}, .01, .5005, .4004, .125125},
 		{"they left before they said", []func(*patience){say(2, 1), leave(.5, 1)}, .01, .5, .4, .125},

@@ -4,6 +4,7 @@ import "time"
 
 const (
 	shortWait    = 50 * time.Millisecond // longest wait in a standing queue, unless the work takes longer
+	leastSpare   = 10 * time.Millisecond
 	leastPatient = 200 * time.Millisecond
 	leastQueue   = 128
 	mostQueue    = 8192
@@ -32,6 +33,7 @@ type waitQueue struct {
 	since      time.Duration // when the oldest had last not waited for long
 	interval   time.Duration // after which it stands
 	short      time.Duration // longest wait in a standing queue
+	spare      time.Duration // that clients who do not say how long they wait leave for it; 0: not known
 	standing   bool          // it ends after an interval without a refusal
 	refused    time.Duration // when a request was last refused
 	memory     bool          // the limit is low because there is little memory
@@ -107,15 +109,19 @@ func (q *waitQueue) long(w *Waiter) time.Duration {
 }
 
 // patience is how long a request may wait: as long as its client waits, less the
-// time for the work, or a default where the client does not say.
+// time for the work. Where it does not say that, until when others left, or a default.
 func (q *waitQueue) patience(w *Waiter) time.Duration {
 	if w.said {
 		return w.waits
 	}
+	wait := q.interval
 	if q.standing {
-		return q.short
+		wait = q.short
 	}
-	return q.interval
+	if q.spare > 0 {
+		return min(wait, q.spare)
+	}
+	return wait
 }
 
 func (q *waitQueue) push(w *Waiter) {
