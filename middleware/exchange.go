@@ -233,7 +233,8 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 	}
 	paused := time.Duration(x.waited.Load())
 	return limiter.Completion{
-		At: now, Took: now - x.entered() - paused, Paused: paused, Waited: x.noted().queueWait, InFlight: inFlight, Slot: x.held.Slot,
+		At: now, Took: now - x.entered() - paused, Paused: paused, Waited: x.noted().queueWait,
+		Met: int(x.arrival.InFlight), InFlight: inFlight, Slot: x.held.Slot,
 		Outcome: outcome, Route: x.pattern(),
 	}
 }

@@ -35,8 +35,8 @@
 //
 //	An answer is late after a fourth of the time that clients wait, or after twice the latency
 //	without a line if that is longer. A window is late if a fourth of its answers are, or if a
-//	tenth of its clients have left. Clients wait as long as they say, or as they stayed before
-//	they left if that is shorter; for 1 s while neither is known.
+//	tenth of its clients have left. Clients wait as long as they say, or as most stay before
+//	they leave if that is shorter; for 1 s while neither is known.
 //
 //	nothing late       nothing to judge. A limit that binds grows by half with each window, but not so
 //	                   far that a line would make answers nearly late. A limit that does not bind is
@@ -51,6 +51,9 @@
 //	                   deeper it goes. Elsewhere a trial of more comes first, up to what clients bear
 //	                   to wait for. After a change of latency neither begins while fewer requests
 //	                   leave than come, unless latencies vary so much that there can be no line.
+//	surely no line     In a line, a request takes the longer the more others it met. Where those that
+//	                   met few take as long as those that met many, no trial is needed: the handler
+//	                   takes that long. For a while nothing is late then, though many clients leave.
 //	a line             The limit is the lower one, or a little more if that left the handler idle. If
 //	                   the lower one even gave more answers, a still lower one is tried. While nothing
 //	                   is late, half as much again is tried from time to time, and twice as much if
@@ -97,7 +100,7 @@
 //
 // To change how the limit is found, open limit.go: decide says when which rule applies.
 // What was seen is in window.go, trials are in trial.go, late answers in patience.go, the
-// sign of a line in sign.go, a silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
+// signs of a line and of none in sign.go, a silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
 // and overrun.go, requests that are overtaken in slots.go. Who waits and who is refused:
 // queue.go, urgent.go, priorities.go and, between callers, fair.go; the waits of requests
 // for their clients: pause.go; memory: memory.go; when clients come back: calendar.go,

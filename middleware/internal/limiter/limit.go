@@ -61,6 +61,7 @@ type adaptiveLimit struct {
 	baseline float64 // what a request takes where the line is short, ns
 
 	succession succession
+	met        met
 	calm       calm
 	patience   patience
 	trials     trials
@@ -93,6 +94,7 @@ type Completion struct {
 	Took     time.Duration // since it was admitted, less
 	Paused   time.Duration // the time that it waited for its client in the handler
 	Waited   time.Duration // in the queue, before that
+	Met      int           // requests in the handler when it came
 	InFlight int           // requests that hold a slot, itself included
 	Waiting  bool          // others wait for a slot
 	Slot     Slot
@@ -172,12 +174,13 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	}
 	if c.Outcome != Failed {
 		a.routes.add(c.Route, c.Took)
-	}
-	if c.Outcome != Failed {
 		a.succession.add(c.Took.Seconds())
 	}
 	if c.Slot.Beyond > 0 {
 		return false // it says nothing of those that hold a slot
+	}
+	if c.Outcome != Failed {
+		a.met.add(c, a.last)
 	}
 	moved := a.answered(c)
 	w.gap = max(w.gap, c.At-a.last)
@@ -237,6 +240,9 @@ func (a *adaptiveLimit) close(now time.Duration) {
 func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 	tr, c := &a.trials, &a.calm
 	late := a.late(now, w)
+	if !late {
+		a.met.forget()
+	}
 	binds := w.level() >= binding*a.limit || w.short() && float64(w.most) >= a.limit-1
 	steep := w.level() > (1+steadily)*c.level+2
 	begins := binds && !c.bound
@@ -259,9 +265,11 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		if late || !a.grow(now, w, begins) {
 			a.judge(now, w)
 		}
-	case w.wasted(tr.base) || late && steep && !few:
+	case a.wasted(now, w) || late && steep && !few:
 		tr.arm = window{}
-		if most := float64(w.most); a.fits(w) {
+		if a.noLine(w) {
+			a.slow(now, w)
+		} else if most := float64(w.most); a.fits(w) {
 			a.limit = math.Max(leastCalm, math.Min(2*most, a.bearable()))
 		} else {
 			a.limit = math.Min(a.limit, tight*most)
@@ -294,7 +302,13 @@ func (a *adaptiveLimit) grow(now time.Duration, w *window, begins bool) bool {
 
 // late reports whether answers are late, or many clients have left.
 func (a *adaptiveLimit) late(now time.Duration, w *window) bool {
-	return now >= a.trials.free && w.usual() > a.target() || w.wasted(a.trials.base)
+	return now >= a.trials.free && w.usual() > a.target() || a.wasted(now, w)
+}
+
+// wasted reports whether many clients have left, unless it is known that they do so
+// without a line.
+func (a *adaptiveLimit) wasted(now time.Duration, w *window) bool {
+	return w.wasted(a.trials.base) && !(a.trials.slow && now < a.trials.free)
 }
 
 // look takes in a window.

@@ -15,6 +15,7 @@ type traffic struct {
 	every    int           // but one in so many took
 	long     time.Duration // this
 	inFlight int           // 0: as many as the limit
+	met      int           // the first found the handler empty, the last met so many others; 0: each met so many as are in flight
 	rise     int           // and so many more at the end of a window
 	gone     int           // of the completions: their clients had left
 	failed   int           // of the completions
@@ -47,6 +48,7 @@ func TestLimitRules(t *testing.T) {
 		room  = "nobody needs more"
 		swift = "it has become quicker"
 		hang  = "others hang, and one more was as quick as ever"
+		alone = "as late where few meet as where many do: no line"
 	)
 	learnt := traffic{windows: 60, n: 100, took: 10 * ms, inFlight: 10}
 	after := func(more ...traffic) []traffic {
@@ -188,7 +190,7 @@ func TestLimitRules(t *testing.T) {
 				traffic{windows: 40, n: 65, took: 20 * ms, shed: 1, until: probe}, traffic{windows: 19, n: 67, took: 30 * ms, shed: 1, until: vain},
 				traffic{windows: 35, n: 65, took: 20 * ms, shed: 1})},
 		{name: "less serve more: less still", limit: 22, why: line,
-			traffic: after(slow, traffic{windows: 7, n: 80, took: 50 * ms, shed: 150, until: line})},
+			traffic: after(slow, traffic{windows: 7, n: 80, took: 50 * ms, shed: 150, until: less}, traffic{windows: 7, n: 80, took: 25 * ms, shed: 150, until: line})},
 		{name: "a line, and answers are late again: less", limit: 22, why: less,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: less})},
 		{name: "no line: for a while nothing is late", limit: 486, why: quick,
@@ -196,6 +198,16 @@ func TestLimitRules(t *testing.T) {
 				traffic{windows: 9, n: 100, took: 900 * ms, shed: 150, until: quick})},
 		{name: "no line: unless clients leave", limit: 162, why: less,
 			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 19, n: 100, took: 900 * ms, gone: 50, shed: 150, until: less})},
+		{name: "as late where few meet as where many do: no line, and more at once", limit: 350, why: alone, base: 350 * ms,
+			traffic: after(traffic{n: 50, took: 350 * ms, shed: 150, met: 200})},
+		{name: "that, though nobody is in time", limit: 688, why: alone, base: 900 * ms,
+			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone})},
+		{name: "that, and clients leave: they do so for two seconds", limit: 1032, why: quick, base: 900 * ms,
+			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone}, traffic{windows: 19, n: 50, took: 900 * ms, gone: 30, shed: 150})},
+		{name: "that, and no longer", limit: 459, why: less, base: 900 * ms,
+			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone}, traffic{windows: 30, n: 50, took: 900 * ms, gone: 30, shed: 150, until: less})},
+		{name: "that, and it does not bind: it stays", limit: 175, why: alone, base: 350 * ms,
+			traffic: after(traffic{n: 50, took: 350 * ms, met: 100, inFlight: 100})},
 		{name: "more serve more: no line", limit: 648, why: none, base: 350 * ms,
 			traffic: after(fits, traffic{windows: 99, n: 100, took: 350 * ms, shed: 20, until: none})},
 		{name: "more serve no more: a line", limit: 87, why: line, base: 10 * ms,
@@ -310,7 +322,10 @@ func (tr traffic) play(a *adaptiveLimit, start time.Duration) time.Duration {
 			part := float64(i+1) / float64(tr.n)
 			c := Completion{
 				At: start + tr.pause + time.Duration(float64(tr.span-tr.pause)*part), Took: tr.took, InFlight: inFlight + int(part*float64(tr.rise)),
-				Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
+				Met: inFlight, Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
+			}
+			if tr.met > 0 {
+				c.Met = int(part * float64(tr.met))
 			}
 			if tr.every > 0 && i%tr.every == 0 {
 				c.Took = tr.long

@@ -1,6 +1,9 @@
 package limiter
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 const (
 	answered  = .75 // of those that come: fewer, while the number in flight rises, may stand in a line
@@ -8,6 +11,11 @@ const (
 	byTurns   = .05 // part of the squared latency that the next one differs by: less in a line
 	byChance  = .3  // part of it, from which on there is no order
 	turnCount = 10  // latencies that this is averaged over
+	metCount  = 50  // requests of which it is known how many others they met
+	apartFor  = .2  // of the mean of these numbers, by which they differ where they tell
+	leaving   = .75 // part of those in flight that leave in the time that they take
+	nearlyAll = .8  // of the time of a request
+	explained = .4  // part of the latency that those met explain: where it is less, there is no line
 )
 
 // succession compares each latency with the one before. In a line, a request takes about
@@ -49,4 +57,59 @@ func (a *adaptiveLimit) sign(w *window) {
 	case w.useful()*w.seconds >= answered*w.asked, !a.succession.orderly(a.trials.base):
 		c.lags = false
 	}
+}
+
+// met compares how long requests take with how many others each of them met when it
+// came. In a line they take the longer the more they met. They are weighed so that the
+// last metCount requests count most.
+type met struct {
+	n           float64
+	many, took  float64       // means
+	manies      float64       // variance of how many they met
+	tooks       float64       // variance of how long they took
+	both        float64       // covariance
+	quiet, over time.Duration // from when to when nobody was answered
+}
+
+// add takes in a request, the one before which was answered at last. One that spent nearly
+// all its time in a pause says nothing: the handler may have stood still.
+func (m *met) add(c Completion, last time.Duration) {
+	came := c.At - c.Took - c.Paused
+	paused := m.over - max(m.quiet, came)
+	if d := c.At - max(last, came); d > paused {
+		m.quiet, m.over, paused = last, c.At, d
+	}
+	if float64(paused) > nearlyAll*float64(c.Took) {
+		return
+	}
+	m.n = math.Min(m.n+1, metCount)
+	part := 1 / m.n
+	rest := 1 - part
+	dm, dt := float64(c.Met)-m.many, c.Took.Seconds()-m.took
+	m.many += part * dm
+	m.took += part * dt
+	m.manies = rest * (m.manies + part*dm*dm)
+	m.tooks = rest * (m.tooks + part*dt*dt)
+	m.both = rest * (m.both + part*dm*dt)
+}
+
+// forget forgets the requests.
+func (m *met) forget() { *m = met{quiet: m.quiet, over: m.over} }
+
+// noLine reports whether it is sure that there is no line. As long as fewer leave than come,
+// it is not, as those that leave first are the quick ones.
+func (a *adaptiveLimit) noLine(w *window) bool {
+	return w.rate()*w.latency() >= leaving*w.level() && a.met.noLine()
+}
+
+// noLine reports whether requests surely take as long where they meet few others as where
+// they meet many: by least squares, with two standard errors. It needs numbers that
+// differ, as they do once the latency has changed, not those of a limit that binds.
+func (m *met) noLine() bool {
+	if m.n < leastArm || m.manies < apartFor*apartFor*m.many*m.many {
+		return false
+	}
+	slope := m.both / m.manies
+	chance := math.Sqrt(math.Max(0, m.tooks-slope*m.both) / (m.manies * m.n))
+	return (math.Abs(slope)+2*chance)*m.many < explained*m.took
 }

@@ -9,6 +9,9 @@ import (
 // than the work.
 func oneByOne(a *adaptiveLimit) { a.succession = succession{last: .3, mean: .3} }
 
+// manyAndFew is for requests that take as long where they meet many as where they meet few.
+func manyAndFew(a *adaptiveLimit) { a.met = met{n: 50, many: 50, manies: 900, took: .4} }
+
 // What is a sign of a line: 60 leave in a window of 100 ms, while 1000 a second come.
 func TestSign(t *testing.T) {
 	for _, tt := range []struct {
@@ -97,6 +100,99 @@ func TestSuccession(t *testing.T) {
 		}
 		if got := tt.seen.random(); got != tt.none {
 			t.Errorf("%s: random: got %v (mean %.3f, apart %.5f), want %v", tt.name, got, tt.seen.mean, tt.seen.apart, tt.none)
+		}
+	}
+}
+
+// Whether it is sure that those who took long did not stand in a line, by how many others
+// each of them met.
+func TestMet(t *testing.T) {
+	each := func(n int, met func(i int) float64, took func(i int, met float64) float64) (m met) {
+		for i := range n {
+			at, many := time.Duration(i)*5*ms+time.Hour, met(i)
+			m.add(Completion{At: at, Took: time.Duration(took(i, many) * 1e9), Met: int(many)}, at-5*ms)
+		}
+		return m
+	}
+	upTo := func(most float64) func(int) float64 { // by steps, again and again
+		return func(i int) float64 { return most * float64(i%25+1) / 25 }
+	}
+	const slow, served = .9, 200.0 // s, and per second
+	evenly := func(by float64) func(int, float64) float64 {
+		return func(i int, _ float64) float64 { return slow * (1 + by*float64(i*7%5-2)/2) }
+	}
+	line := func(_ int, met float64) float64 { return met / served }
+	for _, tt := range []struct {
+		name string
+		met  met
+		want bool
+	}{
+		{"each takes as long", each(50, upTo(150), evenly(0)), true},
+		{"they vary by a fifth", each(50, upTo(150), evenly(.2)), true},
+		{"they vary so much that chance explains more", each(50, upTo(150), evenly(1)), false},
+		{"so few tell", each(16, upTo(150), evenly(0)), true},
+		{"fewer do not", each(15, upTo(150), evenly(0)), false},
+		{"each met about as many, as at a limit", each(50, func(i int) float64 { return 150 + float64(i%10) }, evenly(0)), false},
+		{"in a line", each(50, upTo(150), line), false},
+		{"in a line behind work that takes as long", each(50, upTo(150), func(i int, met float64) float64 { return .4 + line(i, met) }), false},
+		{"in a short line behind long work", each(50, upTo(150), func(i int, met float64) float64 { return 2 + line(i, met) }), true},
+		{"the sooner the more they met, as after a stall", each(50, upTo(150), func(_ int, met float64) float64 { return slow - met/served }), false},
+		{"once in a line, but not the last 200", each(250, upTo(150), func(i int, met float64) float64 {
+			if i < 50 {
+				return line(i, met)
+			}
+			return slow
+		}), true},
+		{"nothing is known", met{}, false},
+	} {
+		if got := tt.met.noLine(); got != tt.want {
+			t.Errorf("%s: got %v, want %v: %+v", tt.name, got, tt.want, tt.met)
+		}
+	}
+}
+
+// As long as fewer leave than come, it is not sure that there is no line.
+func TestNoLine(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		seen seen
+		want bool
+	}{
+		{"three of four of those in flight leave in the time that they take", seen{n: 75, seconds: 1, level: 100, took: sec}, true},
+		{"fewer", seen{n: 74, seconds: 1, level: 100, took: sec}, false},
+	} {
+		a := settledLimit()
+		manyAndFew(&a)
+		if got := a.noLine(tt.seen.window()); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+		if a.met = (met{}); a.noLine(tt.seen.window()) {
+			t.Errorf("%s, and nothing is known of those that they met: got true", tt.name)
+		}
+	}
+}
+
+// What a request that others were not answered beside says.
+func TestMetInAPause(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		done  Completion
+		last  time.Duration // answer before it
+		quiet [2]time.Duration
+		want  float64 // that say something
+	}{
+		{"none", Completion{At: 100 * ms, Took: 50 * ms}, 99 * ms, [2]time.Duration{}, 1},
+		{"most of its time was a pause", Completion{At: 100 * ms, Took: 50 * ms}, 60 * ms, [2]time.Duration{}, 1},
+		{"nearly all was", Completion{At: 100 * ms, Took: 50 * ms}, 59 * ms, [2]time.Duration{}, 0},
+		{"the pause began long before it came", Completion{At: 100 * ms, Took: 50 * ms}, 0, [2]time.Duration{}, 0},
+		{"nearly all was, before the last answer", Completion{At: 100 * ms, Took: 50 * ms}, 99 * ms, [2]time.Duration{0, 91 * ms}, 0},
+		{"most was, before the last answer", Completion{At: 100 * ms, Took: 50 * ms}, 99 * ms, [2]time.Duration{0, 90 * ms}, 1},
+		{"the pause was over when it came", Completion{At: 100 * ms, Took: 50 * ms}, 99 * ms, [2]time.Duration{0, 49 * ms}, 1},
+		{"it came before, and waited for its client", Completion{At: 100 * ms, Took: 50 * ms, Paused: 40 * ms}, 99 * ms, [2]time.Duration{0, 51 * ms}, 0},
+	} {
+		m := met{quiet: tt.quiet[0], over: tt.quiet[1]}
+		if m.add(tt.done, tt.last); m.n != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, m.n, tt.want)
 		}
 	}
 }

@@ -56,6 +56,7 @@ type simRequest struct {
 	entered  time.Duration
 	work     time.Duration
 	slot     Slot
+	met      int // others, when it came
 	waiter   *Waiter
 	fails    bool
 	resolved bool
@@ -168,7 +169,8 @@ func (s *simulation) request(i int) {
 			}
 		})
 	}
-	slot, _, ok := s.Enter()
+	slot, met, ok := s.Enter()
+	r.met = int(met.InFlight)
 	if ok {
 		s.serve(r, slot)
 		return
@@ -299,5 +301,5 @@ func (s *simulation) completion(r *simRequest, inFlight int, gone bool) Completi
 	case r.fails:
 		outcome = Failed
 	}
-	return Completion{At: s.now, Took: s.now - r.entered, Waited: r.entered - r.came, InFlight: inFlight, Waiting: s.queue.all.length > 0, Slot: r.slot, Outcome: outcome, Route: r.kind.route}
+	return Completion{At: s.now, Took: s.now - r.entered, Waited: r.entered - r.came, Met: r.met, InFlight: inFlight, Waiting: s.queue.all.length > 0, Slot: r.slot, Outcome: outcome, Route: r.kind.route}
 }

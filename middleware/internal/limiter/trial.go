@@ -39,6 +39,7 @@ type trials struct {
 	inTime    float64       // latency that the limit then allows for, s
 	hold      time.Duration // no trial before
 	free      time.Duration // no answer is late before
+	slow      bool          // until then, although many clients may leave: see slow
 	pause     time.Duration // from a trial that finds nothing better to the next one
 }
 
@@ -48,6 +49,9 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	switch {
 	case tr.on && a.refuted(now, w):
 		a.lines(now, tr.before.rate(), w)
+		return
+	case !tr.on && !tr.line && a.late(now, w) && a.noLine(w):
+		a.slow(now, w)
 		return
 	case w.old() && (tr.on || w.mostUseful()):
 		return
@@ -119,7 +123,7 @@ func (a *adaptiveLimit) tried() bool {
 	if m.tells(math.Log(a.limit / tr.limit)) {
 		return true
 	}
-	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && m.useful() >= b.useful()) {
+	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && m.useful() >= b.useful() && m.latency() <= surely*b.latency()) {
 		return true
 	}
 	if a.limit > tr.limit && m.n >= 2*leastArm && m.seconds >= m.latency() && m.useful() >= b.useful()*math.Pow(a.limit/tr.limit, surely) {
@@ -246,6 +250,17 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	a.move(now, to, "the answers do not follow the number: a line")
 }
 
+// slow is for a handler that takes longer, and surely not because of a line. Clients that
+// leave then do so however few are in flight.
+func (a *adaptiveLimit) slow(now time.Duration, w *window) {
+	tr, limit := &a.trials, a.limit
+	tr.base, tr.free, tr.slow = w.usual(), a.later(now), true
+	if a.calm.bound {
+		limit = math.Max(2*limit, w.rate()*a.target())
+	}
+	a.move(now, limit, "as late where few meet as where many do: no line")
+}
+
 // begin begins a trial of a limit, if it is another, after what m saw of the present one.
 func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why string) {
 	tr := &a.trials
@@ -253,7 +268,7 @@ func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why stri
 		tr.arm = window{}
 		return
 	}
-	tr.on, tr.before, tr.limit = true, *m, a.limit
+	tr.on, tr.before, tr.limit, tr.slow = true, *m, a.limit, false
 	a.move(now, to, why)
 }
 

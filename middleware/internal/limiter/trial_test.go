@@ -197,6 +197,8 @@ func TestTrialTells(t *testing.T) {
 		{"less, too soon", 88, seen{n: 190, seconds: .4, level: 88}, false},
 		{"less give as many: 32 tell", 88, seen{n: 32, seconds: .064, level: 88}, true},
 		{"less give as many: 31 do not", 88, seen{n: 31, seconds: .06, level: 88}, false},
+		{"less give as many, and three of four of the time sooner", 88, seen{n: 32, seconds: .064, level: 88, took: 262 * ms}, true},
+		{"less give as many, and hardly sooner, as after a step of the others", 88, seen{n: 32, seconds: .064, level: 88, took: 263 * ms}, false},
 		{"less give as many, but not in time", 88, seen{n: 32, seconds: .064, level: 88, gone: 4}, false},
 		{"much less give hardly any: a fourth of them", 88, seen{n: 124, seconds: 1, level: 88, took: 2 * sec}, true},
 		{"much less give few, but a fourth", 88, seen{n: 126, seconds: 1, level: 88, took: 2 * sec}, false},
