@@ -50,7 +50,7 @@
 //	                   or where few of the requests get an answer in time. The fewer those are, the
 //	                   deeper it goes. Elsewhere a trial of more comes first, up to what clients bear
 //	                   to wait for. After a change of latency neither begins while fewer requests
-//	                   leave than come, unless latencies vary so much that there can be no line.
+//	                   leave than come.
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
 //	                   takes that long. For a while nothing is late then, though many clients leave.

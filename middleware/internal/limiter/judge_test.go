@@ -64,12 +64,6 @@ func TestJudge(t *testing.T) {
 			a.trials.before = *seen{n: 1000, seconds: 1, level: 175}.window()
 		}, seen{n: 500, seconds: .5, level: 350, gone: 60}, 175, vain, 0},
 		{"latency has just changed, and no more is asked for: anew", calmer, changed, 175, "", 0},
-		{"it has, but latencies vary: a trial", func(a *adaptiveLimit) { calmer(a); a.succession = succession{mean: .3, apart: .1} }, changed, 350, more, 0},
-		{"that, but more is late than clients bear: anew", func(a *adaptiveLimit) {
-			calmer(a)
-			a.succession, a.useful = succession{mean: .3, apart: .1}, 400
-			a.patience.leave(.1)
-		}, changed, 175, "", 0},
 		{"it has for as long as most take: a trial", func(a *adaptiveLimit) { calmer(a); a.trials.unsettled = .3 }, changed, 350, more, 0},
 		{"it has just changed, but more is asked for: that is kept", nil, changed, 175, "", 80},
 		{"it has not changed, and no more is asked for: a trial", calmer, settles, 350, more, 0},

@@ -9,7 +9,6 @@ const (
 	answered  = .75 // of those that come: fewer, while the number in flight rises, may stand in a line
 	aPause    = .25 // part of a window without an answer
 	byTurns   = .05 // part of the squared latency that the next one differs by: less in a line
-	byChance  = .3  // part of it, from which on there is no order
 	turnCount = 10  // latencies that this is averaged over
 	metCount  = 50  // requests of which it is known how many others they met
 	apartFor  = .2  // of the mean of these numbers, by which they differ where they tell
@@ -38,10 +37,6 @@ func (u *succession) add(took float64) {
 func (u *succession) orderly(base float64) bool {
 	return u.mean > slowed*base && u.apart < byTurns*u.mean*u.mean
 }
-
-// random reports whether requests surely do not wait for each other: one takes long, the
-// next one does not.
-func (u *succession) random() bool { return u.apart > byChance*u.mean*u.mean }
 
 // sign looks for a sign of a line: while the number in flight rises, fewer leave than
 // come, each about as late as the one before.

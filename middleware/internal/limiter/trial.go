@@ -58,7 +58,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	case !tr.on && w.asked < catching*w.all:
 		tr.arm = window{} // the line goes by itself
 		return
-	case !tr.on && !tr.settles(w) && a.known(w) && !(a.fits(w) && a.succession.random()):
+	case !tr.on && !tr.settles(w) && a.known(w):
 		tr.arm = window{}
 		return
 	}
