@@ -212,7 +212,7 @@ func TestFairOrder(t *testing.T) {
 		{name: "of one who has as many as the others, none are refused", queue: "a0 b0", next: "a0", joins: "b0", reason: ReasonQueue},
 		{name: "who had most, of whom some have left, is not refused", queue: "a0 a0 a0 b0 b0", gone: "12", next: "a0", joins: "c0", loser: "b0", at: 4, reason: ReasonQueue},
 		{name: "with two priorities, and of one all have left: the other counts on", queue: "a0 a1 b0", gone: "1", slots: "A", next: "b0", joins: "a1", loser: "a0", at: 0, reason: ReasonPriority},
-		{name: "one of the lowest priority is refused, whoever came first", queue: "a2 a2 b0", next: "a2", joins: "b1", loser: "b0", at: 2, reason: ReasonPriority},
+		{name: "one of the lowest priority is refused, even if it came first", queue: "a2 a2 b0", next: "a2", joins: "b1", loser: "b0", at: 2, reason: ReasonPriority},
 		{name: "also one's own, if its priority is lower", queue: "a0 a0 b0", next: "a0", joins: "a1", loser: "a0", at: 1, reason: ReasonPriority},
 		{name: "not one of a higher priority", queue: "a1 a1 b2", next: "b2", joins: "c0", reason: ReasonQueue},
 		{name: "while the queue stands, the oldest", queue: "a0 a0 b0", next: "a0", joins: "b0", loser: "a0", at: 0, reason: ReasonQueue, standing: true},

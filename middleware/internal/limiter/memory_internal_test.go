@@ -104,7 +104,7 @@ func TestPublishLimit(t *testing.T) {
 		{"one that is given stays", true, 90, 20, 0, 90, false},
 		{"little memory", false, 50, 0, 30, 30, true},
 		{"it is little for those without a slot, too", false, 50, 10, 30, 20, true},
-		{"but for one it is enough", false, 50, 40, 30, 1, true},
+		{"one more is enough", false, 50, 40, 30, 1, true},
 		{"enough memory, also for those without a slot", false, 50, 10, 70, 50, false},
 	} {
 		c := New(Config{Min: 1, Max: 100})

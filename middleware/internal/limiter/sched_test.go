@@ -24,7 +24,7 @@ func TestSchedulerLimit(t *testing.T) {
 		{"above the calm of this machine only", []float64{.009, .02, .02, .02}, 0},
 		{"over", []float64{.001, .5, .5, .001, .001, .001, .001, .001, .001}, 0},
 		{"over lately: it goes up by a fourth each time", []float64{.001, .5, .5, .001, .001, .001, .001}, 80 * 1.25 * 1.25 * 1.25 * 1.25},
-		{"until it is twice what is found otherwise: there is none", []float64{.001, .5, .5, .001, .001, .001, .001, .001}, 0},
+		{"until it is twice what is found otherwise: no limit", []float64{.001, .5, .5, .001, .001, .001, .001, .001}, 0},
 		{"as long as is never too long", []float64{.01, .01, .01}, 0},
 		{"long waits, but not one after the other", []float64{.001, .5, .001, .5, .001, .5}, 0},
 		{"40 times in a row", slices.Repeat([]float64{.02}, 40), 8},
