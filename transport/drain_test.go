@@ -81,7 +81,7 @@ func TestDrainIsOneReader(t *testing.T) {
 		{name: "stalled", body: &solitary{n: 1, pause: 3 * time.Second}, after: 50 * time.Millisecond, reads: 2},
 		{name: "stalled, to be ended by its context", body: &solitary{n: 1, pause: time.Hour}, limit: time.Minute, after: 50 * time.Millisecond, reads: 2, sooner: true},
 		{name: "nothing, again and again", body: &solitary{}, reads: 101, sooner: true},
-		{name: "nothing, now and then", body: &solitary{pause: time.Millisecond}, after: 50 * time.Millisecond},
+		{name: "nothing, now and then", body: &solitary{pause: 3 * time.Millisecond}, after: 50 * time.Millisecond},
 		{name: "without end", body: &solitary{n: 1000}, sooner: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
