@@ -100,12 +100,13 @@
 //
 // To change how the limit is found, open limit.go: decide says when which rule applies.
 // What was seen is in window.go, trials are in trial.go, late answers in patience.go, the
-// signs of a line and of none in sign.go, a silent handler in silence.go, routes in routes.go and beyond.go, processors in sched.go
-// and overrun.go, requests that are overtaken in slots.go. Who waits and who is refused:
-// queue.go, urgent.go, priorities.go and, between callers, fair.go; the waits of requests
-// for their clients: pause.go; memory: memory.go; when clients come back: calendar.go,
-// and whether others serve them: returns.go. controller.go holds the lock and what is
-// read without it. The tests play whole worlds in milliseconds:
+// signs of a line and of no line in sign.go, a silent handler in silence.go, routes in
+// routes.go and beyond.go, processors in sched.go and overrun.go, requests that are
+// overtaken in slots.go. Who waits and who is refused: queue.go, urgent.go, priorities.go
+// and, between callers, fair.go; the waits of requests for their clients: pause.go;
+// memory: memory.go; when clients come back: calendar.go, and whether others serve them:
+// returns.go. controller.go holds the lock and what is read without it. The tests play
+// whole worlds in milliseconds:
 //
 //	go test . -run Worlds -worlds
 //	go test . -run Trace -v -show "stall of 10 s"
