@@ -74,9 +74,11 @@
 //   - a queue that grows, before anything times out. A queue grows if in two epochs in a
 //     row, with at least 5 successes each, the fastest success took T/20 longer than in
 //     the epoch before, at most one in 8 was overtaken by a success that was sent T/16
-//     later, and at the end at least 7/8 as many were in flight. If the fastest took less
-//     than T, but at this rate what is sent now will take more, the window becomes 2. No
-//     success makes room until one that was sent after that.
+//     later, and at the end at least 7/8 as many were in flight. It goes on growing: in the
+//     second of them the fastest of those that came after T/8 took T/40 longer than the
+//     fastest before. So a service that became slower at once is no queue. If the fastest
+//     took less than T, but at this rate what is sent now will take more, the window becomes
+//     2. No success makes room until one that was sent after that.
 //
 // # Engaged
 //

@@ -11,6 +11,7 @@ type epoch struct {
 	successes int
 	overtaken int           // of them, by one that was sent much later
 	fastest   time.Duration // of them
+	late      time.Duration // the fastest of those that came T/8 or more after the start; 0: unknown
 	inFlight  int           // at the end
 }
 
@@ -20,12 +21,14 @@ func epochOf(t time.Duration) time.Duration { return max(leastLook, t/4) }
 
 // add counts a success that took so long, and by how much the newest that succeeded was
 // sent later.
-func (e *epoch) add(took, later, t time.Duration) {
-	if e.successes == 0 {
+func (e *epoch) add(now, took, later, t time.Duration) {
+	if e.successes == 0 || took < e.fastest {
 		e.fastest = took
 	}
+	if now-e.start >= t/8 && (e.late == 0 || took < e.late) {
+		e.late = took
+	}
 	e.successes++
-	e.fastest = min(e.fastest, took)
 	if later > t/16 {
 		e.overtaken++
 	}
@@ -49,7 +52,7 @@ func (l *Limiter) turn(s Scale, now time.Duration, inFlight int) {
 	if l.growing++; !e.queues(before, s.T) {
 		l.growing = 0
 	}
-	if l.growing >= 2 && !l.Engaged() && e.outgrows(before, since, s.T) {
+	if l.growing >= 2 && !l.Engaged() && e.goesOn(s.T) && e.outgrows(before, since, s.T) {
 		l.engage(now, alone)
 		l.trial = true
 	}
@@ -61,6 +64,10 @@ func (e epoch) queues(before epoch, t time.Duration) bool {
 	return before.successes > 0 && e.fastest >= before.fastest+t/20 &&
 		e.overtaken <= e.successes/8 && e.inFlight >= before.inFlight*7/8
 }
+
+// goesOn reports whether responses became slower within the epoch too. A service that
+// became slower at once has taken as long ever since.
+func (e epoch) goesOn(t time.Duration) bool { return e.late >= e.fastest+t/40 }
 
 // outgrows reports whether responses that took less than t will take more at this rate
 // if they are sent now. Those that come now were sent when the queue was shorter.

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 
 // A queue that outgrows T engages before anything times out. Each row has the fastest
 // success of epochs in milliseconds, with T = 1 s. By default 5 successes, 60 ms
-// apart, make an epoch of 300 ms.
+// apart, make an epoch of 300 ms. Those of its second half, which is what comes T/8 or
+// more after its start, take T/40 longer than the fastest.
 func TestGrowingQueue(t *testing.T) {
 	for _, tt := range []struct {
 		rule      string
@@ -19,6 +21,8 @@ func TestGrowingQueue(t *testing.T) {
 		overtaken int           // of them
 		by        time.Duration // how much later the one was sent that overtook them
 		inFlight  []int         // at the end of each epoch
+		longer    time.Duration // by how much the second half is slower than the fastest, if not T/40
+		half      time.Duration // when that begins, if not after T/8
 		engages   bool
 	}{
 		{rule: "two epochs in a row", fastest: []time.Duration{600, 600, 690, 780, 780}, engages: true},
@@ -44,28 +48,33 @@ func TestGrowingQueue(t *testing.T) {
 		{rule: "no fewer are in flight, or hardly", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 56, 49, 49}, engages: true},
 		{rule: "not if fewer are, as after a burst", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 56, 48, 48}},
 		{rule: "nor in the first", fastest: []time.Duration{600, 600, 690, 780, 780}, inFlight: []int{64, 64, 55, 55, 55}},
+		{rule: "not if the second half of an epoch took as long", fastest: []time.Duration{600, 600, 690, 780, 780}, longer: 2 * ms},
+		{rule: "nor if it took hardly longer", fastest: []time.Duration{600, 600, 690, 780, 780}, longer: T/40 - 1},
+		{rule: "the first half may have been as fast to the end", fastest: []time.Duration{600, 600, 690, 780, 780}, gap: T/16 - 1, engages: true},
+		{rule: "but what comes after T/8 may not", fastest: []time.Duration{600, 600, 690, 780, 780}, gap: T / 16, half: T/8 + 1},
 	} {
-		n, gap := tt.n, tt.gap
-		if n == 0 {
-			n = 5
-		}
-		if gap == 0 {
-			gap = 60 * ms
-		}
+		n, gap, longer, half := cmp.Or(tt.n, 5), cmp.Or(tt.gap, 60*ms), cmp.Or(tt.longer, T/40), cmp.Or(tt.half, T/8)
 		w := newWorld()
 		w.do(calls(40), wait(T))
 		for i, d := range tt.fastest {
 			d *= ms
+			fastest := i % 2 // the first of an epoch, or the second
+			if gap >= half {
+				fastest = 0
+			}
 			for j := range n {
 				if j == 1 && i > 0 && tt.inFlight != nil { // the first has ended the epoch before
 					w.do(hold(tt.inFlight[i]))
 				}
-				took := d
-				if j != i%2 {
-					took = d + 2*ms // the first of an epoch is the fastest, or the second
+				took := d + 2*ms
+				switch {
+				case j == fastest:
+					took = d
+				case time.Duration(j)*gap >= half:
+					took = d + longer
 				}
 				if late := j - (n - tt.overtaken) + 1; late > 0 {
-					took = d + 2*ms + time.Duration(late)*gap + tt.by
+					took += time.Duration(late)*gap + tt.by
 				}
 				w.do(each(gap, 1, took, success))
 			}
@@ -79,7 +88,11 @@ func TestGrowingQueue(t *testing.T) {
 // Only epochs in a row count, the first of all is not slower than any, and each ends
 // after T/4.
 func TestEpochsOfAGrowingQueue(t *testing.T) {
-	at := func(d time.Duration) step { return each(60*ms, 5, d, success) }
+	at := func(d time.Duration) step { return all(each(60*ms, 3, d, success), each(60*ms, 2, d+T/40, success)) }
+	early := func(d time.Duration) step { return all(each(140*ms, 1, d, success), each(30*ms, 4, d, success)) }
+	fifth := func(d time.Duration) step {
+		return all(each(60*ms, 3, d, success), each(60*ms, 1, d+T/40, success), each(60*ms, 1, d, success))
+	}
 	few := all(each(335*ms, 1, 740*ms, success), each(335*ms, 1, 790*ms, success), each(335*ms, 1, 840*ms, success), each(335*ms, 1, 880*ms, success))
 	for _, tt := range []struct {
 		rule    string
@@ -87,11 +100,14 @@ func TestEpochsOfAGrowingQueue(t *testing.T) {
 		engages bool
 	}{
 		{"not with one between that tells too little", all(at(600*ms), at(600*ms), at(690*ms), few, at(890*ms), at(890*ms)), false},
-		{"not with one between that had four in T, and a fifth just then", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 900*ms, success), each(820*ms, 1, 900*ms, success), each(60*ms, 1, 900*ms, success)), false},
-		{"with one that had five in T", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 900*ms, success), each(819*ms, 1, 900*ms, success), each(60*ms, 1, 900*ms, success)), true},
+		{"not with one between that had four in T, and a fifth just then", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 925*ms, success), each(820*ms, 1, 925*ms, success), each(60*ms, 1, 900*ms, success)), false},
+		{"with one that had five in T", all(at(600*ms), at(600*ms), at(690*ms), each(210*ms, 1, 900*ms, success), each(60*ms, 3, 925*ms, success), each(819*ms, 1, 925*ms, success), each(60*ms, 1, 900*ms, success)), true},
 		{"not the first and another", all(at(600*ms), at(690*ms), at(690*ms)), false},
 		{"not the first and another, however much slower that is", all(at(640*ms), at(740*ms), at(740*ms)), false},
 		{"the first and two", all(at(600*ms), at(690*ms), at(780*ms), at(780*ms)), true},
+		{"not if nothing came in their second half", all(early(600*ms), early(600*ms), early(690*ms), early(780*ms), early(780*ms)), false},
+		{"nor if one of it was as fast", all(fifth(600*ms), fifth(600*ms), fifth(690*ms), fifth(780*ms), fifth(780*ms)), false},
+		{"a step, after the last few that were sent before it, is no queue", all(at(40*ms), each(60*ms, 5, 110*ms, success), each(700*ms, 1, 800*ms, success), each(30*ms, 20, 810*ms, success)), false},
 	} {
 		w := newWorld()
 		w.do(tt.steps)
@@ -106,7 +122,8 @@ func TestErrorsInAGrowingQueue(t *testing.T) {
 	w := newWorld()
 	w.do(calls(40), wait(T))
 	for _, d := range []time.Duration{600, 600, 690, 780, 780} {
-		w.do(repeat(5, each(30*ms, 1, ms, failed), each(30*ms, 1, d*ms, success)))
+		w.do(each(30*ms, 1, ms, failed), each(30*ms, 1, d*ms, success))
+		w.do(repeat(4, each(30*ms, 1, ms, failed), each(30*ms, 1, d*ms+T/40, success)))
 	}
 	if !w.Engaged() {
 		t.Errorf("engaged false, want true")
@@ -122,7 +139,7 @@ func TestGrowingQueueByScale(t *testing.T) {
 		w := newWorld()
 		w.do(calls(40), scale(guard.Scale{T: tt.scale}), wait(T))
 		for _, d := range []time.Duration{600, 600, 690, 780, 780} {
-			w.do(repeat(5, each(60*ms, 1, d*ms, success)))
+			w.do(each(60*ms, 1, d*ms, success), each(60*ms, 4, d*ms+T/40, success))
 		}
 		if got := w.Engaged(); got != tt.engages {
 			t.Errorf("T of %v: engaged %v, want %v", tt.scale, got, tt.engages)

@@ -189,7 +189,7 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	if s == Failed {
 		return
 	}
-	l.epoch.add(now-a.Start, l.newest-a.Start, a.Scale.T)
+	l.epoch.add(now, now-a.Start, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now

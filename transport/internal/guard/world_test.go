@@ -174,7 +174,7 @@ func limit(window float64) step {
 func grow(from time.Duration) step {
 	return func(w *world) {
 		for took := from; took < 999*ms; took += 90 * ms {
-			w.do(each(60*ms, 5, took, guard.Success))
+			w.do(each(60*ms, 3, took, guard.Success), each(60*ms, 2, took+T/40, guard.Success))
 		}
 	}
 }
