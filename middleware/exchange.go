@@ -232,10 +232,11 @@ func (x *exchange) completion(now time.Duration, inFlight int, gone bool) limite
 		outcome = limiter.Failed
 	}
 	paused := time.Duration(x.waited.Load())
+	retry := x.machine.limiter.Judges() && x.machine.attempt(x, x.origin()).N > 1
 	return limiter.Completion{
 		At: now, Took: now - x.entered() - paused, Paused: paused, Waited: x.noted().queueWait,
 		Met: int(x.arrival.InFlight), InFlight: inFlight, Slot: x.held.Slot,
-		Outcome: outcome, Route: x.pattern(),
+		Outcome: outcome, Route: x.pattern(), Retry: retry,
 	}
 }
 

@@ -54,6 +54,7 @@ type Controller struct {
 	memory  *memoryLimit // nil: it is not watched
 	waiting atomic.Int64
 	probing atomic.Bool
+	judging atomic.Bool   // answers are late, or the limit binds
 	overrun atomic.Uint32 // thousandths of the requests that are refused because of the scheduler
 	every   atomic.Int32  // one in so many requests is measured
 	beyond  beyond
@@ -166,6 +167,10 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 		q.entered(w)
 		w.admit(Decision{At: now, Slot: Slot{Weight: 1, Beyond: route.number}})
 		return w, 0, ReasonNone
+	}
+	a.window.joined++
+	if r.Retry {
+		a.window.again++
 	}
 	if r.HasPatience {
 		a.patience.say(r.Patience.Seconds())
@@ -348,6 +353,10 @@ func (c *Controller) Learn(done Completion) {
 	c.mu.Unlock()
 }
 
+// Judges reports whether the limit may move for the calls that come. Only then does it
+// matter which of the requests that are measured are retries.
+func (c *Controller) Judges() bool { return c.judging.Load() }
+
 // weight returns for how many requests the one at hand is measured, or 0 if it is
 // not. Of thousands of requests per second a part tells enough. While requests
 // are refused, and during a trial, each is measured.
@@ -376,6 +385,7 @@ func (c *Controller) publish() {
 	}
 	c.calendar.throughput.Store(int64(a.throughput() * 1000))
 	c.probing.Store(a.trials.on || a.windows == 0)
+	c.judging.Store(!a.calm.now && !a.fixed)
 	c.every.Store(a.every())
 	c.usual.Store(int64(a.baseline))
 	if why := c.why.Load(); why == nil || *why != a.why {

@@ -6,6 +6,26 @@ import (
 	"time"
 )
 
+// How many requests found no room, and how many of them were retries.
+func TestRetriesAreCounted(t *testing.T) {
+	r := &room{Controller: New(Config{Limit: 1, Queue: true, MaxWait: time.Second, MaxPatience: 5 * time.Second})}
+	r.slot, _, _ = r.Enter()
+	r.stand()
+	w := &r.adaptive.window
+	*w = window{}
+	r.join(300*time.Millisecond, Request{})
+	r.join(300*time.Millisecond, Request{Retry: true, Returns: true})
+	r.join(300*time.Millisecond, Request{Retry: true}) // it is refused
+	if w.joined != 3 || w.again != 2 {
+		t.Errorf("got %d, %d of them retries, want 3 and 2", w.joined, w.again)
+	}
+	sum := window{joined: 10, again: 4, retries: 1}
+	w.retries = 2
+	if sum.merge(w); sum.joined != 13 || sum.again != 6 || sum.retries != 3 {
+		t.Errorf("with others, got %d, %d of them retries, and %d retries that have left, want 13, 6 and 3", sum.joined, sum.again, sum.retries)
+	}
+}
+
 // How many requests are counted as refused for want of room, and what that says. There is
 // one slot, and a request has it.
 func TestRefusalsAreCounted(t *testing.T) {

@@ -56,6 +56,17 @@ func TestConfig(t *testing.T) {
 			t.Errorf("shares slots between callers: got %v, want %v", got, fair)
 		}
 	}
+	for name, tt := range map[string]struct {
+		limit      int
+		calm, want bool
+	}{"nothing is known yet": {0, false, true}, "it is calm": {0, true, false}, "a given limit": {1, false, false}} {
+		c := New(Config{Limit: tt.limit, Min: 1, Max: 9})
+		c.adaptive.calm.now = tt.calm
+		c.publish()
+		if got := c.Judges(); got != tt.want {
+			t.Errorf("%s: it judges: got %v, want %v", name, got, tt.want)
+		}
+	}
 	for limit, want := range map[int]bool{0: true, 1: false} {
 		if c := New(Config{Limit: limit, Min: 1, Max: 9, SchedulerLatency: time.Second}); (c.adaptive.sched != nil) != want {
 			t.Errorf("a limit of %d: the scheduler is watched: %v, want %v", limit, !want, want)

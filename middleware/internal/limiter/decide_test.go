@@ -192,3 +192,21 @@ func TestCalmLooks(t *testing.T) {
 		}
 	}
 }
+
+// For how long no more calls have come than are known to be served.
+func TestLimitUsually(t *testing.T) {
+	a := settledLimit()
+	a.calm.long = 0
+	for i, tt := range []struct {
+		asked float64
+		long  float64
+		want  bool
+	}{{1000, 2.5, false}, {1000, 5, true}, {2000, 0, false}, {1000, 2.5, false}} {
+		w := seen{n: 500, seconds: 2.5, level: 10, asked: 2.5 * tt.asked}.window()
+		a.asked = tt.asked
+		a.decide(time.Minute+time.Duration(i)*sec, w)
+		if got := a.usually(w); got != tt.want || a.calm.long != tt.long {
+			t.Errorf("window %d: got %v, for %v s, want %v, for %v s", i, got, a.calm.long, tt.want, tt.long)
+		}
+	}
+}

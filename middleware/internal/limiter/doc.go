@@ -46,11 +46,12 @@
 //	                   fewer are answered less often. Answers that come too late for their clients
 //	                   count next to nothing.
 //	which trial first  A trial of less refuses calls, for nothing if there is no line. So it comes first
-//	                   only where it can win something: where more is asked for than was ever served,
-//	                   or where few of the requests get an answer in time. The fewer those are, the
-//	                   deeper it goes. Elsewhere a trial of more comes first, up to what clients bear
-//	                   to wait for. After a change of latency neither begins while fewer requests
-//	                   leave than come.
+//	                   only where it can win something: where more calls come than were ever served,
+//	                   or where few of the requests get an answer in time, each about as late as the
+//	                   one before. The fewer those are, the deeper it goes. Elsewhere a trial of more
+//	                   comes first, up to what clients bear to wait for. After a change of latency
+//	                   neither begins while fewer requests leave than come. Retries that clients
+//	                   announce are no more calls.
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
 //	                   takes that long. For a while nothing is late then, though many clients leave.
@@ -60,6 +61,9 @@
 //	                   most are refused. It is kept if it gives more answers, or as much of it as does.
 //	                   If answers come more often, the limit grows with them. If a lower limit gives
 //	                   fewer answers and none of them sooner, a higher one is tried at once.
+//	no sooner          If no more calls come than were ever served, and a lower limit gives no sooner
+//	                   answers, there is no line, whatever their rate is: the handler may have changed
+//	                   meanwhile. Of fewer than 16 calls a second that is not believed.
 //	no line            Answers that take that long are not late. For a while nothing is.
 //	quicker            If a lower limit gives so many more answers that the limit does not explain it,
 //	                   the handler has become quicker, and nothing is known of a line.

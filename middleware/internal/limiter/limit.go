@@ -21,6 +21,7 @@ const (
 	shortLine  = .35  // of the target: a line that is left by a trial of less
 	tight      = 1.3  // times the most in flight: a limit that comes down, so that it binds if that rises
 	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
+	aftermath  = 5.0  // seconds for which an overload may leave a line
 	young      = 10   // windows in which next to nothing is known
 	remembered = 60.0 // seconds for which the throughput without load is,
 	peaks      = 30.0 // and the peaks
@@ -77,6 +78,7 @@ type calm struct {
 	even  float64 // seconds since it last changed
 	bound bool    // the limit did in the last window
 	lags  bool    // there is a sign of a line
+	long  float64 // seconds for which no more calls came than are known to be served
 }
 
 // An Outcome is what became of a request in the handler.
@@ -100,6 +102,7 @@ type Completion struct {
 	Slot     Slot
 	Outcome  Outcome
 	Route    string // "" if it is not known
+	Retry    bool   // it is not the first attempt of its call
 }
 
 func newAdaptiveLimit(least, most float64) adaptiveLimit {
@@ -145,11 +148,21 @@ func (a *adaptiveLimit) fits(w *window) bool {
 
 // known reports whether the handler served as much as is asked for while nothing was
 // late. Requests come by chance, so one standard deviation more counts as the same, and
-// two in a single window.
+// two in a single window. Retries are no more calls.
 func (a *adaptiveLimit) known(w *window) bool {
-	served, then := a.calm.most, a.calm.most*w.seconds
-	return a.asked <= asMuch*served+math.Sqrt(served) && w.asked <= moment*then+2*math.Sqrt(then)
+	served, then, part := a.calm.most, a.calm.most*w.seconds, w.calls()
+	if a.rare(w) {
+		part = 1
+	}
+	return a.asked*part <= asMuch*served+math.Sqrt(served) && w.asked*part <= moment*then+2*math.Sqrt(then)
 }
+
+// rare reports whether so few calls come in a second that chance alone makes a line.
+func (a *adaptiveLimit) rare(w *window) bool { return a.asked*w.calls() < leastCalm }
+
+// usually reports whether as much has been known for some time. Just after more came there
+// may be a line left.
+func (a *adaptiveLimit) usually(w *window) bool { return a.calm.long >= aftermath && a.known(w) }
 
 // mostRefused reports whether twice as many requests come as get an answer in time.
 func (a *adaptiveLimit) mostRefused(useful float64) bool { return a.asked > 2*useful }
@@ -250,6 +263,9 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		tr.changed = w.since // requests from before met fewer others
 	}
 	c.look(w, a.latency, late, binds)
+	if c.long += w.seconds; !a.known(w) {
+		c.long = 0
+	}
 	a.sign(w)
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * settling
@@ -338,6 +354,7 @@ func (a *adaptiveLimit) rest(w *window) {
 func (a *adaptiveLimit) move(now time.Duration, limit float64, why string) {
 	a.limit, a.why = a.bounded(math.Round(limit)), why
 	a.trials.changed, a.trials.arm = now, window{}
+	a.trials.span, a.trials.useful = 0, 0
 }
 
 // knee is how many requests keep the handler busy, by Little's law.

@@ -47,6 +47,7 @@ func TestLimitRules(t *testing.T) {
 		none  = "the answers follow the number: no line"
 		room  = "nobody needs more"
 		swift = "it has become quicker"
+		late  = "fewer at a time get no sooner answers: no line"
 		hang  = "others hang, and one more was as quick as ever"
 		alone = "as late where few meet as where many do: no line"
 	)
@@ -211,13 +212,16 @@ func TestLimitRules(t *testing.T) {
 		{name: "more serve more: no line", limit: 648, why: none, base: 350 * ms,
 			traffic: after(fits, traffic{windows: 99, n: 100, took: 350 * ms, shed: 20, until: none})},
 		{name: "more serve no more: a line", limit: 87, why: line, base: 10 * ms,
-			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: line})},
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: less}, traffic{windows: 99, n: 50, took: 170 * ms, shed: 20, until: line})},
+		{name: "more serve no more, but less serve them no sooner: no line", limit: 324, why: late, base: 350 * ms,
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: late})},
 		{name: "more, and clients leave: a line, and less at once", limit: 87, why: less,
 			traffic: after(fits, traffic{windows: 5, n: 65, took: 700 * ms, gone: 9, shed: 20, until: line})},
 		{name: "more, and clients leave, but more are answered: it goes on", limit: 350, why: more,
 			traffic: after(fits, traffic{windows: 1, n: 80, took: 700 * ms, gone: 12, shed: 20, until: line})},
 		{name: "after a line, more is not tried first", limit: 44, why: less,
-			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: less}, traffic{windows: 99, n: 50, took: 170 * ms, shed: 20, until: line},
+				traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
 		{name: "less, and it has become quicker: they stay, and no line is known", limit: 44, why: swift, base: 10 * ms,
 			traffic: after(slow, traffic{windows: 9, n: 220, took: 20 * ms, shed: 20, until: swift})},
 		{name: "latency has just changed, and most have yet to leave: no trial yet", limit: 175, why: start,

@@ -17,6 +17,7 @@ const (
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
 	starving = .25  // part of the answers, below which a trial of less ends early
+	sooner   = .8   // of the latency before: a trial of less in a line gives answers that soon
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
 	settled  = .6   // part of the number in flight that Little's law makes of the answers
 
@@ -32,10 +33,13 @@ type trials struct {
 	before  window        // under that
 	arm     window        // under the present one, once requests from before had left
 	changed time.Duration // when the limit was moved
+	span    float64       // s of windows since then
+	useful  float64       // answers in them that came in time
 
 	base      float64       // latency in which there is known to be no line, s
 	unsettled float64       // s for which the latency has been changing, see settles
 	line      bool          // there is one
+	was       bool          // there was one before the trials
 	inTime    float64       // latency that the limit then allows for, s
 	hold      time.Duration // no trial before
 	free      time.Duration // no answer is late before
@@ -46,6 +50,10 @@ type trials struct {
 // judge is for answers that are late while the limit binds, and for a trial.
 func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	tr := &a.trials
+	if !tr.on {
+		tr.was = tr.line
+	}
+	tr.saw(w)
 	switch {
 	case tr.on && a.refuted(now, w):
 		a.lines(now, tr.before.rate(), w)
@@ -85,6 +93,12 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	}
 }
 
+// saw counts what has been answered since the limit was moved.
+func (tr *trials) saw(w *window) {
+	tr.span += w.seconds
+	tr.useful += w.useful() * w.seconds
+}
+
 const crowded = "trial of more, as most are refused"
 
 // settles reports whether as many leave as come, so that a window tells of a limit. After
@@ -108,12 +122,12 @@ func (a *adaptiveLimit) more() float64 {
 	return math.Max(growth, math.Min(doubled, a.asked/a.useful))
 }
 
-// refuted reports whether a trial of more gives no more answers in time while many clients
-// leave, so that nothing more is to be waited for.
+// refuted reports whether a trial of more has given no more answers in time since it began,
+// and many clients leave, so that nothing more is to be waited for.
 func (a *adaptiveLimit) refuted(now time.Duration, w *window) bool {
 	tr := &a.trials
 	return a.limit > tr.limit && w.level() >= binding*a.limit && (now-tr.changed).Seconds() >= tr.before.usual() &&
-		w.wasted(tr.base) && w.useful() <= tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
+		w.wasted(tr.base) && tr.useful <= tr.span*tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
 }
 
 // tried reports whether a trial has told what it can.
@@ -123,7 +137,7 @@ func (a *adaptiveLimit) tried() bool {
 	if m.tells(math.Log(a.limit / tr.limit)) {
 		return true
 	}
-	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && m.useful() >= b.useful() && m.latency() <= surely*b.latency()) {
+	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && a.noSooner() || m.n >= 2*leastArm && m.useful() >= b.useful() && m.latency() <= surely*b.latency()) {
 		return true
 	}
 	if a.limit > tr.limit && m.n >= 2*leastArm && m.seconds >= m.latency() && m.useful() >= b.useful()*math.Pow(a.limit/tr.limit, surely) {
@@ -141,12 +155,27 @@ func (a *adaptiveLimit) starved() bool {
 	return long && expected >= 2*leastArm && tr.arm.all < starving*expected
 }
 
+// noSooner reports whether a trial of less gives answers no sooner, although no more calls
+// come than the handler is known to serve. In a line they would come sooner, and if it has
+// become shorter or slower meanwhile, the rate of the answers tells nothing. Where clients
+// have left nobody knows how long their answers would have taken, so this compares a
+// latency that those served are below in both.
+func (a *adaptiveLimit) noSooner() bool {
+	tr := &a.trials
+	m, b := &tr.arm, &tr.before
+	if tr.was || a.rare(m) || !a.known(m) || min(m.served(), b.served()) < leastArm/2 || m.level() > surely*b.level() {
+		return false
+	}
+	share := .75 * math.Min(m.timely(), b.timely())
+	return m.times.quantile(share) > sooner*b.times.quantile(share)
+}
+
 // try begins a trial, once enough is known of the present limit.
 func (a *adaptiveLimit) try(now time.Duration) {
 	tr := &a.trials
 	m := &tr.arm
 	to, why := a.less(m), "trial of less"
-	switch fits := !tr.line && a.fits(m); {
+	switch fits := !tr.line && (a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base)); {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
 	case fits: // what comes is answered in time: a lower limit would only refuse some
@@ -184,12 +213,22 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 			return
 		}
 		a.move(now, a.limit, "more at a time give more answers")
+	case a.limit < tr.limit && a.noSooner():
+		tr.line = false
+		a.serves(now, x, "fewer at a time get no sooner answers: no line")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
-		tr.base, tr.free = math.Min(m.usual(), b.usual()), a.later(now)
-		a.move(now, math.Max(math.Max(tr.limit, a.limit), x*a.target()), "the answers follow the number: no line")
+		a.serves(now, x, "the answers follow the number: no line")
 	default:
 		a.lines(now, x, m)
 	}
+}
+
+// serves is for a trial that found out that there is no line: as many may come in as are
+// served before an answer is late.
+func (a *adaptiveLimit) serves(now time.Duration, x float64, why string) {
+	tr := &a.trials
+	tr.base, tr.free = math.Min(tr.arm.usual(), tr.before.usual()), a.later(now)
+	a.move(now, math.Max(math.Max(tr.limit, a.limit), x*a.target()), why)
 }
 
 // later is when the next trial may be, after one that found nothing better.

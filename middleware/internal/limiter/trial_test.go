@@ -20,6 +20,9 @@ type seen struct {
 	took    time.Duration // 0: what Little's law makes of the others
 	stale   int           // of the answers: to requests from before a step
 	gap     time.Duration
+	joined  int // that found no room
+	again   int // of them
+	retries int // of the answers
 }
 
 func (s seen) window() *window {
@@ -28,7 +31,7 @@ func (s seen) window() *window {
 		s.took = time.Duration(s.seconds * 1e9 * float64(s.level) / float64(s.n))
 	}
 	for i := range s.n {
-		c := Completion{At: time.Hour, Took: s.took, InFlight: s.level, Slot: Slot{Weight: 1}}
+		c := Completion{At: time.Hour, Took: s.took, InFlight: s.level, Slot: Slot{Weight: 1}, Retry: i < s.retries}
 		switch {
 		case i < s.gone:
 			c.Outcome = Gone
@@ -37,7 +40,7 @@ func (s seen) window() *window {
 		}
 		w.add(c, 0, 0)
 	}
-	w.tooLate, w.stale = s.tooLate, s.stale
+	w.tooLate, w.stale, w.joined, w.again = s.tooLate, s.stale, s.joined, s.again
 	return &w
 }
 
@@ -46,7 +49,7 @@ func (s seen) window() *window {
 func settledLimit() adaptiveLimit {
 	a := newAdaptiveLimit(2, 10_000)
 	a.limit, a.why = 175, ""
-	a.calm.most, a.calm.peak = 1000, 10
+	a.calm.most, a.calm.peak, a.calm.long = 1000, 10, aftermath
 	a.trials.base = .01
 	a.asked, a.useful, a.work = 2000, 500, 500
 	a.usual, a.latency = .35, .35
@@ -58,6 +61,7 @@ func TestWhatFits(t *testing.T) {
 	late := seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 200}
 	veryLate := seen{n: 100, seconds: .2, level: 500, took: 1100 * ms, asked: 200}
 	leave := func(s seen, n int) seen { s.gone = n; return s }
+	again := func(s seen, joined, again int) seen { s.joined, s.again = joined, again; return s }
 	for _, tt := range []struct {
 		name                string
 		most, asked, useful float64
@@ -68,6 +72,15 @@ func TestWhatFits(t *testing.T) {
 		{"late, no more is asked for", 1000, 1000, 500, false, late, true, true},
 		{"a tenth and a deviation of chance more is no more", 400, 459, 400, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 92}, true, true},
 		{"that is more", 400, 461, 400, false, late, false, false},
+		{"half as many calls, each asked for twice", 400, 800, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 16, 8), true, true},
+		{"too few to know how many are retries", 400, 800, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 15, 8), false, false},
+		{"half of those that leave are retries", 400, 800, 400, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160, retries: 50}, true, true},
+		{"that, though none of those that found no room is", 400, 800, 400, false, seen{n: 16, seconds: .2, level: 200, took: 400 * ms, asked: 160, retries: 8, joined: 30}, true, true},
+		{"too few have left to know how many are retries", 400, 800, 400, false, seen{n: 15, seconds: .2, level: 200, took: 400 * ms, asked: 160, retries: 8}, false, false},
+		{"16 calls a second, each asked for twice", 15, 32, 15, false, seen{n: 16, seconds: 1, level: 200, took: 400 * ms, asked: 32, retries: 8}, true, true},
+		{"fewer, of which it is not known how many are retries", 15, 31, 15, false, seen{n: 16, seconds: 1, level: 200, took: 400 * ms, asked: 31, retries: 8}, false, false},
+		{"more calls, a third of the requests are retries", 400, 700, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 92}, 30, 10), false, false},
+		{"more calls in a window", 400, 600, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 240}, 30, 10), false, false},
 		{"nothing is known, and nothing is asked for", 0, 0, 0, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms}, true, true},
 		{"in a window, a fourth and two deviations", 400, 400, 400, false, seen{n: 50, seconds: .25, level: 80, asked: 144}, true, true},
 		{"in a window, more", 400, 400, 400, false, seen{n: 50, seconds: .25, level: 80, asked: 146}, false, false},
@@ -246,6 +259,15 @@ func TestTrialTells(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
+	for n, want := range map[int]bool{31: false, 32: true} {
+		a := settledLimit()
+		a.asked = 1000
+		a.trials.on, a.trials.limit, a.limit = true, a.limit, 88
+		a.trials.before, a.trials.arm = *before.window(), *seen{n: n, seconds: .2, level: 88, took: 350 * ms}.window()
+		if got := a.tried(); got != want {
+			t.Errorf("no more is asked for, and less give %d no sooner: got %v, want %v", n, got, want)
+		}
+	}
 }
 
 // How many answers tell of a step of the limit: so many that chance is half of it.
@@ -303,18 +325,21 @@ func TestTrialRefuted(t *testing.T) {
 		took time.Duration // since the limit was moved
 		seen seen
 		want bool
+		then seen // after the step, before that
 	}{
-		{"twice as many give no more, and clients leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
-		{"they give more", 175, 0, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false},
-		{"they give half of a step more", 175, 0, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true},
-		{"four times as many give just twice as many", 87.5, 0, sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true},
-		{"clients do not leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298}, false},
-		{"the limit just binds", 170, 340, sec, seen{n: 600, seconds: 1, level: 289, gone: 100}, true},
-		{"the limit does not bind", 175, 0, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false},
-		{"not yet as long as most take", 175, 0, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false},
-		{"as long as most take", 175, 0, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true},
-		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false},
-		{"it is a trial of less", 700, 0, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false},
+		{"twice as many give no more, and clients leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"they give more", 175, 0, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"they give half of a step more", 175, 0, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"four times as many give just twice as many", 87.5, 0, sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true, seen{}},
+		{"clients do not leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298}, false, seen{}},
+		{"the limit just binds", 170, 340, sec, seen{n: 600, seconds: 1, level: 289, gone: 100}, true, seen{}},
+		{"the limit does not bind", 175, 0, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false, seen{}},
+		{"not yet as long as most take", 175, 0, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"as long as most take", 175, 0, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"it is a trial of less", 700, 0, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"they give no more now, but did before", 175, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{n: 1200, seconds: 1, level: 298}},
+		{"they give more now, but not in all", 175, 0, sec, seen{n: 500, seconds: .5, level: 298, gone: 100}, true, seen{n: 500, seconds: 1, level: 298}},
 	} {
 		a := settledLimit()
 		if tt.to == 0 {
@@ -322,7 +347,12 @@ func TestTrialRefuted(t *testing.T) {
 		}
 		a.trials.on, a.trials.limit, a.limit = true, tt.from, tt.to
 		a.trials.changed, a.trials.before = time.Minute, *before.window()
-		if got := a.refuted(time.Minute+tt.took, tt.seen.window()); got != tt.want {
+		w := tt.seen.window()
+		if tt.then.n > 0 {
+			a.trials.saw(tt.then.window())
+		}
+		a.trials.saw(w)
+		if got := a.refuted(time.Minute+tt.took, w); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}

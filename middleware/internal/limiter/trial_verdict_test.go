@@ -23,8 +23,28 @@ func TestTrialBegins(t *testing.T) {
 		{"late, no more is asked for, and clients bear more: more", func(a *adaptiveLimit) { a.asked = 500 }, seen{n: 100, seconds: .2, level: 175, asked: 100}, 350, more, false},
 		{"more than clients bear, and most get an answer: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 375; a.limit = 400 },
 			seen{n: 100, seconds: .2, level: 400, asked: 120}, 400, "", true},
-		{"more than clients bear, and later than that: less", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 299; a.limit = 400 },
-			seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, asked: 120}, 200, less, false},
+		{"more than clients bear, and later than that, one after the other: less", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean = 460, 299, 400, 1.1
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, asked: 120}, 200, less, false},
+		{"that, but not one after the other: more", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 299, 400, 1.1, .2
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 60, asked: 120}, 800, more, false},
+		{"that, but just after more came: less", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart, a.calm.long = 460, 299, 400, 1.1, .2, aftermath-.1
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 60, asked: 120}, 143, less, false},
+		{"that, but fewer than 16 come in a second: less", func(a *adaptiveLimit) {
+			a.calm.most, a.asked, a.useful, a.limit, a.succession.mean, a.succession.apart = 15, 15.9, 4, 400, 1.1, .2
+		}, seen{n: 100, seconds: 6, level: 400, took: 1100 * ms, gone: 60, asked: 95}, 181, less, false},
+		{"that, and 16 come: more", func(a *adaptiveLimit) {
+			a.calm.most, a.asked, a.useful, a.limit, a.succession.mean, a.succession.apart = 15, 16, 4, 400, 1.1, .2
+		}, seen{n: 100, seconds: 6, level: 400, took: 1100 * ms, gone: 60, asked: 95}, 800, more, false},
+		{"that, but more is asked for: less", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 400, 299, 400, 1.1, .2
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 60, asked: 120}, 143, less, false},
 		{"half as many again are just what clients bear: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.asked, a.useful, a.limit = 433.5, 480, 375, 340 },
 			seen{n: 100, seconds: .2, level: 340, asked: 110}, 340, "", true},
 		{"that, and most of late get an answer: none", func(a *adaptiveLimit) { nearly(a); a.calm.most, a.useful = 460, 301; a.limit = 400 },
@@ -65,6 +85,72 @@ func TestTrialBegins(t *testing.T) {
 				t.Errorf("begins anew: got %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// When a trial of less gives answers no sooner, as it would in a line. Half as many are in
+// flight, and 1000 calls come in a second, which is what the handler is known to serve.
+func TestTrialNoSooner(t *testing.T) {
+	before := seen{n: 500, seconds: 1, level: 175, took: 350 * ms}
+	arm := seen{n: 100, seconds: .4, level: 88, took: 350 * ms, asked: 400}
+	with := func(s seen, change func(*seen)) seen { change(&s); return s }
+	for _, tt := range []struct {
+		name        string
+		set         func(*adaptiveLimit)
+		before, arm seen
+		want        bool
+	}{
+		{"as late as before", nil, before, arm, true},
+		{"later, as it has become slower", nil, before, with(arm, func(s *seen) { s.took = 700 * ms }), true},
+		{"sooner by a sixth, as a histogram has it", nil, before, with(arm, func(s *seen) { s.took = 280 * ms }), true},
+		{"sooner by three tenths", nil, before, with(arm, func(s *seen) { s.took = 240 * ms }), false},
+		{"there was known to be a line", func(a *adaptiveLimit) { a.trials.was = true }, before, arm, false},
+		{"there is, but only since the trial before", func(a *adaptiveLimit) { a.trials.line = true }, before, arm, true},
+		{"more calls come than it is known to serve", func(a *adaptiveLimit) { a.asked = 1200 }, before, arm, false},
+		{"16 calls come in a second", func(a *adaptiveLimit) { a.asked = 16 }, before, arm, true},
+		{"fewer: chance makes a line", func(a *adaptiveLimit) { a.asked = 15.9 }, before, arm, false},
+		{"more requests come, but they are retries", func(a *adaptiveLimit) { a.asked = 1500 }, before, with(arm, func(s *seen) { s.joined, s.again = 60, 20 }), true},
+		{"8 are served", nil, before, with(arm, func(s *seen) { s.n = 8 }), true},
+		{"7 are not enough", nil, before, with(arm, func(s *seen) { s.n = 7 }), false},
+		{"nor are 7 before", nil, with(before, func(s *seen) { s.n = 7 }), arm, false},
+		{"three of four are in flight", nil, before, with(arm, func(s *seen) { s.level = 131 }), true},
+		{"more are: it is hardly another number", nil, before, with(arm, func(s *seen) { s.level = 132 }), false},
+	} {
+		a := settledLimit()
+		a.asked = 1000
+		a.trials.on, a.trials.limit, a.limit = true, a.limit, 88
+		a.trials.before, a.trials.arm = *tt.before.window(), *tt.arm.window()
+		if tt.set != nil {
+			tt.set(&a)
+		}
+		if got := a.noSooner(); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+
+	// Half of the clients leave before the answer in the one or in the other, so only the
+	// latencies are compared that three of four of those served are below.
+	half := func(quick time.Duration) *window { // half take that long, and the others hang
+		w := seen{n: 50, seconds: 1, level: 175, took: quick}.window()
+		w.merge(seen{n: 50, level: 175, took: sec, gone: 50}.window())
+		return w
+	}
+	for _, tt := range []struct {
+		name        string
+		before, arm *window
+		want        bool
+	}{
+		{"half hang, the others take as long", half(100 * ms), seen{n: 100, level: 88, took: 100 * ms}.window(), true},
+		{"none hung, now half do", seen{n: 100, level: 175, took: 100 * ms}.window(), half(100 * ms), true},
+		{"half hang, the others come sooner", half(100 * ms), seen{n: 100, level: 88, took: 50 * ms}.window(), false},
+	} {
+		a := settledLimit()
+		a.asked = 1000
+		tt.before.inFlight, tt.arm.inFlight = 175*float64(tt.before.n), 88*float64(tt.arm.n)
+		a.trials.before, a.trials.arm = *tt.before, *tt.arm
+		if got := a.noSooner(); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

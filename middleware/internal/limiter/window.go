@@ -41,6 +41,8 @@ type window struct {
 	asked               float64   // requests that came, known at its end
 	shed                int
 	waiting             bool          // requests waited for a slot
+	retries             int           // of the completions
+	joined, again       int           // that found no room when they came, and those of them that were retries
 	gap                 time.Duration // longest between two completions
 }
 
@@ -60,6 +62,9 @@ func (w *window) add(c Completion, queued int, changed time.Duration) {
 	w.waiting = w.waiting || c.Waiting
 	if c.At-c.Took-c.Paused < changed {
 		w.stale++
+	}
+	if c.Retry {
+		w.retries++
 	}
 	switch c.Outcome {
 	case Failed:
@@ -94,6 +99,9 @@ func (w *window) merge(v *window) {
 	w.squares += v.squares
 	w.inFlight += v.inFlight
 	w.shed += v.shed
+	w.retries += v.retries
+	w.joined += v.joined
+	w.again += v.again
 	w.asked += v.asked
 	w.times.merge(&v.times)
 }
@@ -109,8 +117,24 @@ func (w *window) sound() float64 { return float64(w.n-w.failed) / float64(w.n) }
 // served is how many got an answer in time.
 func (w *window) served() int { return w.n - w.failed - w.gone - w.tooLate }
 
+// timely is the share of the answers that came in time.
+func (w *window) timely() float64 { return float64(w.served()) / float64(w.n-w.failed) }
+
 // mostUseful reports whether most answers came in time.
 func (w *window) mostUseful() bool { return 2*w.served() >= w.n-w.failed }
+
+// calls is the part of the requests that are no retries, by those that found no room or by
+// those that have left, whichever has more retries.
+func (w *window) calls() float64 {
+	part := 0.0
+	if w.joined >= leastArm {
+		part = float64(w.again) / float64(w.joined)
+	}
+	if w.n >= leastArm {
+		part = math.Max(part, float64(w.retries)/float64(w.n))
+	}
+	return 1 - part
+}
 
 // useful is how many answers per second came in time. The others count a little, so that
 // where none comes in time, more of them are better than fewer.
