@@ -73,6 +73,7 @@ func open() []string {
 		"stall.then-600ms: both: both ends",
 		"stall.then-600ms: both: ends",
 		"stall.then-600ms: both: of optimum",
+		"stall.then-600ms: client: ends",
 		"stall.then-600ms: client: of optimum",
 	}
 }

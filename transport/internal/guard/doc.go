@@ -84,14 +84,15 @@
 //
 //	timeout that counts         window / 2, once per epoch while nothing responds, and
 //	                            for each attempt that was sent after the last cut
-//	success, queued <= room/8   window + 1
+//	success, queued <= room/8   window + 1, unless it took longer than usual by room/2 itself
 //	success, queued <= room/2   window + 1/window
 //	success, else               window + 1/(4 window)
 //	refusal                     3/4 of the window, or of what was in flight if that is less,
 //	                            for an attempt that was sent since the last such cut
 //
-// Queued is the latency of the success minus the usual latency, and room is T minus the
-// usual latency. Usual is what is typical, or what a response took with a window of at
+// Queued is the latency of the success, or of the fastest of the last 5 if there were as
+// many since the last cut, minus the usual latency: in a queue all are slow. Room is T minus
+// the usual latency. Usual is what is typical, or what a response took with a window of at
 // most 2 if that is more. Within T after a refusal has narrowed the window, every success
 // makes room for 1/(4 window) only. With a window of at most 1, which a refusal cannot
 // narrow, it begins a pause, in which nothing is sent. The pause lasts for what is

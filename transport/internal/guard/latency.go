@@ -1,6 +1,9 @@
 package guard
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // latency is what is known of how long successes take.
 type latency struct {
@@ -44,6 +47,22 @@ func (l *latency) add(now, d time.Duration, engaged bool) {
 // expected is how long an attempt has to be given if it is to succeed.
 func (l *latency) expected(t time.Duration) time.Duration {
 	return min(t, max(time.Duration(2*l.typical), time.Duration(1.5*l.recent), l.least))
+}
+
+// last is how long the last few successes took.
+type last struct {
+	took [enough]time.Duration
+	n    int
+}
+
+// fastest adds a success, and returns what the fastest of the last few took. While there
+// are fewer it is the one that came.
+func (f *last) fastest(took time.Duration) time.Duration {
+	f.took[f.n%enough] = took
+	if f.n++; f.n < enough {
+		return took
+	}
+	return slices.Min(f.took[:])
 }
 
 // A Scale is how much time a call gives its attempts.

@@ -25,6 +25,7 @@ type Limiter struct {
 	timeouts  int           // calls in a row that timed out and that none overtook
 	cutAt     time.Duration // when the window was last cut
 	trial     bool          // it was cut to find out what a response takes alone
+	last      last          // successes since
 	probeAt   time.Duration // when the next probe is due
 	probes    int           // in a row without a success
 
@@ -248,7 +249,7 @@ func (l *Limiter) cut(now time.Duration, window float64) {
 	if window <= 1 {
 		l.latency.least = 0
 	}
-	l.window, l.cutAt = max(window, shut), now
+	l.window, l.cutAt, l.last = max(window, shut), now, last{}
 }
 
 func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
@@ -257,7 +258,9 @@ func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 // trip, while there is hardly a queue; for one more in a round trip while there is
 // a short one; and else for a little. Slow responses may come from a queue or from slow
 // work. The window is cut once to find out: with next to nothing in flight there is no
-// queue. A service that refused requests, and refuses none now, has room.
+// queue. In a queue all responses are slow, so the fastest of a few shows how long it is,
+// but one that is very slow itself makes less room.
+// A service that refused requests, and refuses none now, has room.
 func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	took, least := now-a.Start, &l.latency.least
 	if l.trial && a.Start < l.cutAt {
@@ -270,12 +273,13 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	usual := max(*least, time.Duration(l.latency.typical))
 	room := max(a.Scale.T-usual, 0)
 	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
-	switch queued := took - usual; {
+	long := took-usual > room/2
+	switch queued := l.last.fastest(took) - usual; {
 	case l.refusals.pause > 0 && l.window >= 1: // it is asked more often instead
 	case queued > room/2 && *least == 0 && !l.refusals.only && a.Start-max(l.cutAt, l.refusals.at) >= a.Scale.T:
 		l.cut(now, alone)
 		l.trial = true
-	case !refused && (queued <= room/8 || queued > room/2 && l.refusals.only):
+	case !refused && (queued <= room/8 && !long || queued > room/2 && l.refusals.only):
 		l.window++
 	case queued <= room/2 && !refused:
 		l.window += 1 / max(l.window, 1)
