@@ -213,7 +213,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 			return
 		}
 		a.move(now, a.limit, "more at a time give more answers")
-	case a.limit < tr.limit && a.noSooner():
+	case a.noSooner():
 		tr.line = false
 		a.serves(now, x, "fewer at a time get no sooner answers: no line")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:

@@ -142,6 +142,7 @@ func TestTrialNoSooner(t *testing.T) {
 	}{
 		{"half hang, the others take as long", half(100 * ms), seen{n: 100, level: 88, took: 100 * ms}.window(), true},
 		{"none hung, now half do", seen{n: 100, level: 175, took: 100 * ms}.window(), half(100 * ms), true},
+		{"none hung, now half do, and the others come sooner", seen{n: 100, level: 175, took: 200 * ms}.window(), half(100 * ms), false},
 		{"half hang, the others come sooner", half(100 * ms), seen{n: 100, level: 88, took: 50 * ms}.window(), false},
 	} {
 		a := settledLimit()
@@ -165,6 +166,7 @@ func TestTrialVerdict(t *testing.T) {
 		swift  = "it has become quicker"
 		some   = "some more at a time give some more answers"
 		follow = "trial of more, as answers follow the number"
+		late   = "fewer at a time get no sooner answers: no line"
 	)
 	before := seen{n: 500, seconds: 1, level: 175}
 	hang := func(n, level int) seen { return seen{n: n, seconds: 1, level: level, took: 60 * ms} } // beside them
@@ -210,6 +212,9 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "less give as many, to clients that have gone: a line", before: before, to: 88, arm: seen{n: 500, seconds: 1, level: 88, gone: 300}, limit: 88, why: line, lined: true, base: .01, inTime: .176},
 		{name: "more give as many, to clients that have gone: no more", before: before, to: 350, arm: seen{n: 800, seconds: 1, level: 350, gone: 300}, limit: 44, why: less, on: true, lined: true, base: .01},
 
+		{name: "less give less, but not sooner, and no more is asked for: no line, whatever was thought before", line: true, asked: 1000, before: before, to: 88, arm: seen{n: 358, seconds: 1, level: 88, took: 350 * ms},
+			limit: 324, why: late, free: true, base: .324},
+
 		{name: "in a line, more give more: they stay", line: true, asked: 1000, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 350, why: gains, lined: true, base: .01, inTime: .493},
 		{name: "in a line, four times as many in flight give just twice as many: back, and less", line: true, before: seen{n: 250, seconds: 1, level: 75}, to: 350, arm: seen{n: 500, seconds: 1, level: 300}, limit: 22, why: less, on: true, lined: true, base: .01},
 		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: crowded, on: true, lined: true, base: .01, inTime: .493},
@@ -243,6 +248,9 @@ func TestTrialVerdict(t *testing.T) {
 			a.min = max(a.min, tt.least)
 			tr := &a.trials
 			tt.before.asked, tt.arm.asked = 2000*tt.before.seconds, 2000*tt.arm.seconds
+			if tt.asked > 0 {
+				tt.arm.asked = tt.asked * tt.arm.seconds
+			}
 			tr.on, tr.line, tr.limit, a.limit = true, tt.line, a.limit, tt.to
 			tr.before, tr.arm = *tt.before.window(), *tt.arm.window()
 			a.verdict(now)
