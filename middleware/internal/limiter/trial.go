@@ -156,10 +156,10 @@ func (a *adaptiveLimit) starved() bool {
 }
 
 // noSooner reports whether a trial of less gives answers no sooner, although no more calls
-// come than the handler is known to serve. In a line they would come sooner, and if it has
-// become shorter or slower meanwhile, the rate of the answers tells nothing. Where clients
-// have left nobody knows how long their answers would have taken, so this compares a
-// latency that those served are below in both.
+// come than the handler is known to serve. In a line they would come sooner. The rate of the
+// answers does not tell, if the handler has changed meanwhile. Nobody knows how long answers
+// would have taken whose clients left, so this compares a latency that three of four of those
+// served are below, in both windows or at least in the one that served less.
 func (a *adaptiveLimit) noSooner() bool {
 	tr := &a.trials
 	m, b := &tr.arm, &tr.before
