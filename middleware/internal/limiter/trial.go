@@ -157,9 +157,9 @@ func (a *adaptiveLimit) starved() bool {
 
 // noSooner reports whether a trial of less gives answers no sooner, although no more calls
 // come than the handler is known to serve. In a line they would come sooner. The rate of the
-// answers does not tell, if the handler has changed meanwhile. Nobody knows how long answers
-// would have taken whose clients left, so this compares a latency that three of four of those
-// served are below, in both windows or at least in the one that served less.
+// answers does not tell if the handler has changed meanwhile. How long answers would have
+// taken whose clients left is not known. So this compares the latency that three of four of
+// those served are below, by the window that served the smaller share.
 func (a *adaptiveLimit) noSooner() bool {
 	tr := &a.trials
 	m, b := &tr.arm, &tr.before

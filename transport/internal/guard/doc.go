@@ -84,7 +84,7 @@
 //
 //	timeout that counts         window / 2, once per epoch while nothing responds, and
 //	                            for each attempt that was sent after the last cut
-//	success, queued <= room/8   window + 1, unless it took longer than usual by room/2 itself
+//	success, queued <= room/8   window + 1, unless it took more than room/2 longer than usual itself
 //	success, queued <= room/2   window + 1/window
 //	success, else               window + 1/(4 window)
 //	refusal                     3/4 of the window, or of what was in flight if that is less,

@@ -258,9 +258,9 @@ func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 // trip, while there is hardly a queue; for one more in a round trip while there is
 // a short one; and else for a little. Slow responses may come from a queue or from slow
 // work. The window is cut once to find out: with next to nothing in flight there is no
-// queue. In a queue all responses are slow, so the fastest of a few shows how long it is,
-// but one that is very slow itself makes less room.
-// A service that refused requests, and refuses none now, has room.
+// queue. In a queue all responses are slow, so the fastest of a few shows how long it is.
+// One that is very slow itself makes less room. A service that refused requests, and
+// refuses none now, has room.
 func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	took, least := now-a.Start, &l.latency.least
 	if l.trial && a.Start < l.cutAt {
