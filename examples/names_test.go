@@ -14,7 +14,7 @@ import (
 // mostNames bounds what the packages export together: types, funcs, variables
 // and constants. What belongs to a type is learnt with it and not counted: its
 // methods, its fields, and the constants that list its values.
-const mostNames = 297
+const mostNames = 299
 
 // surface is what one package exports.
 type surface struct {

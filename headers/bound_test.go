@@ -20,6 +20,7 @@ var readers = map[string]func(http.Header){
 	"AttemptTimeoutOf": func(h http.Header) { headers.AttemptTimeoutOf(h, now) },
 	"IdempotencyKeyOf": func(h http.Header) { headers.IdempotencyKeyOf(h) },
 	"PriorityOf":       func(h http.Header) { headers.PriorityOf(h) },
+	"QueuedOf":         func(h http.Header) { headers.QueuedOf(h) },
 }
 
 var names = []string{
@@ -27,6 +28,7 @@ var names = []string{
 	"X-Envoy-Attempt-Count", "Request-Timeout-Ms", "Request-Attempt-Timeout-Ms", "Grpc-Timeout", "Connect-Timeout-Ms",
 	"X-Envoy-Expected-Rq-Timeout-Ms", "X-Stainless-Timeout", "Idempotency-Key", "X-Idempotency-Key", "X-Failsafe-Priority", "X-Failsafe-Level",
 	"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms", "X-Should-Retry", "Stripe-Should-Retry",
+	"Request-Queued-Ms",
 	"Ratelimit", "Ratelimit-Remaining", "Ratelimit-Reset", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "X-Ratelimit-Reset-After", "Date",
 }
 
@@ -77,6 +79,9 @@ func TestLongValues(t *testing.T) {
 	}
 	if d, ok := headers.AttemptTimeoutOf(of("X-Stainless-Timeout: "+nines), now); d != headers.MaxDelay || !ok {
 		t.Errorf("AttemptTimeoutOf = %v, %v; want a year", d, ok)
+	}
+	if d, ok := headers.QueuedOf(of("Request-Queued-Ms: " + nines)); d != headers.MaxDelay || !ok {
+		t.Errorf("QueuedOf = %v, %v; want a year", d, ok)
 	}
 	for _, lines := range [][]string{{"Retry-Attempt: 2" + pad}, {"Amz-Sdk-Request: attempt=2; " + pad}, {"X-Goog-Api-Client: gccl-attempt-count/2 " + pad}} {
 		if a, ok := headers.AttemptOf(of(lines...)); ok {

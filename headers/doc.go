@@ -1,8 +1,8 @@
 // Package headers parses and formats the headers that an evenkeel client and an
 // evenkeel server exchange: when to come back, whether to come back at all, which
-// attempt a request is, how long its response is of use, and which writes are the
-// same write. It also reads what Envoy, gRPC, Connect, Stripe and the AWS, Azure,
-// Google and Stainless SDKs send for the same purposes.
+// attempt a request is, how long its response is of use, how long it waited for room,
+// and which writes are the same write. It also reads what Envoy, gRPC, Connect, Stripe
+// and the AWS, Azure, Google and Stainless SDKs send for the same purposes.
 //
 // # What a client sends
 //
@@ -24,6 +24,14 @@
 //	X-Should-Retry: true               the request was not begun: a POST may be sent again
 //
 // [Hinted] reports whether a response has such a hint, in any dialect.
+//
+// # What a server answers after a wait
+//
+//	Request-Queued-Ms: 40              how long the request waited for room before the handler got it
+//
+// A client learns by it that the server is over capacity: latency alone cannot tell a
+// queue from slow work. It is about the nearest server. A server that queues replaces
+// or removes what a handler such as a proxy passed on. See [QueuedOf].
 //
 // # Reading
 //

@@ -51,6 +51,18 @@ func ExampleAttemptOf() {
 	// 2 3 k3v9 2;max=3;id="k3v9"
 }
 
+// Most responses say nothing. One whose request waited for room says that the server is
+// over capacity.
+func ExampleQueuedOf() {
+	h := http.Header{}
+	fmt.Println(headers.QueuedOf(h))
+	h.Set(headers.RequestQueuedMs, headers.FormatTimeout(249500*time.Microsecond))
+	fmt.Println(headers.QueuedOf(h))
+	// Output:
+	// 0s false
+	// 250ms true
+}
+
 func ExampleServiceLimit() {
 	h := http.Header{}
 	h.Set(headers.RateLimit, headers.ServiceLimit{Policy: "burst", Remaining: 50, Reset: 30 * time.Second, HasReset: true}.String())

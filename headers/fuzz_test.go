@@ -108,6 +108,30 @@ func FuzzTimeout(f *testing.F) {
 	})
 }
 
+// A wait for room that is given beside another never gets shorter, and is written as
+// it is read.
+func FuzzQueued(f *testing.F) {
+	for _, s := range []string{"40", "0", "-1", "1.5", "40, 250", " 40\t", "soon", "99999999999999999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if d, ok := headers.QueuedOf(http.Header{"Request-Queued-Ms": {value}}); ok {
+			bounded(t, "Request-Queued-Ms", value, d, ok)
+			back, ok := headers.QueuedOf(http.Header{"Request-Queued-Ms": {headers.FormatTimeout(d)}})
+			if !ok || back != d {
+				t.Errorf("%v is read back as %v", d, back)
+			}
+		}
+		for _, values := range [][]string{{"40", value}, {value, "40"}} {
+			d, ok := headers.QueuedOf(http.Header{"Request-Queued-Ms": values})
+			bounded(t, "Request-Queued-Ms", value, d, ok)
+			if len(value) < 8000 && (!ok || d < 40*time.Millisecond) { // no more is read
+				t.Errorf("%q makes %v, %v", values, d, ok)
+			}
+		}
+	})
+}
+
 // A wait that is given beside another never gets shorter, and a verdict never
 // gets kinder.
 func FuzzHinted(f *testing.F) {

@@ -67,6 +67,7 @@ func TestParsersDoNotAllocate(t *testing.T) {
 		"Grpc-Timeout: 1S", "Request-Timeout-Ms: 1500", `Idempotency-Key: "8e03"`, "Prefer: respond-async, wait=10")
 	dates := of("Retry-After: Mon, 23 Nov 2026 12:00:05 GMT")
 	list := of("Retry-After: Monday, 23-Nov-26 12:00:05 PST, 3, Mon Nov 23 12:00:05 2026", "Retry-After: 1, soon")
+	queued := of("Request-Queued-Ms: 40, soon, 250", "Request-Queued-Ms: 1.5")
 	reset := of("X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 6m0x, tomorrow", "X-RateLimit-Reset: 1.5s")
 	for name, f := range map[string]func(){
 		"RetryAfterOf":            func() { headers.RetryAfterOf(response, now) },
@@ -79,6 +80,7 @@ func TestParsersDoNotAllocate(t *testing.T) {
 		"AttemptOf":               func() { headers.AttemptOf(request) },
 		"TimeoutOf":               func() { headers.TimeoutOf(request, now) },
 		"IdempotencyKeyOf":        func() { headers.IdempotencyKeyOf(request) },
+		"QueuedOf":                func() { headers.QueuedOf(queued) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)

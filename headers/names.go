@@ -12,11 +12,12 @@ const (
 	XIdempotencyKey         = "X-Idempotency-Key"          // its older form
 
 	// Sent by servers.
-	RetryAfter      = "Retry-After"      // RFC 9110 section 10.2.3
-	RetryAfterMs    = "Retry-After-Ms"   // milliseconds; OpenAI, Azure
-	XShouldRetry    = "X-Should-Retry"   // true or false; Stainless SDKs
-	RateLimit       = "Ratelimit"        // draft-ietf-httpapi-ratelimit-headers
-	RateLimitPolicy = "Ratelimit-Policy" // the same
+	RetryAfter      = "Retry-After"       // RFC 9110 section 10.2.3
+	RetryAfterMs    = "Retry-After-Ms"    // milliseconds; OpenAI, Azure
+	XShouldRetry    = "X-Should-Retry"    // true or false; Stainless SDKs
+	RequestQueuedMs = "Request-Queued-Ms" // milliseconds that the request waited for room: see [QueuedOf]
+	RateLimit       = "Ratelimit"         // draft-ietf-httpapi-ratelimit-headers
+	RateLimitPolicy = "Ratelimit-Policy"  // the same
 )
 
 // Names of other dialects.

@@ -14,7 +14,8 @@ const maxSkew = time.Hour
 // FormatTimeout formats the time that is left as the value of Request-Timeout-Ms or
 // Request-Attempt-Timeout-Ms, in milliseconds. It rounds up, so that the client times
 // out before its server does and reports its own timeout. It returns "0" when
-// nothing is left.
+// nothing is left. The time that a request waited, in Request-Queued-Ms, is formatted
+// in the same way.
 func FormatTimeout(d time.Duration) string { return strconv.FormatInt(milliseconds(d), 10) }
 
 // AppendTimeout appends to b what [FormatTimeout] returns.

@@ -37,6 +37,7 @@ type reading struct {
 	IdempotencyKey   *string  `json:"idempotency_key,omitempty"`
 	Priority         *int     `json:"priority,omitempty"`
 	RetryAfterMs     *float64 `json:"retry_after_ms,omitempty"`
+	QueuedMs         *float64 `json:"queued_ms,omitempty"`
 	Verdict          string   `json:"verdict,omitempty"` // retry, do_not_retry
 }
 
@@ -53,6 +54,7 @@ type writing struct {
 	TimeoutMs      *float64    `json:"timeout_ms,omitempty"`
 	IdempotencyKey *string     `json:"idempotency_key,omitempty"`
 	RetryAfterMs   *float64    `json:"retry_after_ms,omitempty"`
+	QueuedMs       *float64    `json:"queued_ms,omitempty"`
 	Verdict        string      `json:"verdict,omitempty"`
 	Header         http.Header `json:"header"`
 }
@@ -130,6 +132,7 @@ func read(name string, h http.Header, now time.Time) reading {
 		r.Priority = &p
 	}
 	r.RetryAfterMs = milliseconds(headers.RetryAfterOf(h, now))
+	r.QueuedMs = milliseconds(headers.QueuedOf(h))
 	switch headers.VerdictOf(h) {
 	case headers.Retry:
 		r.Verdict = "retry"
@@ -160,6 +163,9 @@ func write(t *testing.T, w writing) http.Header {
 	}
 	if w.RetryAfterMs != nil {
 		headers.SetRetryAfter(h, duration(*w.RetryAfterMs))
+	}
+	if w.QueuedMs != nil {
+		h.Set(headers.RequestQueuedMs, headers.FormatTimeout(duration(*w.QueuedMs)))
 	}
 	switch w.Verdict {
 	case "":
