@@ -98,6 +98,10 @@ func (m *machine) callOf(a headers.Attempt) uint64 {
 	return max(1, maphash.String(m.seed, a.ID))
 }
 
+// leastTold is the shortest wait for room that a client is told. A shorter one is no
+// queue.
+const leastTold = time.Millisecond
+
 // queueUp waits for a slot.
 func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 	now := x.now()
@@ -121,6 +125,7 @@ func (h *handler) queueUp(x *exchange, r *http.Request) ShedReason {
 			r.queueWait = max(0, d.At-now)
 			if reason == limiter.ReasonNone {
 				r.caller = req.Caller
+				r.tells = attempt.N > 0 && r.queueWait >= leastTold
 			}
 		})
 		if reason == limiter.ReasonNone {

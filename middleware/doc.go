@@ -66,6 +66,11 @@
 // standing, those of low priority, the rest. Within a priority, Shedding.FairBy shares
 // the room between callers: a caller above its share is refused first.
 //
+// The response to a request that waited for at least 1 ms says for how long
+// (Request-Queued-Ms), if its client announces attempts (Retry-Attempt, or another header
+// of headers.AttemptOf). The value is about this server: that of another one, which the
+// handler passed on, is replaced or removed.
+//
 // A request gives its slot back when its handler returns or panics, when it
 // hijacks the connection, and at its first Flush, from which on it is a stream. A
 // request that waits for its own client for more than 20 ms, in a read of its body
@@ -132,7 +137,7 @@
 // The handler's ResponseWriter has the optional methods of the one that the
 // middleware got: Flush, Hijack, ReadFrom, Push and CloseNotify, in every
 // combination. Everything else is available through http.ResponseController.
-// Informational responses and trailers pass. The fields of WithRate are sent with
-// the final response, not with informational ones. A second WriteHeader is logged
-// by the server with the line of the handler.
+// Informational responses and trailers pass. The fields of WithRate, and
+// Request-Queued-Ms, are sent with the final response, not with informational ones. A
+// second WriteHeader is logged by the server with the line of the handler.
 package middleware

@@ -51,6 +51,7 @@ type rare struct {
 	limits    http.Header   // fields of WithRate that wait for the answer
 	queueWait time.Duration // until it was admitted or refused
 	caller    uint64        // the caller whose share admitted it; 0: it took no share
+	tells     bool          // its client is told queueWait
 }
 
 func (x *exchange) note(change func(*rare)) {

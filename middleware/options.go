@@ -61,7 +61,9 @@ func (c *config) want(ok bool, option string) {
 // for more than their share, by [Shedding].FairBy. Clients that say how many attempts
 // they make come when they are told, so their retries are treated as first attempts
 // unless the handler answers nobody. A refusal is a 503 that says when to come back, or
-// that the call is over before there is room. The default is off.
+// that the call is over before there is room. The response to a request that waited
+// says for how long (Request-Queued-Ms), if its client announces attempts. The default
+// is off.
 func WithShedding(s Shedding) Option {
 	return func(c *config) { c.shedding = &s }
 }

@@ -33,7 +33,29 @@ func (x *exchange) begin(status int) {
 			}
 		}
 	}
+	x.setQueued(h)
 	x.complete(h, status)
+}
+
+// setQueued tells the client how long its request waited for room.
+func (x *exchange) setQueued(h http.Header) {
+	if r := x.rare.Load(); r != nil && r.tells {
+		h[headers.RequestQueuedMs] = []string{headers.FormatTimeout(r.queueWait)}
+		return
+	}
+	x.dropQueued(h)
+}
+
+// dropQueued takes out what a handler such as a proxy passed on, because the client
+// would take it for the wait here. Where no request waits it stays, as it does without
+// this middleware.
+func (x *exchange) dropQueued(h http.Header) {
+	if x.machine.shedding == nil || x.machine.dryRun {
+		return
+	}
+	if _, passed := h[headers.RequestQueuedMs]; passed {
+		delete(h, headers.RequestQueuedMs)
+	}
 }
 
 // wrote counts what was written. If the connection was hijacked past this writer, the
@@ -68,6 +90,7 @@ func (x *exchange) WriteHeader(status int) {
 		x.begin(status)
 	default:
 		x.setLimitsAside()
+		x.dropQueued(x.Header())
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
