@@ -158,6 +158,7 @@ func (c *Controller) Limit() int {
 //
 // A retry is refused while the queue stands, unless its client may come back when it is
 // told ([Request].Returns). Such a retry is refused only while the handler answers nobody.
+// So is a request that other replicas would serve, and while the handler answers few.
 func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration, Reason) {
 	w := newWaiter(now, r)
 	c.mu.Lock()
@@ -207,7 +208,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	case r.Retry && q.standing && (!r.Returns || a.silent(now)):
 		c.refused(1, now)
 		return nil, 0, ReasonRetry
-	case r.Returns && q.standing && c.returns.elsewhere(now):
+	case r.Returns && q.standing && a.weak(now) && c.returns.elsewhere(now):
 		c.refused(1, now)
 		return nil, 0, q.full()
 	case q.all.length >= c.room():

@@ -169,6 +169,18 @@ func TestAdmissionRules(t *testing.T) {
 			r.returns.looked = start + 300*ms
 			return r.join(300*ms, Request{Returns: true})
 		}, "queue"},
+		{"that, of a handler that answers half as many as ever", func(r *room) string {
+			r.stand()
+			r.Learn(Completion{At: start + 290*ms, Took: 10 * ms, InFlight: 1, Slot: Slot{Weight: 1, First: true}})
+			r.returns.told, r.returns.looked, r.adaptive.calm.most = 10, start+300*ms, 100
+			return r.join(300*ms, Request{Returns: true})
+		}, "waits 50ms"},
+		{"that, of one that answers fewer", func(r *room) string {
+			r.stand()
+			r.Learn(Completion{At: start + 290*ms, Took: 10 * ms, InFlight: 1, Slot: Slot{Weight: 1, First: true}})
+			r.returns.told, r.returns.looked, r.adaptive.calm.most = 10, start+300*ms, 101
+			return r.join(300*ms, Request{Returns: true})
+		}, "queue"},
 		{"that, where they come back here", func(r *room) string {
 			r.stand()
 			r.returns.told, r.returns.back = 10, 10

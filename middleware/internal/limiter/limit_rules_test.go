@@ -216,7 +216,7 @@ func TestLimitRules(t *testing.T) {
 		{name: "more serve no more, but less serve them no sooner: no line", limit: 324, why: late, base: 350 * ms,
 			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: late})},
 		{name: "more, and clients leave: a line, and less at once", limit: 87, why: less,
-			traffic: after(fits, traffic{windows: 5, n: 65, took: 700 * ms, gone: 9, shed: 20, until: line})},
+			traffic: after(fits, traffic{windows: 8, n: 65, took: 700 * ms, gone: 9, shed: 20, until: line})},
 		{name: "more, and clients leave, but more are answered: it goes on", limit: 350, why: more,
 			traffic: after(fits, traffic{windows: 1, n: 80, took: 700 * ms, gone: 12, shed: 20, until: line})},
 		{name: "after a line, more is not tried first", limit: 44, why: less,

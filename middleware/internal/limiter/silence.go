@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-const mostOf = .75 // of a limit
+const (
+	mostOf = .75 // of a limit
+	weakly = .5  // of the answers that the handler is known to give
+)
 
 // silence is what to do about a handler that is full and answers nobody.
 type silence struct {
@@ -45,6 +48,13 @@ func (a *adaptiveLimit) slower(quiet time.Duration) bool {
 // silent reports whether nobody has been answered for so long that the handler stands
 // still, or those in it hang.
 func (a *adaptiveLimit) silent(now time.Duration) bool { return now-a.last > a.longQuiet() }
+
+// weak reports whether the handler answers nobody, or less than half as many as it served
+// while nothing was late. Clients that hold calls back come later than they are told. Only
+// of a weak handler it is sure that they are served elsewhere.
+func (a *adaptiveLimit) weak(now time.Duration) bool {
+	return a.silent(now) || a.work < weakly*a.calm.most
+}
 
 // longQuiet is how long nobody is answered before the handler is taken to stand still.
 func (a *adaptiveLimit) longQuiet() time.Duration {

@@ -28,13 +28,14 @@ const (
 
 // trials find out why answers are late, by steps of the limit.
 type trials struct {
-	on      bool
-	limit   float64       // before the step
-	before  window        // under that
-	arm     window        // under the present one, once requests from before had left
-	changed time.Duration // when the limit was moved
-	span    float64       // s of windows since then
-	useful  float64       // answers in them that came in time
+	on       bool
+	limit    float64       // before the step
+	before   window        // under that
+	arm      window        // under the present one, once requests from before had left
+	changed  time.Duration // when the limit was moved
+	unfilled time.Duration // when it last did not bind
+	span     float64       // s of windows that tell of those that have come since
+	useful   float64       // answers in them that came in time
 
 	base      float64       // latency in which there is known to be no line, s
 	unsettled float64       // s for which the latency has been changing, see settles
@@ -53,7 +54,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	if !tr.on {
 		tr.was = tr.line
 	}
-	tr.saw(w)
+	a.saw(now, w)
 	switch {
 	case tr.on && a.refuted(now, w):
 		a.lines(now, tr.before.rate(), w)
@@ -93,10 +94,19 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	}
 }
 
-// saw counts what has been answered since the limit was moved.
-func (tr *trials) saw(w *window) {
-	tr.span += w.seconds
-	tr.useful += w.useful() * w.seconds
+// saw counts what has been answered since the limit was moved and binds. In the time that
+// an answer takes, those come whose requests came before that. Clients that hold calls back
+// send more only once they see that there is room.
+func (a *adaptiveLimit) saw(now time.Duration, w *window) {
+	tr := &a.trials
+	if w.level() < binding*a.limit {
+		tr.unfilled, tr.span, tr.useful = now, 0, 0
+		return
+	}
+	if (now - max(tr.changed, tr.unfilled)).Seconds() >= w.seconds+tr.before.usual() {
+		tr.span += w.seconds
+		tr.useful += w.useful() * w.seconds
+	}
 }
 
 const crowded = "trial of more, as most are refused"
@@ -122,11 +132,11 @@ func (a *adaptiveLimit) more() float64 {
 	return math.Max(growth, math.Min(doubled, a.asked/a.useful))
 }
 
-// refuted reports whether a trial of more has given no more answers in time since it began,
-// and many clients leave, so that nothing more is to be waited for.
+// refuted reports whether a trial of more has given no more answers in time, and many
+// clients leave, so that nothing more is to be waited for.
 func (a *adaptiveLimit) refuted(now time.Duration, w *window) bool {
 	tr := &a.trials
-	return a.limit > tr.limit && w.level() >= binding*a.limit && (now-tr.changed).Seconds() >= tr.before.usual() &&
+	return a.limit > tr.limit && w.level() >= binding*a.limit && tr.span >= tr.before.usual() &&
 		w.wasted(tr.base) && tr.useful <= tr.span*tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
 }
 

@@ -327,19 +327,21 @@ func TestTrialRefuted(t *testing.T) {
 		want bool
 		then seen // after the step, before that
 	}{
-		{"twice as many give no more, and clients leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
-		{"they give more", 175, 0, sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false, seen{}},
-		{"they give half of a step more", 175, 0, sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true, seen{}},
-		{"four times as many give just twice as many", 87.5, 0, sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true, seen{}},
-		{"clients do not leave", 175, 0, sec, seen{n: 600, seconds: 1, level: 298}, false, seen{}},
-		{"the limit just binds", 170, 340, sec, seen{n: 600, seconds: 1, level: 289, gone: 100}, true, seen{}},
-		{"the limit does not bind", 175, 0, sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false, seen{}},
-		{"not yet as long as most take", 175, 0, 310 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false, seen{}},
-		{"as long as most take", 175, 0, 330 * ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
-		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{}},
-		{"it is a trial of less", 700, 0, sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false, seen{}},
-		{"they give no more now, but did before", 175, 0, sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{n: 1200, seconds: 1, level: 298}},
-		{"they give more now, but not in all", 175, 0, sec, seen{n: 500, seconds: .5, level: 298, gone: 100}, true, seen{n: 500, seconds: 1, level: 298}},
+		{"twice as many give no more, and clients leave", 175, 0, 2 * sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"they give more", 175, 0, 2 * sec, seen{n: 810, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"they give half of a step more", 175, 0, 2 * sec, seen{n: 800, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"four times as many give just twice as many", 87.5, 0, 2 * sec, seen{n: 1190, seconds: 1, level: 298, gone: 200}, true, seen{}},
+		{"clients do not leave", 175, 0, 2 * sec, seen{n: 600, seconds: 1, level: 298}, false, seen{}},
+		{"the limit just binds", 170, 340, 2 * sec, seen{n: 600, seconds: 1, level: 289, gone: 100}, true, seen{}},
+		{"the limit does not bind", 175, 0, 2 * sec, seen{n: 600, seconds: 1, level: 297, gone: 100}, false, seen{}},
+		{"of requests from before", 175, 0, sec + 310*ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"of requests since", 175, 0, sec + 330*ms, seen{n: 600, seconds: 1, level: 298, gone: 100}, true, seen{}},
+		{"not yet for as long as most take", 175, 0, 2 * sec, seen{n: 192, seconds: .32, level: 298, gone: 32}, false, seen{}},
+		{"for as long as most take", 175, 0, 2 * sec, seen{n: 198, seconds: .33, level: 298, gone: 32}, true, seen{}},
+		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, 2 * sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"it is a trial of less", 700, 0, 2 * sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false, seen{}},
+		{"they give no more now, but did before", 175, 0, 2 * sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{n: 1200, seconds: 1, level: 298}},
+		{"they give more now, but not in all", 175, 0, 2 * sec, seen{n: 500, seconds: .5, level: 298, gone: 100}, true, seen{n: 500, seconds: 1, level: 298}},
 	} {
 		a := settledLimit()
 		if tt.to == 0 {
@@ -349,9 +351,9 @@ func TestTrialRefuted(t *testing.T) {
 		a.trials.changed, a.trials.before = time.Minute, *before.window()
 		w := tt.seen.window()
 		if tt.then.n > 0 {
-			a.trials.saw(tt.then.window())
+			a.saw(time.Minute+tt.took, tt.then.window())
 		}
-		a.trials.saw(w)
+		a.saw(time.Minute+tt.took, w)
 		if got := a.refuted(time.Minute+tt.took, w); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
