@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datapunk/evenkeel/headers"
 	"github.com/datapunk/evenkeel/transport/internal/guard"
 )
 
@@ -30,6 +31,7 @@ type gate struct {
 const (
 	enough    = 1000 // first attempts per second to watch
 	idleAfter = time.Minute
+	inNoQueue = 100 // part of the scale: what took less was in no queue that matters
 )
 
 func newGate(clock func() time.Duration) *gate {
@@ -159,9 +161,12 @@ func (g *gate) serve(now time.Duration) {
 }
 
 // leave ends an attempt that was sent, and reports whether it was a success that
-// took unusually long.
-func (g *gate) leave(a guard.Attempt, s guard.Signal) (slow bool) {
+// took unusually long. The header may tell how long it waited for room at the service.
+func (g *gate) leave(a guard.Attempt, s guard.Signal, told http.Header) (slow bool) {
 	now := g.clock()
+	if s == guard.Success && now-a.Start > a.Scale.T/inNoQueue {
+		a.Queued, _ = headers.QueuedOf(told)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	slow = s == guard.Success && g.limiter.Slow(now-a.Start, a.Scale)

@@ -96,11 +96,15 @@ func (l *guardLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	signal := guard.None // also if the layers below panic
+	var told http.Header
 	defer func() {
-		ctx.slow = g.leave(attempt, signal)
+		ctx.slow = g.leave(attempt, signal, told)
 		call.known.tell(attempt, signal, l.born)
 	}()
 	resp, err := l.next.RoundTrip(req)
+	if resp != nil && call.policy.AttemptTimeout > 0 { // else it is not known which wait is long
+		told = resp.Header
+	}
 	signal = signalOf(req.Context(), resp, err, call.policy.MaxRetryAfter)
 	return resp, err
 }

@@ -79,6 +79,10 @@
 //     fastest before. So a service that became slower at once is no queue. If the fastest
 //     took less than T, but at this rate what is sent now will take more, the window becomes
 //     2. No success makes room until one that was sent after that.
+//   - a queue of the service, which tells with a response how long the request waited
+//     there. In an epoch with at least 5 successes, which are 0.8 of the rate or more, they
+//     waited for T/4 or more on average. The window is then so much of what is in flight that
+//     they wait for T/32.
 //
 // # Engaged
 //
@@ -106,6 +110,14 @@
 // no need to find out: the service sheds what it cannot do. Then such a success makes room
 // for one more.
 //
+// If a queue that the service tells of engaged the limiter, the window follows that queue
+// instead. Of the last 4 successes that were sent since it was last made less, the mean wait
+// is to be T/32. If the mean is more, half of the difference, as a part of the recent
+// latency, is taken off what is in flight. If it is less, each success makes room for half
+// of the difference, as a part of the recent latency. Once the mean has been T/64 or less for
+// a time t, each makes room for t/2T if that is more, and for 1 at most. A success that took
+// more than 3/4 of T apart from that wait makes room as in the table above.
+//
 // The limiter opens when nobody waits, the window is 8 or more, and half of it is
 // not used.
 //
@@ -125,8 +137,8 @@
 // # Waiting
 //
 // Calls that the service did not begin come before those that it may have begun.
-// While successes come, the call with the earliest deadline is next. While none come,
-// it is the call with the latest deadline, because an attempt with little time left would
+// While successes or refusals come, the call with the earliest deadline is next. While
+// none come, it is the call with the latest deadline, because an attempt with little time left would
 // only time out. A call with less time left than an attempt is expected to take is not
 // sent.
 package guard

@@ -13,15 +13,19 @@ type epoch struct {
 	fastest   time.Duration // of them
 	late      time.Duration // the fastest of those that came T/8 or more after the start; 0: unknown
 	inFlight  int           // at the end
+
+	took, queued time.Duration // sums of the successes; queued is what the service says
 }
 
 const enough = 5 // successes to judge by
 
 func epochOf(t time.Duration) time.Duration { return max(leastLook, t/4) }
 
-// add counts a success that took so long, and by how much the newest that succeeded was
-// sent later.
-func (e *epoch) add(now, took, later, t time.Duration) {
+// add counts a success that took so long, of which so long in the queue of the service,
+// and by how much the newest that succeeded was sent later.
+func (e *epoch) add(now, took, queued, later, t time.Duration) {
+	e.took += took
+	e.queued += queued
 	if e.successes == 0 || took < e.fastest {
 		e.fastest = took
 	}
@@ -49,6 +53,7 @@ func (l *Limiter) turn(s Scale, now time.Duration, inFlight int) {
 	}
 	e.inFlight = inFlight
 	l.before, l.beforeAt = e, now
+	l.overflow(e, s, now, took)
 	if l.growing++; !e.queues(before, s.T) {
 		l.growing = 0
 	}

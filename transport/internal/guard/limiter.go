@@ -26,6 +26,7 @@ type Limiter struct {
 	cutAt     time.Duration // when the window was last cut
 	trial     bool          // it was cut to find out what a response takes alone
 	last      last          // successes since
+	told      told
 	probeAt   time.Duration // when the next probe is due
 	probes    int           // in a row without a success
 
@@ -65,6 +66,10 @@ type Attempt struct {
 	Start time.Duration // when it was sent
 	Scale Scale         // of its call
 	First bool          // of its call
+
+	// Queued is how long the request waited for room at the service, as the service says
+	// when it responds. 0: it does not say.
+	Queued time.Duration
 }
 
 // Engaged reports whether there is a limit.
@@ -137,9 +142,11 @@ func (l *Limiter) silent(now, t time.Duration) bool {
 	return l.silentAt >= 0 && l.latency.known() && now-l.silentAt > max(t/4, time.Duration(2*l.latency.typical))
 }
 
-// flows reports whether successes come since the window was cut.
+// flows reports whether responses come since the window was cut. A refusal is one here: the
+// service is at work, on what is more urgent.
 func (l *Limiter) flows(now, t time.Duration) bool {
-	return l.succeeded > l.cutAt && now-l.succeeded <= epochOf(t)
+	last := max(l.succeeded, l.refusals.last)
+	return last > l.cutAt && now-last <= epochOf(t)
 }
 
 // nextProbe is the time until the next probe.
@@ -190,7 +197,8 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	if s == Failed {
 		return
 	}
-	l.epoch.add(now, now-a.Start, l.newest-a.Start, a.Scale.T)
+	a.Queued = min(a.Queued, now-a.Start)
+	l.epoch.add(now, now-a.Start, a.Queued, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now
@@ -239,7 +247,7 @@ func (l *Limiter) proof() int {
 
 func (l *Limiter) engage(now time.Duration, window float64) {
 	l.refusals.engaged, l.refusals.at, l.refusals.only = 0, 0, false
-	l.probeAt, l.growing = now, 0
+	l.probeAt, l.growing, l.told = now, 0, told{}
 	l.latency.least = 0
 	l.flight.begin(now)
 	l.cut(now, max(window, 1))
@@ -254,13 +262,7 @@ func (l *Limiter) cut(now time.Duration, window float64) {
 
 func (l *Limiter) open() { l.window, l.refusals.engaged = math.Inf(1), 0 }
 
-// grow makes room for a success: for one more, which doubles the window in a round
-// trip, while there is hardly a queue; for one more in a round trip while there is
-// a short one; and else for a little. Slow responses may come from a queue or from slow
-// work. The window is cut once to find out: with next to nothing in flight there is no
-// queue. In a queue all responses are slow, so the fastest of a few shows how long it is.
-// One that is very slow itself makes less room. A service that refused requests, and
-// refuses none now, has room.
+// grow changes the window by a success, and opens the limiter if half of it is not used.
 func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	took, least := now-a.Start, &l.latency.least
 	if l.trial && a.Start < l.cutAt {
@@ -270,6 +272,24 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 	if a.Start >= l.cutAt && (*least == 0 && l.window <= alone || took < *least) {
 		*least = took
 	}
+	if !l.follow(a, now, inFlight) {
+		l.widen(a, now, took)
+	}
+	// Not with calls waiting, who would all come at once.
+	if l.Waiting() == 0 && l.window >= spare && float64(l.flight.working(inFlight)) <= l.window/2 {
+		l.open()
+	}
+}
+
+// widen makes room by the latency of a success: for one more, which doubles the window in
+// a round trip, while there is hardly a queue; for one more in a round trip while there is
+// a short one; and else for a little. Slow responses may come from a queue or from slow
+// work. The window is cut once to find out: with next to nothing in flight there is no
+// queue. In a queue all responses are slow, so the fastest of a few shows how long it is.
+// One that is very slow itself makes less room. A service that refused requests, and
+// refuses none now, has room.
+func (l *Limiter) widen(a Attempt, now, took time.Duration) {
+	least := &l.latency.least
 	usual := max(*least, time.Duration(l.latency.typical))
 	room := max(a.Scale.T-usual, 0)
 	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
@@ -285,9 +305,5 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 		l.window += 1 / max(l.window, 1)
 	default:
 		l.window += 0.25 / max(l.window, 1)
-	}
-	// Not with calls waiting, who would all come at once.
-	if l.Waiting() == 0 && l.window >= spare && float64(l.flight.working(inFlight)) <= l.window/2 {
-		l.open()
 	}
 }

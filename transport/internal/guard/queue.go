@@ -47,7 +47,7 @@ func (l *Limiter) Late(now, deadline time.Duration, s Scale) bool {
 // Next takes out one that waits, and says whether it may be sent or is too late
 // for that. It returns nil if there is no room for another beside inFlight.
 //
-// Calls that were not begun come before retries. While successes come, the one with the
+// Calls that were not begun come before retries. While responses come, the one with the
 // earliest deadline is next, which serves most. While none come it is the one
 // with the latest: what has little time left would find out nothing.
 func (l *Limiter) Next(now time.Duration, inFlight int) (w *Waiter, admitted bool) {

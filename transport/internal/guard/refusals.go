@@ -5,6 +5,7 @@ import "time"
 // refusals is what is known about the refusals of a service that sheds.
 type refusals struct {
 	inEpoch int
+	last    time.Duration // when the last one came
 	share   float64       // of the last few responses
 	row     int           // calls refused in a row
 	at      time.Duration // when they last narrowed the window
@@ -41,6 +42,7 @@ const (
 func (l *Limiter) shed(a Attempt, now time.Duration, inFlight int) {
 	r := &l.refusals
 	r.inEpoch++
+	r.last = now
 	r.share += (1 - r.share) / 16
 	if a.First {
 		r.row++
