@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/datapunk/evenkeel/headers"
 )
 
 // An Option changes what [New] builds.
@@ -205,7 +207,7 @@ var keptFields = []string{
 // neverKept belong to a client, a connection or a message.
 var neverKept = []string{
 	"Set-Cookie", "Set-Cookie2", "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding",
-	"Te", "Trailer", "Upgrade", "Content-Length", "Date", replayedField,
+	"Te", "Trailer", "Upgrade", "Content-Length", "Date", headers.RequestQueuedMs, replayedField,
 }
 
 // keep makes the set of the fields that are kept.

@@ -31,11 +31,12 @@ func TestOptionErrors(t *testing.T) {
 		{"MaxBody", []idempotency.Option{idempotency.MaxBody(0, 1)}, []string{"idempotency: MaxBody(0, 1): want two positive numbers of bytes"}},
 		{"MaxBody of the answer", []idempotency.Option{idempotency.MaxBody(1, -1)}, []string{"idempotency: MaxBody(1, -1): want two positive numbers of bytes"}},
 		{"InTransaction", []idempotency.Option{idempotency.InTransaction(everything)}, []string{"idempotency: InTransaction: want a store that is a Transactor, which *idempotency.Memory is not"}},
-		{"KeepHeaders", []idempotency.Option{idempotency.KeepHeaders("X-Fine", "set-cookie", "b ad", ""), idempotency.KeepHeaders("Content-Length")}, []string{
+		{"KeepHeaders", []idempotency.Option{idempotency.KeepHeaders("X-Fine", "set-cookie", "b ad", ""), idempotency.KeepHeaders("Content-Length", "Request-Queued-Ms")}, []string{
 			`idempotency: KeepHeaders("set-cookie"): want a header that any sender of the request may see`,
 			`idempotency: KeepHeaders("b ad"): want the name of a header`,
 			`idempotency: KeepHeaders(""): want the name of a header`,
 			`idempotency: KeepHeaders("Content-Length"): want a header that any sender of the request may see`,
+			`idempotency: KeepHeaders("Request-Queued-Ms"): want a header that any sender of the request may see`,
 		}},
 		{"DocsURL", []idempotency.Option{idempotency.DocsURL("/keys")}, []string{`idempotency: DocsURL("/keys"): want an absolute URL`}},
 		{"DocsURL that breaks a header", []idempotency.Option{idempotency.DocsURL("https://a/>,<b")}, []string{`idempotency: DocsURL("https://a/>,<b"): want an absolute URL`}},
