@@ -158,7 +158,8 @@ func (c *Controller) Limit() int {
 //
 // A retry is refused while the queue stands, unless its client may come back when it is
 // told ([Request].Returns). Such a retry is refused only while the handler answers nobody.
-// So is a request that other replicas would serve, and while the handler answers few.
+// While it answers nobody or few, first attempts that another replica would serve are
+// refused too.
 func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration, Reason) {
 	w := newWaiter(now, r)
 	c.mu.Lock()

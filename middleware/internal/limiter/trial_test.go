@@ -341,6 +341,7 @@ func TestTrialRefuted(t *testing.T) {
 		{"the limit is what it was before, as processors are short: it is no trial of more", 350, 0, 2 * sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{}},
 		{"it is a trial of less", 700, 0, 2 * sec, seen{n: 200, seconds: 1, level: 298, gone: 100}, false, seen{}},
 		{"they give no more now, but did before", 175, 0, 2 * sec, seen{n: 400, seconds: 1, level: 298, gone: 100}, false, seen{n: 1200, seconds: 1, level: 298}},
+		{"the limit did not bind just before", 175, 0, 2 * sec, seen{n: 600, seconds: 1, level: 298, gone: 100}, false, seen{n: 10, seconds: .1, level: 297}},
 		{"they give more now, but not in all", 175, 0, 2 * sec, seen{n: 500, seconds: .5, level: 298, gone: 100}, true, seen{n: 500, seconds: 1, level: 298}},
 	} {
 		a := settledLimit()
