@@ -50,10 +50,7 @@ func (x *exchange) setQueued(h http.Header) {
 // would take it for the wait here. Where no request waits it stays, as it does without
 // this middleware.
 func (x *exchange) dropQueued(h http.Header) {
-	if x.machine.shedding == nil || x.machine.dryRun {
-		return
-	}
-	if _, passed := h[headers.RequestQueuedMs]; passed {
+	if x.machine.shedding != nil && !x.machine.dryRun {
 		delete(h, headers.RequestQueuedMs)
 	}
 }
