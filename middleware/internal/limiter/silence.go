@@ -50,8 +50,8 @@ func (a *adaptiveLimit) slower(quiet time.Duration) bool {
 func (a *adaptiveLimit) silent(now time.Duration) bool { return now-a.last > a.longQuiet() }
 
 // weak reports whether the handler answers nobody, or less than half as many as it served
-// while nothing was late. Clients that hold calls back come later than they are told. Only
-// of a weak handler it is sure that they are served elsewhere.
+// while nothing was late. Clients that hold calls back come later than they are told, so
+// that only of a weak handler their absence shows that they are served elsewhere.
 func (a *adaptiveLimit) weak(now time.Duration) bool {
 	return a.silent(now) || a.work < weakly*a.calm.most
 }
