@@ -108,6 +108,11 @@ func orStart(share int64) int64 {
 	return startShare
 }
 
+// owed is the time until the last slot that was given away.
+func (c *calendar) owed(now time.Duration) time.Duration {
+	return max(0, time.Duration(c.next.Load())-now)
+}
+
 // Reserved reports whether any client was told to come back.
 func (c *calendar) Reserved() bool { return c.latest.Load() != 0 }
 

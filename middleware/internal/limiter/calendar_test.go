@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -100,6 +101,21 @@ func TestCalendarRules(t *testing.T) {
 }
 
 // Requests need the clock as long as clients may come back, and no longer.
+// For how long those come back that were told to, and that the limit is told so.
+func TestCalendarOwed(t *testing.T) {
+	r := &room{Controller: New(Config{Min: 2, Max: 100, Queue: true, MaxWait: time.Second, MaxRetryAfter: 10 * time.Second})}
+	r.throughput.Store(100_000)
+	for range 100 {
+		r.Reserve(start, Refusal{Spread: time.Second})
+	}
+	for _, tt := range []struct{ after, want time.Duration }{{0, 2 * time.Second}, {500 * time.Millisecond, 1500 * time.Millisecond}, {3 * time.Second, 0}} {
+		r.Learn(Completion{At: start + tt.after, Took: time.Millisecond, InFlight: 1, Slot: Slot{Weight: 1}})
+		if got := r.adaptive.owed; math.Abs(got-tt.want.Seconds()) > 1e-6 {
+			t.Errorf("after %v: slots for %v s are given away, want for %v", tt.after, got, tt.want)
+		}
+	}
+}
+
 func TestCalendarExpects(t *testing.T) {
 	var c calendar
 	if c.Reserved() || c.Expects(start) {

@@ -348,6 +348,7 @@ func (c *Controller) admitted(before slotCount, generation uint32, now time.Dura
 // Learn takes in a request that was measured, once it has given back its slot.
 func (c *Controller) Learn(done Completion) {
 	c.mu.Lock()
+	c.adaptive.owed = c.calendar.owed(done.At).Seconds()
 	if c.adaptive.completed(done, c.queue.all.length) {
 		c.publish()
 		c.dispatch(done.At)

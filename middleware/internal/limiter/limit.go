@@ -21,6 +21,7 @@ const (
 	shortLine  = .35  // of the target: a line that is left by a trial of less
 	tight      = 1.3  // times the most in flight: a limit that comes down, so that it binds if that rises
 	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
+	backlog    = 1.0  // seconds until the last one that was told comes back, above which those that come back are more calls
 	aftermath  = 5.0  // seconds for which an overload may leave a line
 	young      = 10   // windows in which next to nothing is known
 	remembered = 60.0 // seconds for which the throughput without load is,
@@ -58,6 +59,7 @@ type adaptiveLimit struct {
 	rate     float64 // completions per second in the last window; 0 if requests were refused
 	work     float64 // completions per second, averaged over 1 s
 	asked    float64 // requests that came per second, averaged over 1 s
+	owed     float64 // seconds until the last client that was told to come back has its slot
 	useful   float64 // of them, those that were answered while the client waited, averaged over 1 s
 	baseline float64 // what a request takes where the line is short, ns
 
@@ -148,10 +150,11 @@ func (a *adaptiveLimit) fits(w *window) bool {
 
 // known reports whether the handler served as much as is asked for while nothing was
 // late. Requests come by chance, so one standard deviation more counts as the same, and
-// two in a single window. Retries are no more calls.
+// two in a single window. Retries are no more calls, unless many clients were refused and
+// told to come back: then these are what was not served before.
 func (a *adaptiveLimit) known(w *window) bool {
 	served, then, part := a.calm.most, a.calm.most*w.seconds, w.calls()
-	if a.rare(w) {
+	if a.rare(w) || a.owed > backlog {
 		part = 1
 	}
 	return a.asked*part <= asMuch*served+math.Sqrt(served) && w.asked*part <= moment*then+2*math.Sqrt(then)

@@ -23,6 +23,7 @@ type seen struct {
 	joined  int // that found no room
 	again   int // of them
 	retries int // of the answers
+	owed    float64
 }
 
 func (s seen) window() *window {
@@ -62,6 +63,7 @@ func TestWhatFits(t *testing.T) {
 	veryLate := seen{n: 100, seconds: .2, level: 500, took: 1100 * ms, asked: 200}
 	leave := func(s seen, n int) seen { s.gone = n; return s }
 	again := func(s seen, joined, again int) seen { s.joined, s.again = joined, again; return s }
+	owe := func(s seen, owed float64) seen { s.owed = owed; return s }
 	for _, tt := range []struct {
 		name                string
 		most, asked, useful float64
@@ -73,6 +75,8 @@ func TestWhatFits(t *testing.T) {
 		{"a tenth and a deviation of chance more is no more", 400, 459, 400, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 92}, true, true},
 		{"that is more", 400, 461, 400, false, late, false, false},
 		{"half as many calls, each asked for twice", 400, 800, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 16, 8), true, true},
+		{"that, and those that were told to come back do so for a second", 400, 800, 400, false, owe(again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 16, 8), 1), true, true},
+		{"that, for longer: they are calls that were not served yet", 400, 800, 400, false, owe(again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 16, 8), 1.001), false, false},
 		{"too few to know how many are retries", 400, 800, 400, false, again(seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160}, 15, 8), false, false},
 		{"half of those that leave are retries", 400, 800, 400, false, seen{n: 100, seconds: .2, level: 200, took: 400 * ms, asked: 160, retries: 50}, true, true},
 		{"that, though none of those that found no room is", 400, 800, 400, false, seen{n: 16, seconds: .2, level: 200, took: 400 * ms, asked: 160, retries: 8, joined: 30}, true, true},
@@ -97,6 +101,7 @@ func TestWhatFits(t *testing.T) {
 	} {
 		a, w := settledLimit(), tt.seen.window()
 		a.calm.most, a.asked, a.useful, a.calm.lags = tt.most, tt.asked, tt.useful, tt.lags
+		a.owed = tt.seen.owed
 		if got := a.known(w); got != tt.known {
 			t.Errorf("%s: known: got %v, want %v", tt.name, got, tt.known)
 		}
