@@ -39,8 +39,10 @@
 //	they leave if that is shorter; for 1 s while neither is known.
 //
 //	nothing late       nothing to judge. A limit that binds grows by half with each window, but not so
-//	                   far that a line would make answers nearly late. A limit that does not bind is
-//	                   2.5 times the most in flight, or what is served in time if that is more.
+//	                   far that a line would make answers nearly late. If it binds there, although no
+//	                   more calls come than were ever served, a trial of more begins. A limit that
+//	                   does not bind is 2.5 times the most in flight, or what is served in time if
+//	                   that is more.
 //	late, no room      A trial tells why. If requests stand in a line in the handler, fewer of them
 //	                   in flight are answered as often, and sooner. If the handler takes that long,
 //	                   fewer are answered less often. Answers that come too late for their clients
@@ -51,7 +53,8 @@
 //	                   one before. The fewer those are, the deeper it goes. Elsewhere a trial of more
 //	                   comes first, up to what clients bear to wait for. After a change of latency
 //	                   neither begins while fewer requests leave than come. Retries that clients
-//	                   announce are no more calls.
+//	                   announce are no more calls, unless so many were refused that the last one that
+//	                   was told to comes back more than a second later.
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
 //	                   takes that long. For a while nothing is late then, though many clients leave.
@@ -61,9 +64,10 @@
 //	                   most are refused. It is kept if it gives more answers, or as much of it as does.
 //	                   If answers come more often, the limit grows with them. If a lower limit gives
 //	                   fewer answers and none of them sooner, a higher one is tried at once.
-//	no sooner          If no more calls come than were ever served, and a lower limit gives no sooner
-//	                   answers, there is no line, whatever their rate is: the handler may have changed
-//	                   meanwhile. Of fewer than 16 calls a second that is not believed.
+//	no sooner          If no more calls come than were ever served, and of two limits the lower one gives
+//	                   no sooner answers, there is no line, whatever their rate is: the handler may
+//	                   have changed meanwhile, or no more are asked for. Of fewer than 16 calls a
+//	                   second that is not believed.
 //	no line            Answers that take that long are not late. For a while nothing is.
 //	quicker            If a lower limit gives so many more answers that the limit does not explain it,
 //	                   the handler has become quicker, and nothing is known of a line.

@@ -83,6 +83,8 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 		if m.n >= leastArm {
 			a.begin(now, m, a.more()*a.limit, crowded)
 		}
+	case !a.late(now, m) && !tr.line && a.fits(m):
+		a.try(now)
 	case !a.late(now, m) && !tr.line:
 		tr.arm = window{}
 	case !a.late(now, m):
@@ -137,7 +139,7 @@ func (a *adaptiveLimit) more() float64 {
 func (a *adaptiveLimit) refuted(now time.Duration, w *window) bool {
 	tr := &a.trials
 	return a.limit > tr.limit && w.level() >= binding*a.limit && tr.span >= tr.before.usual() &&
-		w.wasted(tr.base) && tr.useful <= tr.span*tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
+		w.wasted(tr.base) && !a.noSooner() && tr.useful <= tr.span*tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
 }
 
 // tried reports whether a trial has told what it can.
@@ -165,19 +167,23 @@ func (a *adaptiveLimit) starved() bool {
 	return long && expected >= 2*leastArm && tr.arm.all < starving*expected
 }
 
-// noSooner reports whether a trial of less gives answers no sooner, although no more calls
-// come than the handler is known to serve. In a line they would come sooner. The rate of the
-// answers does not tell if the handler has changed meanwhile. How long answers would have
-// taken whose clients left is not known. So this compares the latency that three of four of
-// those served are below, by the window that served the smaller share.
+// noSooner reports whether fewer at a time get no sooner answers, by a trial of less or of
+// more, although no more calls come than the handler is known to serve. In a line they would
+// come sooner. The rate of the answers does not tell if the handler has changed meanwhile, or
+// if no more is asked for. How long answers would have taken whose clients left is not known.
+// So this compares the latency that three of four of those served are below, by the window
+// that served the smaller share.
 func (a *adaptiveLimit) noSooner() bool {
 	tr := &a.trials
-	m, b := &tr.arm, &tr.before
-	if tr.was || a.rare(m) || !a.known(m) || min(m.served(), b.served()) < leastArm/2 || m.level() > surely*b.level() {
+	few, many := &tr.arm, &tr.before
+	if a.limit > tr.limit {
+		few, many = many, few
+	}
+	if tr.was || a.rare(&tr.arm) || !a.known(&tr.arm) || min(few.served(), many.served()) < leastArm/2 || few.level() > surely*many.level() {
 		return false
 	}
-	share := .75 * math.Min(m.timely(), b.timely())
-	return m.times.quantile(share) > sooner*b.times.quantile(share)
+	share := .75 * math.Min(few.timely(), many.timely())
+	return few.times.quantile(share) > sooner*many.times.quantile(share)
 }
 
 // try begins a trial, once enough is known of the present limit.
@@ -223,11 +229,11 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 			return
 		}
 		a.move(now, a.limit, "more at a time give more answers")
+	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
+		a.serves(now, x, "the answers follow the number: no line")
 	case a.noSooner():
 		tr.line = false
 		a.serves(now, x, "fewer at a time get no sooner answers: no line")
-	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
-		a.serves(now, x, "the answers follow the number: no line")
 	default:
 		a.lines(now, x, m)
 	}

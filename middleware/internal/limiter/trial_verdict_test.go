@@ -88,12 +88,13 @@ func TestTrialBegins(t *testing.T) {
 	}
 }
 
-// When a trial of less gives answers no sooner, as it would in a line. Half as many are in
+// When a trial gives fewer at a time no sooner answers, as a line would. Half as many are in
 // flight, and 1000 calls come in a second, which is what the handler is known to serve.
 func TestTrialNoSooner(t *testing.T) {
 	before := seen{n: 500, seconds: 1, level: 175, took: 350 * ms}
 	arm := seen{n: 100, seconds: .4, level: 88, took: 350 * ms, asked: 400}
 	with := func(s seen, change func(*seen)) seen { change(&s); return s }
+	more := func(a *adaptiveLimit) { a.trials.limit, a.limit = 88, 175 }
 	for _, tt := range []struct {
 		name        string
 		set         func(*adaptiveLimit)
@@ -115,6 +116,9 @@ func TestTrialNoSooner(t *testing.T) {
 		{"nor are 7 before", nil, with(before, func(s *seen) { s.n = 7 }), arm, false},
 		{"three of four are in flight", nil, before, with(arm, func(s *seen) { s.level = 131 }), true},
 		{"more are: it is hardly another number", nil, before, with(arm, func(s *seen) { s.level = 132 }), false},
+		{"more at a time, and as late", more, arm, with(before, func(s *seen) { s.asked = 400 }), true},
+		{"more at a time, and later", more, arm, with(before, func(s *seen) { s.took *= 2 }), false},
+		{"hardly more at a time, and as late", more, with(arm, func(s *seen) { s.level = 132 }), before, false},
 	} {
 		a := settledLimit()
 		a.asked = 1000
@@ -148,6 +152,7 @@ func TestTrialNoSooner(t *testing.T) {
 		a := settledLimit()
 		a.asked = 1000
 		tt.before.inFlight, tt.arm.inFlight = 175*float64(tt.before.n), 88*float64(tt.arm.n)
+		a.trials.limit, a.limit = 175, 88
 		a.trials.before, a.trials.arm = *tt.before, *tt.arm
 		if got := a.noSooner(); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
