@@ -40,9 +40,9 @@
 //
 //	nothing late       nothing to judge. A limit that binds grows by half with each window, but not so
 //	                   far that a line would make answers nearly late. If it binds there, although no
-//	                   more calls come than were ever served, a trial of more begins. A limit that
-//	                   does not bind is 2.5 times the most in flight, or what is served in time if
-//	                   that is more.
+//	                   more calls come than were ever served, and latencies vary from one answer to
+//	                   the next, a trial of more begins. A limit that does not bind is 2.5 times the
+//	                   most in flight, or what is served in time if that is more.
 //	late, no room      A trial tells why. If requests stand in a line in the handler, fewer of them
 //	                   in flight are answered as often, and sooner. If the handler takes that long,
 //	                   fewer are answered less often. Answers that come too late for their clients

@@ -83,7 +83,7 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 		if m.n >= leastArm {
 			a.begin(now, m, a.more()*a.limit, crowded)
 		}
-	case !a.late(now, m) && !tr.line && a.fits(m):
+	case !a.late(now, m) && !tr.line && a.fits(m) && !a.succession.orderly(tr.base):
 		a.try(now)
 	case !a.late(now, m) && !tr.line:
 		tr.arm = window{}
@@ -138,7 +138,7 @@ func (a *adaptiveLimit) more() float64 {
 // clients leave, so that nothing more is to be waited for.
 func (a *adaptiveLimit) refuted(now time.Duration, w *window) bool {
 	tr := &a.trials
-	return a.limit > tr.limit && w.level() >= binding*a.limit && tr.span >= tr.before.usual() &&
+	return a.limit > tr.limit && w.level() >= binding*a.limit && tr.span >= tr.before.usual()/2 &&
 		w.wasted(tr.base) && !a.noSooner() && tr.useful <= tr.span*tr.before.useful()*math.Pow(a.limit/tr.limit, elastic)
 }
 

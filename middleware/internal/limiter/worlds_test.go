@@ -140,6 +140,7 @@ var openWorlds = map[string]string{
 	"grows from 20 ms to 2 s in 60 s":                   "three in a hundred are refused by trials: it may be a line",
 	"one core, twice":                                   "8.1 of 9.3 a second, as a step takes ten seconds to judge",
 	"calls of 5-30 s, 25 slots, twice":                  "a step takes minutes where a call takes 20 s",
+	"pool of 32, ten times slower for 20 s":             "27 of 30 a second, as it takes seconds to see that more at a time are in vain",
 	"pauses of 1.5 s, patience said":                    ".91 of .93",
 	"four fifths hang for 30 s, clients leave":          "thirteen in a hundred are refused until the limit has grown",
 	"a flood of cheap ones hides a dear route at twice": "three of four answers are quick, so nothing is late",
@@ -153,7 +154,6 @@ var openWorlds = map[string]string{
 	"a quiet night, then the day at .8":                                   "one in eighty waits in the morning",
 	"a small pool at six times beside quick calls, no names":              "without names nothing tells the quick calls from the others",
 	"pool of 24, six times slower for 15 s":                               "58 of 60 a second",
-	"one core, calls of 200 ms, twice, clients go after 4 s":              "4.57 of 4.6 a second",
 	"three cores, each one more costs a twentieth, 1.7 times":             "184 of 255 a second in the overload, and .89 of .97 after it",
 }
 
