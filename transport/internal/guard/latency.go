@@ -9,6 +9,7 @@ import (
 type latency struct {
 	typical float64       // running median, ns
 	recent  float64       // mean of the last few, ns
+	work    float64       // the same without the wait that the service tells of, ns
 	least   time.Duration // since the window was cut to next to nothing; 0: unknown
 	seen    int           // successes, up to warm
 	at      time.Duration
@@ -22,8 +23,9 @@ func (l *latency) known() bool { return l.seen >= warm }
 // so that a burst of slow responses does not become typical. While the limiter
 // is engaged typical stays, or the queue that the window allows would become
 // typical and the window would follow it.
-func (l *latency) add(now, d time.Duration, engaged bool) {
+func (l *latency) add(now, d, queued time.Duration, engaged bool) {
 	l.recent += (float64(d) - l.recent) / 4
+	l.work += (float64(d-queued) - l.work) / 4
 	if engaged && l.known() {
 		return
 	}
@@ -44,9 +46,12 @@ func (l *latency) add(now, d time.Duration, engaged bool) {
 	l.typical = max(l.typical, float64(time.Microsecond))
 }
 
-// expected is how long an attempt has to be given if it is to succeed.
+// expected is how long an attempt has to be given if it is to succeed. A service that tells
+// how long requests wait serves the most urgent first, so that wait is not expected again:
+// clients that did would send only calls that are less urgent than those of others, and
+// wait all the longer.
 func (l *latency) expected(t time.Duration) time.Duration {
-	return min(t, max(time.Duration(2*l.typical), time.Duration(1.5*l.recent), l.least))
+	return min(t, max(time.Duration(2*l.typical), time.Duration(1.5*l.work), l.least))
 }
 
 // last is how long the last few successes took.

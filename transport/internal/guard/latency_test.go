@@ -96,6 +96,7 @@ func TestLate(t *testing.T) {
 	}{
 		{"twice what is typical", see(300, 20*ms, success), 40 * ms},
 		{"half as much again as the last few", all(see(300, 20*ms, success), see(20, 100*ms, success)), 150 * ms},
+		{"not the wait that the service tells of", all(see(300, 20*ms, success), tell(5*ms, 20, 900*ms, 800*ms)), 150 * ms},
 		{"the limit at most", all(see(300, 20*ms, success), see(20, 900*ms, success)), T},
 		{"what it takes alone", all(limited(1), line(time.Hour), wait(T), see(1, 600*ms, success), see(60, 20*ms, success), wait(T+1), late(1)), 40 * ms},
 		{"what it takes alone, and no more is known", all(limited(1), line(time.Hour), wait(T), see(1, 500*ms, success)), 500 * ms},

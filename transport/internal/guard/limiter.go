@@ -200,7 +200,7 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 	a.Queued = min(a.Queued, now-a.Start)
 	l.epoch.add(now, now-a.Start, a.Queued, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
-	l.latency.add(now, now-a.Start, l.Engaged())
+	l.latency.add(now, now-a.Start, a.Queued, l.Engaged())
 	l.newest, l.succeeded = max(l.newest, a.Start), now
 	l.timeouts, l.probes = 0, 0
 	if l.Engaged() {
