@@ -90,14 +90,17 @@ func (st *standing) judge(room bool) (all []verdict) {
 		}
 		all = append(all, verdict{world: w.id, law: law, who: who, figure: figure, bound: bound, kept: figure <= bound})
 	}
-	none, client, server := st.of["none"], st.of["client"], st.of["server"]
+	none, played := st.of["none"]
+	client, server := st.of["client"], st.of["server"] // nothing where they did not play
 	for _, who := range []string{"client", "breaker", "server", "both"} {
 		r, in := st.of[who]
 		if !in {
 			continue
 		}
 		if len(w.fleet) > 0 { // our part of it, against the same part without retries
-			least(noHarm, who, r.Parts[0], none.Parts[0]-tolerance)
+			if played {
+				least(noHarm, who, r.Parts[0], none.Parts[0]-tolerance)
+			}
 			continue
 		}
 		least(noHarm, who, r.Success, none.Success-tolerance)
