@@ -109,6 +109,8 @@
 // If refusals engaged the limiter, and nothing that was sent since has timed out, there is
 // no need to find out: the service sheds what it cannot do. Then such a success makes room
 // for one more.
+// The same holds if the service has told of a queue before and tells of less than T/32 now,
+// until a response shows what it takes with a window of at most 2.
 //
 // If a queue that the service tells of engaged the limiter, the window follows that queue
 // instead. Of the last 4 successes that were sent since it was last made less, the mean wait

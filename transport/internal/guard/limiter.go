@@ -27,6 +27,7 @@ type Limiter struct {
 	trial     bool          // it was cut to find out what a response takes alone
 	last      last          // successes since
 	told      told
+	tells     bool          // the service has told of a queue, so it would tell of one again
 	probeAt   time.Duration // when the next probe is due
 	probes    int           // in a row without a success
 
@@ -198,6 +199,7 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 		return
 	}
 	a.Queued = min(a.Queued, now-a.Start)
+	l.tells = l.tells || a.Queued > 0
 	l.epoch.add(now, now-a.Start, a.Queued, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, a.Queued, l.Engaged())
@@ -287,19 +289,21 @@ func (l *Limiter) grow(a Attempt, now time.Duration, inFlight int) {
 // work. The window is cut once to find out: with next to nothing in flight there is no
 // queue. In a queue all responses are slow, so the fastest of a few shows how long it is.
 // One that is very slow itself makes less room. A service that refused requests, and
-// refuses none now, has room.
+// refuses none now, has room. So has one that has told of its queue and tells of none now,
+// until it is known what a response takes alone: then that says more.
 func (l *Limiter) widen(a Attempt, now, took time.Duration) {
 	least := &l.latency.least
 	usual := max(*least, time.Duration(l.latency.typical))
 	room := max(a.Scale.T-usual, 0)
 	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
 	long := took-usual > room/2
+	hasRoom := l.refusals.only || *least == 0 && l.toldNone(a)
 	switch queued := l.last.fastest(took) - usual; {
 	case l.refusals.pause > 0 && l.window >= 1: // it is asked more often instead
-	case queued > room/2 && *least == 0 && !l.refusals.only && a.Start-max(l.cutAt, l.refusals.at) >= a.Scale.T:
+	case queued > room/2 && *least == 0 && !hasRoom && a.Start-max(l.cutAt, l.refusals.at) >= a.Scale.T:
 		l.cut(now, alone)
 		l.trial = true
-	case !refused && (queued <= room/8 && !long || queued > room/2 && l.refusals.only):
+	case !refused && (queued <= room/8 && !long || queued > room/2 && hasRoom):
 		l.window++
 	case queued <= room/2 && !refused:
 		l.window += 1 / max(l.window, 1)

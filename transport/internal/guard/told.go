@@ -63,3 +63,9 @@ func (l *Limiter) overflow(e epoch, s Scale, now, lasted time.Duration) {
 		l.told.says = true
 	}
 }
+
+// toldNone reports whether a service that would tell of its queue tells of none, while the
+// window does not follow that queue.
+func (l *Limiter) toldNone(a Attempt) bool {
+	return l.tells && !l.told.says && a.Queued < a.Scale.T/aim
+}

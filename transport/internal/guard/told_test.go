@@ -40,6 +40,7 @@ func TestToldQueue(t *testing.T) {
 	engaged := func(window int) step { return all(epoch(35, 2*window-1, d, full), hour, hold(window-1)) }
 	used := all(engaged(16), wait(d))
 	at := func(n int, took, queued time.Duration) step { return tell(0, n, took, queued) }
+	telling := all(calls(35), at(1, 20*ms, ms))
 	narrowed := all(used, at(4, d, full), hold(11))
 	for _, tt := range []struct {
 		rule   string
@@ -77,6 +78,11 @@ func TestToldQueue(t *testing.T) {
 		{"follow: nor a line while the queue is too long", []step{used, wait(T), at(4, 951*ms, 150*ms)}, 14.795219518236424},
 		{"follow: what hangs does not count", []step{engaged(4), hold(0), wait(1), ask(3), wait(3 * T), ask(1), wait(20 * ms), answer(1, success), wait(3 * T), ask(1), wait(20 * ms), answer(1, success), wait(T), at(4, d, d)}, 1},
 		{"follow: it opens as ever", []step{engaged(8), func(w *world) { w.Leave(w.waiter) }, hold(3), wait(d), at(1, d, 20*ms)}, open},
+		{"told none: a slow one makes room for one more", []step{telling, limit(8), hour, wait(2 * T), at(1, 700*ms, 31250*time.Microsecond-1)}, 9},
+		{"told none: not if the wanted queue is told", []step{telling, limit(8), hour, wait(2 * T), at(1, 700*ms, 31250*time.Microsecond)}, 2},
+		{"told none: not if it never tells", []step{calls(35), limit(8), hour, wait(2 * T), at(1, 700*ms, 0)}, 2},
+		{"told none: not once it is known what it takes alone", []step{telling, limit(1), hour, wait(T), at(1, 600*ms, 0), at(1, 850*ms, 0)}, 2.125},
+		{"told none: not soon after a refusal", []step{telling, limit(8), hour, hold(7), see(1, 5*ms, shed), hold(0), at(1, 700*ms, 0)}, 6 + 0.25/6},
 		{"follow: not if anything else engages", []step{limited(16), hour, hold(15), wait(T), at(1, 100*ms, 90*ms)}, 17},
 		{"follow: not after it was open", []step{engaged(8), func(w *world) { w.Leave(w.waiter) }, hold(3), wait(d), at(1, d, 20*ms), limit(16), hour, hold(15), wait(T), at(4, d, full)}, 20},
 	} {
