@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -82,6 +83,56 @@ func TestSilenceEnds(t *testing.T) {
 		}
 		if a.silence.tried != 0 {
 			t.Errorf("%s: another answer would count as well", tt.name)
+		}
+	}
+}
+
+// What a handler completes a second, of which 200 are known, after a window of so many.
+func TestCompleting(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		seconds float64
+		stood   time.Duration
+		all     float64
+		want    float64
+	}{
+		{"half as many for a second", 1, 0, 100, 200 - 100*(1-math.Exp(-1))},
+		{"twice as many for a second", 1, 0, 400, 200 + 200*(1-math.Exp(-1))},
+		{"it stood still for 10 s, then half as many for half a second", 10.5, 10 * sec, 50, 200 - 100*(1-math.Exp(-.5))},
+		{"then as many as ever", 10.5, 10 * sec, 100, 200},
+		{"then all that were stuck at once", 10.001, 10 * sec, 500, 200},
+		{"it stood still to the end", 10, 10 * sec, 500, 200},
+	} {
+		a := settledLimit()
+		a.work = 200
+		if got := a.completing(&window{n: 1, all: tt.all, seconds: tt.seconds, stood: tt.stood}); math.Abs(got-tt.want) > 1e-6 {
+			t.Errorf("%s: got %v a second, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Of which a completion shows that the handler stood still before it: nothing was completed
+// for long, and it was there for more than half of that.
+func TestStandstill(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		usual      float64
+		quiet, was time.Duration
+		want       time.Duration
+	}{
+		{"a fourth of a second is not long", .01, 250 * ms, 250 * ms, 0},
+		{"more is", .01, 251 * ms, 251 * ms, 251 * ms},
+		{"not if it came in the second half", .01, 252 * ms, 126 * ms, 0},
+		{"but if it came in the first", .01, 252 * ms, 127 * ms, 252 * ms},
+		{"five times what requests take is not long", .08, 400 * ms, 400 * ms, 0},
+		{"more is, too", .08, 401 * ms, 401 * ms, 401 * ms},
+	} {
+		a := settledLimit()
+		a.windows, a.last, a.usual, a.latency = 20, time.Hour, tt.usual, tt.usual
+		a.window = window{since: time.Hour}
+		a.completed(Completion{At: time.Hour + tt.quiet, Took: tt.was, Slot: Slot{Weight: 1}}, 0)
+		if got := a.window.stood; got != tt.want {
+			t.Errorf("%s: it stood still for %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type window struct {
 	retries             int           // of the completions
 	joined, again       int           // that found no room when they came, and those of them that were retries
 	gap                 time.Duration // longest between two completions
+	stood               time.Duration // in which the handler stood still
 }
 
 // add takes in a completion.
