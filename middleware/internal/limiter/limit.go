@@ -199,10 +199,8 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 		a.met.add(c, a.last)
 	}
 	moved := a.answered(c)
-	gap := c.At - a.last
-	if w.gap = max(w.gap, gap); gap > a.longQuiet() && c.Took > gap/2 {
-		w.stood += gap
-	}
+	w.gap = max(w.gap, c.At-a.last)
+	a.standstill(c)
 	a.last = c.At
 	w.add(c, queued, a.trials.changed)
 	if c.Outcome == Served && a.patience.known() == 0 && (c.Waited+c.Took).Seconds() > math.Max(unknown, a.target()) {
@@ -253,19 +251,6 @@ func (a *adaptiveLimit) close(now time.Duration) {
 	a.routes.line = a.trials.line
 	a.routes.close(w.seconds, a.calm.now || a.fixed)
 	a.baseline = math.Round(1e9 * math.Min(a.latency, math.Max(a.trials.base, a.target()/2)))
-}
-
-// completing is how many requests per second are completed, with those of a window. That the
-// handler completed none while it stood still says nothing of how many it completes now, and
-// clients that are refused now would be told to come back much too late. Nor does it
-// complete more because those that were stuck are over at once.
-func (a *adaptiveLimit) completing(w *window) float64 {
-	seconds := math.Max(w.seconds-w.stood.Seconds(), 1e-6)
-	work := a.work + (w.rate()*w.seconds/seconds-a.work)*(1-math.Exp(-seconds))
-	if w.stood > 0 {
-		return math.Min(work, a.work)
-	}
-	return work
 }
 
 // decide moves the limit, if that is called for.

@@ -8,11 +8,17 @@ import (
 const (
 	mostOf = .75 // of a limit
 	weakly = .5  // of the answers that the handler is known to give
+	seldom = 3   // times as long as a standstill it has to be since the one before
 )
 
 // silence is what to do about a handler that is full and answers nobody.
 type silence struct {
 	tried time.Duration // when one more was last let in
+
+	from, until time.Duration // the last time in which nothing was completed for long
+	stood       bool          // the handler stood still in it
+	counts      bool          // and seldom does
+	over        time.Duration // when it last had stood still; 0: it never did
 }
 
 // short is told that there is no room, and reports whether the limit has changed.
@@ -71,4 +77,37 @@ func (a *adaptiveLimit) answered(c Completion) (moved bool) {
 	}
 	a.limit, a.why = a.bounded(math.Ceil(growth*a.limit)), "others hang, and one more was as quick as ever"
 	return true
+}
+
+// standstill takes in a completion, before which nothing was completed since a.last. The
+// handler stood still if that was for long, and if one that is completed after it was in the
+// handler for more than half of it. A handler that does so again and again has not stood
+// still: that is how it works.
+func (a *adaptiveLimit) standstill(c Completion) {
+	q, w := &a.silence, &a.window
+	if c.At-a.last > a.longQuiet() {
+		q.from, q.until, q.stood, q.counts = a.last, c.At, false, false
+	}
+	came, lasted := c.At-c.Took, q.until-q.from
+	if !q.stood && q.from >= w.since && came < q.from+lasted/2 {
+		q.stood, q.counts = true, q.over == 0 || q.until-q.over > seldom*lasted
+		q.over = q.until
+		if q.counts {
+			w.stood += lasted
+		}
+	}
+	w.stuck = w.stuck || q.counts && came < q.until
+}
+
+// completing is how many requests per second are completed, with those of a window. That the
+// handler completed none while it stood still says nothing of how many it completes now, and
+// clients that are refused now would be told to come back much too late. Nor does it
+// complete more because those that were stuck are over at once.
+func (a *adaptiveLimit) completing(w *window) float64 {
+	seconds := math.Max(w.seconds-w.stood.Seconds(), 1e-6)
+	work := a.work + (w.rate()*w.seconds/seconds-a.work)*(1-math.Exp(-seconds))
+	if w.stuck {
+		return math.Min(work, a.work)
+	}
+	return work
 }

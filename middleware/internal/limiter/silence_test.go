@@ -93,46 +93,92 @@ func TestCompleting(t *testing.T) {
 		name    string
 		seconds float64
 		stood   time.Duration
+		stuck   bool
 		all     float64
 		want    float64
 	}{
-		{"half as many for a second", 1, 0, 100, 200 - 100*(1-math.Exp(-1))},
-		{"twice as many for a second", 1, 0, 400, 200 + 200*(1-math.Exp(-1))},
-		{"it stood still for 10 s, then half as many for half a second", 10.5, 10 * sec, 50, 200 - 100*(1-math.Exp(-.5))},
-		{"then as many as ever", 10.5, 10 * sec, 100, 200},
-		{"then all that were stuck at once", 10.001, 10 * sec, 500, 200},
-		{"it stood still to the end", 10, 10 * sec, 500, 200},
+		{"half as many for a second", 1, 0, false, 100, 200 - 100*(1-math.Exp(-1))},
+		{"twice as many for a second", 1, 0, false, 400, 200 + 200*(1-math.Exp(-1))},
+		{"it stood still for 10 s, then half as many for half a second", 10.5, 10 * sec, true, 50, 200 - 100*(1-math.Exp(-.5))},
+		{"then as many as ever", 10.5, 10 * sec, true, 100, 200},
+		{"then many that were stuck, at once", 10.001, 10 * sec, true, 500, 200},
+		{"then more of them in the next window", .1, 0, true, 500, 200},
+		{"it stood still to the end", 10, 10 * sec, true, 500, 200},
 	} {
 		a := settledLimit()
 		a.work = 200
-		if got := a.completing(&window{n: 1, all: tt.all, seconds: tt.seconds, stood: tt.stood}); math.Abs(got-tt.want) > 1e-6 {
+		if got := a.completing(&window{n: 1, all: tt.all, seconds: tt.seconds, stood: tt.stood, stuck: tt.stuck}); !(math.Abs(got-tt.want) < 1e-6) {
 			t.Errorf("%s: got %v a second, want %v", tt.name, got, tt.want)
 		}
 	}
 }
 
-// Of which a completion shows that the handler stood still before it: nothing was completed
-// for long, and it was there for more than half of that.
+// Which time without a completion counts as a standstill: longer than longQuiet, not soon
+// after the one before, and one that is completed after it was in the handler for more
+// than half of it.
 func TestStandstill(t *testing.T) {
+	type done struct{ quiet, took time.Duration }
 	for _, tt := range []struct {
-		name       string
-		usual      float64
-		quiet, was time.Duration
-		want       time.Duration
+		name        string
+		usual, mean float64
+		done        []done
+		stood       time.Duration
+		stuck       bool
 	}{
-		{"a fourth of a second is not long", .01, 250 * ms, 250 * ms, 0},
-		{"more is", .01, 251 * ms, 251 * ms, 251 * ms},
-		{"not if it came in the second half", .01, 252 * ms, 126 * ms, 0},
-		{"but if it came in the first", .01, 252 * ms, 127 * ms, 252 * ms},
-		{"five times what requests take is not long", .08, 400 * ms, 400 * ms, 0},
-		{"more is, too", .08, 401 * ms, 401 * ms, 401 * ms},
+		{"a fourth of a second is not long", .01, .01, []done{{250 * ms, 250 * ms}}, 0, false},
+		{"more is", .01, .01, []done{{251 * ms, 251 * ms}}, 251 * ms, true},
+		{"not if it came in the second half", .01, .01, []done{{252 * ms, 126 * ms}}, 0, false},
+		{"but if it came in the first", .01, .01, []done{{252 * ms, 127 * ms}}, 252 * ms, true},
+		{"or if one after it did", .01, .01, []done{{252 * ms, ms}, {ms, 128 * ms}}, 252 * ms, true},
+		{"it counts once", .01, .01, []done{{252 * ms, 252 * ms}, {ms, 253 * ms}}, 252 * ms, true},
+		{"five times what requests take is not long", .08, .09, []done{{400 * ms, 400 * ms}}, 0, false},
+		{"nor by the mean of what they take", .09, .08, []done{{400 * ms, 400 * ms}}, 0, false},
+		{"more is, too", .08, .09, []done{{401 * ms, 401 * ms}}, 401 * ms, true},
+		{"not soon after the one before", .01, .01, []done{{300 * ms, 300 * ms}, {200 * ms, ms}, {200 * ms, ms}, {200 * ms, ms}, {300 * ms, 300 * ms}}, 300 * ms, true},
+		{"but soon after it had nothing to do", .01, .01, []done{{300 * ms, ms}, {200 * ms, ms}, {300 * ms, 300 * ms}}, 300 * ms, true},
+		{"but later", .01, .01, []done{{300 * ms, 300 * ms}, {201 * ms, ms}, {200 * ms, ms}, {200 * ms, ms}, {300 * ms, 300 * ms}}, 600 * ms, true},
 	} {
 		a := settledLimit()
-		a.windows, a.last, a.usual, a.latency = 20, time.Hour, tt.usual, tt.usual
+		a.last, a.usual, a.latency = time.Hour, tt.usual, tt.mean
 		a.window = window{since: time.Hour}
-		a.completed(Completion{At: time.Hour + tt.quiet, Took: tt.was, Slot: Slot{Weight: 1}}, 0)
-		if got := a.window.stood; got != tt.want {
-			t.Errorf("%s: it stood still for %v, want %v", tt.name, got, tt.want)
+		for _, d := range tt.done {
+			now := a.last + d.quiet
+			a.standstill(Completion{At: now, Took: d.took})
+			a.last = now
 		}
+		if w := &a.window; w.stood != tt.stood || w.stuck != tt.stuck {
+			t.Errorf("%s: it stood still for %v, and requests were stuck: %v; want %v, %v", tt.name, w.stood, w.stuck, tt.stood, tt.stuck)
+		}
+	}
+}
+
+// Requests that were stuck show up in later windows too. A standstill is part of the window in
+// which it was.
+func TestStandstillLeaves(t *testing.T) {
+	a := settledLimit()
+	a.last, a.usual, a.latency = 100*ms, .01, .01 // soon after the start
+	a.window = window{since: a.last}
+	at := a.last + sec
+	for range 2 {
+		a.standstill(Completion{At: at, Took: sec})
+		a.last = at
+	}
+	if a.window.stood != sec {
+		t.Errorf("it stood still for %v, want 1s", a.window.stood)
+	}
+	a.window = window{since: at}
+	if a.standstill(Completion{At: at, Took: sec}); !a.window.stuck || a.window.stood != 0 {
+		t.Errorf("in the next window: stuck %v, stood still for %v, want true, 0s", a.window.stuck, a.window.stood)
+	}
+	a.window = window{since: at}
+	if a.standstill(Completion{At: at + ms, Took: ms}); a.window.stuck {
+		t.Error("one that came when it was over was not stuck")
+	}
+	at += time.Minute
+	a.last, a.window = at, window{since: at}
+	a.standstill(Completion{At: at + sec, Took: ms})
+	a.last, a.window = at+sec, window{since: at + sec}
+	if a.standstill(Completion{At: at + sec, Took: sec}); a.window.stood != 0 {
+		t.Error("a standstill in an earlier window counts in a later one")
 	}
 }
