@@ -109,8 +109,9 @@
 // If refusals engaged the limiter, and nothing that was sent since has timed out, there is
 // no need to find out: the service sheds what it cannot do. Then such a success makes room
 // for one more.
-// The same holds if the service has told of a queue before and tells of less than T/32 now,
-// until a response shows what it takes with a window of at most 2.
+// The same holds if the service has told of a queue within the last minute, tells of less
+// than T/32 now, and that queue did not engage the limiter, until a response shows what it
+// takes with a window of at most 2.
 //
 // If a queue that the service tells of engaged the limiter, the window follows that queue
 // instead. Of the last 4 successes that were sent since it was last made less, the mean wait
@@ -142,7 +143,8 @@
 // While successes or refusals come, the call with the earliest deadline is next. While
 // none come, it is the call with the latest deadline, because an attempt with little time left would
 // only time out. A call with less time left than an attempt is expected to take is not
-// sent. That is twice what is typical or, if it is more, 1.5 times what the last few
-// successes took, without the wait that the service told of: of those that wait there, it
-// serves the call that is over first.
+// sent. That is the most of twice what is typical, 1.5 times what the last few successes took
+// without the wait that the service told of, and what a response took with a window of at
+// most 2, and never more than T. The wait is left out because the service serves the call
+// that is over first.
 package guard

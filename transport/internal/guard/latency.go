@@ -46,10 +46,9 @@ func (l *latency) add(now, d, queued time.Duration, engaged bool) {
 	l.typical = max(l.typical, float64(time.Microsecond))
 }
 
-// expected is how long an attempt has to be given if it is to succeed. A service that tells
-// how long requests wait serves the most urgent first, so that wait is not expected again:
-// clients that did would send only calls that are less urgent than those of others, and
-// wait all the longer.
+// expected is how long an attempt has to be given if it is to succeed. The wait that the
+// service tells of is not in it: a client that added it would give up its urgent calls, and
+// the service serves urgent calls first, so that the client would wait all the longer.
 func (l *latency) expected(t time.Duration) time.Duration {
 	return min(t, max(time.Duration(2*l.typical), time.Duration(1.5*l.work), l.least))
 }

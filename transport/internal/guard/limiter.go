@@ -27,7 +27,7 @@ type Limiter struct {
 	trial     bool          // it was cut to find out what a response takes alone
 	last      last          // successes since
 	told      told
-	tells     bool          // the service has told of a queue, so it would tell of one again
+	toldAt    time.Duration // when the service last told of a queue; 0: never
 	probeAt   time.Duration // when the next probe is due
 	probes    int           // in a row without a success
 
@@ -199,7 +199,9 @@ func (l *Limiter) Done(a Attempt, now time.Duration, inFlight int, s Signal) {
 		return
 	}
 	a.Queued = min(a.Queued, now-a.Start)
-	l.tells = l.tells || a.Queued > 0
+	if a.Queued > 0 {
+		l.toldAt = now
+	}
 	l.epoch.add(now, now-a.Start, a.Queued, l.newest-a.Start, a.Scale.T)
 	l.refusals.served(a, now, time.Duration(l.latency.typical), l.window)
 	l.latency.add(now, now-a.Start, a.Queued, l.Engaged())
@@ -297,7 +299,7 @@ func (l *Limiter) widen(a Attempt, now, took time.Duration) {
 	room := max(a.Scale.T-usual, 0)
 	refused := l.refusals.at > 0 && now-l.refusals.at <= a.Scale.T
 	long := took-usual > room/2
-	hasRoom := l.refusals.only || *least == 0 && l.toldNone(a)
+	hasRoom := l.refusals.only || *least == 0 && l.toldNone(a, now)
 	switch queued := l.last.fastest(took) - usual; {
 	case l.refusals.pause > 0 && l.window >= 1: // it is asked more often instead
 	case queued > room/2 && *least == 0 && !hasRoom && a.Start-max(l.cutAt, l.refusals.at) >= a.Scale.T:

@@ -19,6 +19,8 @@ const (
 	patient  = 2  // scales without a queue until each success makes room for one more
 	busy     = .8 // part of the calls that a service answers that does as much as ever
 	few      = 4  // successes that tell how long the queue is
+
+	telling = time.Minute // for which a service that told of a queue would tell of one
 )
 
 // follow makes the window follow the queue that the service tells of, and reports whether
@@ -66,6 +68,6 @@ func (l *Limiter) overflow(e epoch, s Scale, now, lasted time.Duration) {
 
 // toldNone reports whether a service that would tell of its queue tells of none, while the
 // window does not follow that queue.
-func (l *Limiter) toldNone(a Attempt) bool {
-	return l.tells && !l.told.says && a.Queued < a.Scale.T/aim
+func (l *Limiter) toldNone(a Attempt, now time.Duration) bool {
+	return l.toldAt > 0 && now-l.toldAt <= telling && !l.told.says && a.Queued < a.Scale.T/aim
 }
