@@ -90,20 +90,24 @@ func (st *standing) judge(room bool) (all []verdict) {
 		}
 		all = append(all, verdict{world: w.id, law: law, who: who, figure: figure, bound: bound, kept: figure <= bound})
 	}
-	none, played := st.of["none"]
-	client, server := st.of["client"], st.of["server"] // nothing where they did not play
+	// What did not play is nothing that others can be compared with.
+	none, alone := st.of["none"]
+	client, byClient := st.of["client"]
+	server, byServer := st.of["server"]
 	for _, who := range []string{"client", "breaker", "server", "both"} {
 		r, in := st.of[who]
 		if !in {
 			continue
 		}
 		if len(w.fleet) > 0 { // our part of it, against the same part without retries
-			if played {
+			if alone {
 				least(noHarm, who, r.Parts[0], none.Parts[0]-tolerance)
 			}
 			continue
 		}
-		least(noHarm, who, r.Success, none.Success-tolerance)
+		if alone {
+			least(noHarm, who, r.Success, none.Success-tolerance)
+		}
 		if none.Success >= 0.999 && who != "server" {
 			most(atOnce, who, r.Held, 0.01)
 		}
@@ -124,10 +128,10 @@ func (st *standing) judge(room bool) (all []verdict) {
 			most(fewer, who, r.Amplification, w.perCall)
 		}
 	}
-	if r, in := st.of["breaker"]; in {
+	if r, in := st.of["breaker"]; in && byClient {
 		least(likeClient, "breaker", r.Success, client.Success-tolerance)
 	}
-	if r, in := st.of["both"]; in && len(w.fleet) == 0 {
+	if r, in := st.of["both"]; in && (byClient || byServer) && len(w.fleet) == 0 {
 		least(bothEnds, "both", r.Success, max(client.Success, server.Success)-tolerance)
 	}
 	for i := range all {

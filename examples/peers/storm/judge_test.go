@@ -50,6 +50,11 @@ func TestJudge(t *testing.T) {
 		{"far from the optimum", storm, nil, func(of map[string]*result) { of["both"].OfOptimum, of["both"].Optimum = 0.949, 0.9 }, []string{"both: of optimum"}},
 		{"where the optimum is not known", storm, nil, func(of map[string]*result) { of["both"].OfOptimum = 0 }, nil},
 		{"our part of a fleet", exam{}, []part{{"evenkeel", 0.5}, {"none", 0.5}}, func(of map[string]*result) { of["client"].Parts = []float64{0.889, 1} }, []string{"client: no harm"}},
+		{"a bad client where no retry did not play", exam{}, nil, func(of map[string]*result) { of["client"].Success = 0.1; delete(of, "none") }, nil},
+		{"our part of a fleet where no retry did not play", exam{}, []part{{"evenkeel", 0.5}, {"none", 0.5}}, func(of map[string]*result) { delete(of, "none") }, nil},
+		{"a bad breaker where the client did not play", exam{}, nil, func(of map[string]*result) { of["breaker"].Success = 0.895; delete(of, "client") }, nil},
+		{"two ends worse than the server where the client did not play", exam{}, nil, func(of map[string]*result) { of["server"].Success = 0.911; delete(of, "client") }, []string{"both: both ends"}},
+		{"two ends where neither end played alone", exam{}, nil, func(of map[string]*result) { delete(of, "client"); delete(of, "server") }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := &scenario{id: "a world", server: naive, fleet: tt.fleet, exam: tt.exam}
