@@ -62,6 +62,7 @@
 //	                   the lower one even gave more answers, a still lower one is tried. While nothing
 //	                   is late, half as much again is tried from time to time, and twice as much if
 //	                   most are refused. It is kept if it gives more answers, or as much of it as does.
+//	                   If it surely gave fewer, a third less is tried next.
 //	                   If answers come more often, the limit grows with them. If a lower limit gives
 //	                   fewer answers and none of them sooner, a higher one is tried at once.
 //	no sooner          If no more calls come than were ever served, and of two limits the lower one gives

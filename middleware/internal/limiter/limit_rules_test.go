@@ -43,6 +43,7 @@ func TestLimitRules(t *testing.T) {
 		gains = "more at a time give more answers"
 		vain  = "more at a time give no more answers"
 		crowd = "trial of more, as most are refused"
+		thin  = "trial of less, as more at a time gave fewer answers"
 		line  = "the answers do not follow the number: a line"
 		none  = "the answers follow the number: no line"
 		room  = "nobody needs more"
@@ -180,6 +181,13 @@ func TestLimitRules(t *testing.T) {
 		{name: "that was in vain: half as many more the next time", limit: 66, why: crowd,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
 				traffic{windows: 19, n: 50, took: 170 * ms, shed: 150, until: vain}, traffic{windows: 39, n: 50, took: 80 * ms, shed: 150, until: crowd})},
+		{name: "that gave fewer: some less, once they tell", limit: 29, why: thin,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
+				traffic{windows: 19, n: 35, took: 170 * ms, shed: 150, until: vain}, traffic{windows: 8, n: 50, took: 80 * ms, shed: 150, until: thin})},
+		{name: "that gives no more: back", limit: 43, why: line,
+			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
+				traffic{windows: 19, n: 35, took: 170 * ms, shed: 150, until: vain}, traffic{windows: 8, n: 50, took: 80 * ms, shed: 150, until: thin},
+				traffic{windows: 19, n: 34, took: 80 * ms, shed: 150, until: line})},
 		{name: "a line, and it serves more: it grows", limit: 61, why: quick,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 100, took: 20 * ms, shed: 1, until: quick})},
 		{name: "a line, nearly late, and no more is asked for: more", limit: 131, why: probe, traffic: lined(traffic{windows: 19, n: 65, took: 230 * ms, shed: 1, until: probe})},

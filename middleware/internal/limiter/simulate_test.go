@@ -43,7 +43,7 @@ type kind struct {
 	fails    func(at time.Duration) bool
 	patience time.Duration // after which its client leaves; 0: never
 	says     bool          // the client says so
-	useful   time.Duration // later answers are of no use; 0: a second; less than 0: any is
+	useful   time.Duration // later answers are of no use; 0: a second, or patience if that is longer; less than 0: any is
 }
 
 // A count is what became of the requests of a kind that came in a phase.
@@ -253,7 +253,7 @@ func (s *simulation) done(r *simRequest) {
 	gone := r.kind.patience > 0 && took > r.kind.patience
 	useful := r.kind.useful
 	if useful == 0 {
-		useful = time.Second
+		useful = max(time.Second, r.kind.patience)
 	}
 	switch {
 	case r.fails:

@@ -13,6 +13,7 @@ const (
 	doubled  = 2.0  // times more is tried where most are refused
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
 	surely   = .75  // part of it, with which a trial of more ends early
+	surer    = 1.5  // standard errors of the counts, by which more at a time give fewer answers
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
 	fewer    = .62  // part of the answers, below which a lower limit leaves the handler idle
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
@@ -40,6 +41,7 @@ type trials struct {
 	base      float64       // latency in which there is known to be no line, s
 	unsettled float64       // s for which the latency has been changing, see settles
 	line      bool          // there is one
+	costly    bool          // more at a time gave fewer answers
 	was       bool          // there was one before the trials
 	inTime    float64       // latency that the limit then allows for, s
 	hold      time.Duration // no trial before
@@ -77,6 +79,10 @@ func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	case tr.on:
 		if a.tried() {
 			a.verdict(now)
+		}
+	case tr.costly && !a.late(now, m):
+		if m.tells(math.Log(growth)) {
+			a.begin(now, m, a.limit/growth, "trial of less, as more at a time gave fewer answers")
 		}
 	case now < tr.hold:
 	case tr.line && a.mostRefused(a.useful) && !a.late(now, m):
@@ -272,6 +278,7 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
 		gain := m.useful() / b.useful()
+		tr.costly = costs(m, b)
 		if a.limit = tr.limit; !a.late(now, b) {
 			tr.hold = a.later(now)
 			if gain > asMuch {
@@ -305,6 +312,14 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	a.move(now, to, "the answers do not follow the number: a line")
 }
 
+// costs reports whether more at a time surely gave fewer answers, as where each request costs
+// the others work. By chance a count varies by its square root.
+func costs(many, few *window) bool {
+	loss := math.Log(few.rate() / many.rate())
+	chance := math.Sqrt(1/float64(many.n) + 1/float64(few.n))
+	return loss > convoy*math.Log(many.level()/few.level()) && loss > surer*chance
+}
+
 // slow is for a handler that takes longer, and surely not because of a line. Clients that
 // leave then do so however few are in flight.
 func (a *adaptiveLimit) slow(now time.Duration, w *window) {
@@ -323,7 +338,7 @@ func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why stri
 		tr.arm = window{}
 		return
 	}
-	tr.on, tr.before, tr.limit, tr.slow = true, *m, a.limit, false
+	tr.on, tr.before, tr.limit, tr.slow, tr.costly = true, *m, a.limit, false, false
 	a.move(now, to, why)
 }
 

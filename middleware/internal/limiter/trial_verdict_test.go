@@ -190,6 +190,7 @@ func TestTrialVerdict(t *testing.T) {
 		holds  bool    // none for 2 s
 		free   bool    // nothing is late for 2 s
 		lined  bool    // there is a line
+		costly bool    // less is to be tried
 		base   float64 // of latency, s
 		inTime float64 // 0: any
 	}{
@@ -225,6 +226,7 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: crowded, on: true, lined: true, base: .01, inTime: .493},
 		{name: "in a line, more give some more: as many more", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 247, why: some, holds: true, lined: true, base: .01, inTime: .175},
 		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1100, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
+		{name: "in a line, more give fewer: back, and less is to be tried", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 800, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, costly: true, base: .01},
 		{name: "in a line, less give less, but sooner: they were too few", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88, took: 200 * ms}, limit: 175, why: line, holds: true, lined: true, base: .1928, inTime: .35},
 		{name: "in a line, less give less, as late: more", line: true, before: before, to: 88, arm: seen{n: 250, seconds: 1, level: 88}, limit: 263, why: follow, on: true, lined: true, base: .324, inTime: .35},
 
@@ -268,6 +270,9 @@ func TestTrialVerdict(t *testing.T) {
 				}
 				return 0
 			}
+			if tr.costly != tt.costly {
+				t.Errorf("less is to be tried: got %v, want %v", tr.costly, tt.costly)
+			}
 			if tr.on != tt.on || tr.line != tt.lined || tr.hold != until(tt.holds) || tr.free != until(tt.free) {
 				t.Errorf("got a trial %v, a line %v, none before %v, none late before %v", tr.on, tr.line, tr.hold, tr.free)
 			}
@@ -288,5 +293,27 @@ func TestTrialVerdict(t *testing.T) {
 				t.Errorf("the peak is forgotten: got %v", got)
 			}
 		})
+	}
+}
+
+// Whether more at a time surely give fewer answers, where 400 came in a second before.
+func TestTrialCosts(t *testing.T) {
+	few := seen{n: 400, seconds: 1, level: 100}
+	for _, tt := range []struct {
+		name string
+		many seen
+		want bool
+	}{
+		{"twice as many give a fifth less", seen{n: 320, seconds: 1, level: 200}, true},
+		{"a fourth of the step less", seen{n: 336, seconds: 1, level: 200}, true},
+		{"hardly a fourth of it", seen{n: 337, seconds: 1, level: 200}, false},
+		{"as many", seen{n: 400, seconds: 1, level: 200}, false},
+		{"more", seen{n: 500, seconds: 1, level: 200}, false},
+		{"a fifth less for a tenth of a second: chance", seen{n: 32, seconds: .1, level: 200}, false},
+		{"two fifths less in that time", seen{n: 24, seconds: .1, level: 200}, true},
+	} {
+		if got := costs(tt.many.window(), few.window()); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
