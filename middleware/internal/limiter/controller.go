@@ -195,7 +195,7 @@ func (c *Controller) Join(now time.Duration, r Request) (*Waiter, time.Duration,
 	}
 	// Clients leave after what the handler takes now. But the deadline of the call, after
 	// which it is refused for good, is judged by the least that is possible.
-	work, takes := time.Duration(a.baseline), time.Duration(1e9*min(a.usual, a.latency, a.patience.bears()))
+	work, takes := time.Duration(a.baseline), time.Duration(1e9*min(a.usual, a.latency, a.bears()))
 	w.waits = min(w.waits-max(work, takes), c.maxPatience)
 	patience := q.patience(w)
 	if w.expires > 0 {

@@ -23,6 +23,7 @@ const (
 	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
 	backlog    = 1.0  // seconds until the last one that was told comes back, above which those that come back are more calls
 	aftermath  = 5.0  // seconds for which an overload may leave a line
+	crowdedOut = .5   // of the requests that come are over: if they are fewer just after the first ones, those were in a line
 	young      = 10   // windows in which next to nothing is known
 	remembered = 60.0 // seconds for which the throughput without load is,
 	peaks      = 30.0 // and the peaks
@@ -127,13 +128,26 @@ func (a *adaptiveLimit) target() float64 { return a.patience.target(a.trials.bas
 // inTime is the latency that a trial of less allows for: a third of the target, but
 // more than what the work takes, as far as clients bear it.
 func (a *adaptiveLimit) inTime() float64 {
-	return math.Max(shortLine*a.target(), math.Max(a.trials.base, math.Min(slowed*a.trials.base, a.patience.bears()/2)))
+	return math.Max(shortLine*a.target(), math.Max(a.trials.base, math.Min(slowed*a.trials.base, a.bears()/2)))
+}
+
+// bears is a latency at which next to no client has left. If nothing is known of them, they
+// bear half as much again as what they have borne, unless there may be a line.
+func (a *adaptiveLimit) bears() float64 {
+	if bears := a.patience.bears(); bears > 0 {
+		return bears
+	}
+	least := math.Max(unknown, 2*a.trials.base)
+	if a.succession.orderly(a.trials.base) {
+		return least
+	}
+	return math.Max(least, growth*a.usual)
 }
 
 // bearable is a limit that binds when clients wait for as long as they bear, if no more
 // are served than while nothing was late.
 func (a *adaptiveLimit) bearable() float64 {
-	return a.calm.most * a.patience.bears() / binding
+	return a.calm.most * a.bears() / binding
 }
 
 // fits reports whether the handler serves all that is asked for, only later: no more is
@@ -144,7 +158,7 @@ func (a *adaptiveLimit) fits(w *window) bool {
 	if a.calm.lags {
 		late *= 2
 	}
-	useful := late < a.patience.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
+	useful := late < a.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
 	return useful && a.known(w) && w.mostUseful()
 }
 
@@ -178,15 +192,14 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	if a.last == 0 {
 		w.since, a.last = c.At-c.Took, c.At
 	}
-	if a.windows == 0 && !c.Slot.First {
-		w.others++
-		return false
-	}
 	switch after := (c.Waited + c.Took).Seconds(); c.Outcome {
 	case Gone:
 		a.patience.leave(after)
 	case Served:
 		a.patience.stay(after)
+	}
+	if a.windows == 0 && !c.Slot.First {
+		return a.early(c)
 	}
 	if c.Outcome != Failed {
 		a.routes.add(c.Route, c.Took)
@@ -213,6 +226,21 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 	return true
 }
 
+// early counts a request that met others and is over before the first ones are. It reports
+// whether the first window is closed with it.
+func (a *adaptiveLimit) early(c Completion) bool {
+	w := &a.window
+	w.others++
+	if c.Outcome == Gone {
+		w.left++
+	}
+	if !w.overtaken(c.At - w.since) {
+		return false
+	}
+	a.close(c.At)
+	return true
+}
+
 // close ends the window, and decides.
 func (a *adaptiveLimit) close(now time.Duration) {
 	w := a.window
@@ -231,7 +259,13 @@ func (a *adaptiveLimit) close(now time.Duration) {
 	a.usual = w.usual()
 	if a.windows == 1 {
 		a.work, a.asked, a.useful = w.rate(), w.asked/w.seconds, w.useful()
-		a.latency, a.trials.base = w.latency(), a.usual
+		a.latency, a.trials.base = w.latency(), w.alone()
+		if w.leaves() {
+			a.trials.base = math.Min(a.trials.base, a.bears()/4)
+		}
+	}
+	if a.windows > 1 && a.windows <= young && w.n >= leastArm && w.all < crowdedOut*w.asked {
+		a.trials.base = math.Min(a.trials.base, lateShare*a.patience.waits()) // which was in a line
 	}
 	part := 1 - math.Exp(-w.seconds)
 	a.work = a.completing(&w)

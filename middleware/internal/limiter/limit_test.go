@@ -132,6 +132,7 @@ func TestLimitTakesIn(t *testing.T) {
 		{"another, some time after it", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since, sec, 1}},
 		{"the longest time between two counts", 0, []Completion{done(nil), done(func(c *Completion) { c.At += 3 * sec }), done(func(c *Completion) { c.At += 4 * sec })}, learnt{3, 0, 0, 3, since, 3 * sec, 1}},
 		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since, 0, 0}},
+		{"that, and its client has gone", 0, []Completion{done(func(c *Completion) { c.Slot.First, c.Outcome = false, Gone })}, learnt{0, 1, 3, 0, since, 0, 0}},
 		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since, 0, 1}},
 		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since, 0, 1}},
 		{"one stayed for longer than another that has gone", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(nil)}, learnt{2, 0, 1.02, 2, since, 0, 1}},
@@ -324,6 +325,60 @@ func TestLimitGrows(t *testing.T) {
 		grew := a.grow(time.Minute, seen{n: 200, seconds: .1, level: 175, stale: tt.stale}.window(), tt.begins)
 		if a.limit != tt.want || grew != (tt.want > 175) || grew != (a.why != "") {
 			t.Errorf("%s: got %v, %v, want %v", tt.name, a.limit, grew, tt.want)
+		}
+	}
+}
+
+// What the first window teaches if most clients leave: the latency of one that meets no others
+// is at most a fourth of what clients bear.
+func TestClientsLeaveAtTheStart(t *testing.T) {
+	for left, want := range map[int]float64{11: .2, 7: .5} {
+		a := newAdaptiveLimit(2, 1000)
+		for i := range 16 {
+			c := Completion{At: time.Hour + time.Duration(i)*ms, Took: sec, InFlight: 16, Slot: Slot{Weight: 1, First: i < 2}}
+			if i >= 16-left {
+				c.Outcome = Gone
+			}
+			a.completed(c, 0)
+		}
+		if left == 7 {
+			if a.windows != 0 {
+				t.Error("half of the clients have left, and the first window is over")
+			}
+			continue
+		}
+		if a.windows != 1 || math.Abs(a.trials.base-want) > .01 {
+			t.Errorf("%d have left: after %d windows got a base of %v s, want %v s", left, a.windows, a.trials.base, want)
+		}
+	}
+}
+
+// The latency of one that meets no others, after a second window in which 1000 requests came:
+// if few of them are over, the first ones were in a line.
+func TestFirstOnesInALine(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		windows int // before
+		n, come int
+		left    float64 // patience; 0: not known
+		want    float64
+	}{
+		{"half of those that come are over", 1, 500, 1000, 0, 4},
+		{"fewer are: a fourth of a second", 1, 499, 1000, 0, .25},
+		{"a fourth of what clients wait", 1, 499, 1000, 2, .5},
+		{"few windows later", young - 1, 499, 1000, 0, .25},
+		{"later", young, 499, 1000, 0, 4},
+		{"so few tell nothing", 1, 15, 1000, 0, 4},
+		{"16 do", 1, 16, 1000, 0, .25},
+	} {
+		a := newAdaptiveLimit(2, 1000)
+		a.windows, a.trials.base, a.patience.left = tt.windows, 4, tt.left
+		a.window = *seen{n: tt.n, seconds: 1, level: 1000, took: 5 * sec}.window()
+		a.window.shed = tt.come - tt.n
+		a.window.since = time.Hour
+		a.close(time.Hour + sec)
+		if got := a.trials.base; math.Abs(got-tt.want) > .01*tt.want {
+			t.Errorf("%s: got %v s, want %v s", tt.name, got, tt.want)
 		}
 	}
 }

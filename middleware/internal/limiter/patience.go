@@ -54,21 +54,22 @@ func (p *patience) known() float64 {
 	return p.said
 }
 
-// bears is a latency at which next to no client has left.
-func (p *patience) bears() float64 {
+// waits is how long clients are taken to wait.
+func (p *patience) waits() float64 {
 	if known := p.known(); known > 0 {
-		return bearable * known
+		return known
 	}
 	return unknown
 }
 
+// bears is a latency at which next to no client has left; 0 is not known.
+func (p *patience) bears() float64 { return bearable * p.known() }
+
 // target is the latency from which on an answer is late, where the work takes base. It
 // is at least twice base, or where clients do not wait for twice that, 1.5 times base.
 func (p *patience) target(base float64) float64 {
-	wait, room := p.known(), 2*base
-	if wait == 0 {
-		wait = unknown
-	} else {
+	wait, room := p.waits(), 2*base
+	if p.known() > 0 {
 		room = math.Min(room, math.Max(wait/2, 1.5*base))
 	}
 	return math.Max(lateShare*wait, room)

@@ -34,11 +34,11 @@ func TestPatience(t *testing.T) {
 		do    []func(*patience)
 		base  float64
 		known float64 // 0: not
-		bears float64
+		bears float64 // 0: not known
 		late  float64
 	}{
-		{"nothing is known", nil, .01, 0, 1, .25},
-		{"the work takes long", nil, .4, 0, 1, .8},
+		{"nothing is known", nil, .01, 0, 0, .25},
+		{"the work takes long", nil, .4, 0, 0, .8},
 		{"they say it", []func(*patience){say(2, 1)}, .01, 2, 1.6, .5},
 		{"they say it, and the work takes long", []func(*patience){say(2, 1)}, .4, 2, 1.6, .8},
 		{"they do not wait for twice the work", []func(*patience){say(2, 1)}, .6, 2, 1.6, 1},
@@ -51,7 +51,7 @@ func TestPatience(t *testing.T) {
 		{"one stayed for longer", []func(*patience){leave(.1, 1), stay(1.1, 1)}, .01, .11, .088, .0275},
 		{"they all do", []func(*patience){leave(.1, 1), stay(1.1, 3000)}, .01, 1.1, .88, .275},
 		{"one did not stay for longer", []func(*patience){leave(.5, 1), stay(.4, 1)}, .01, .5, .4, .125},
-		{"one stayed, and nobody has left", []func(*patience){stay(.4, 1)}, .01, 0, 1, .25},
+		{"one stayed, and nobody has left", []func(*patience){stay(.4, 1)}, .01, 0, 0, .25},
 		{"but the others do not", []func(*patience){leave(.1, 1), leave(.5, 1000)}, .01, .1 * math.Pow(1.001, 1000), .08 * math.Pow(1.001, 1000), .025 * math.Pow(1.001, 1000)},
 		{"another leaves after as long: a little longer is borne", []func(*patience){leave(.5, 2)}, .01, .5005, .4004, .125125},
 		{"they left before they said", []func(*patience){say(2, 1), leave(.5, 1)}, .01, .5, .4, .125},
@@ -65,6 +65,32 @@ func TestPatience(t *testing.T) {
 			if math.Abs(v[0]-v[1]) > 1e-6 {
 				t.Errorf("%s: %s: got %v s, want %v s", tt.name, what, v[0], v[1])
 			}
+		}
+	}
+}
+
+// What clients bear of whom nothing is known, or who say it.
+func TestWhatClientsBear(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		said, base, usual float64
+		line              bool
+		want              float64
+	}{
+		{"nothing is known: a second", 0, .01, .4, false, 1},
+		{"they say it", 2, .01, 4, false, 1.6},
+		{"the work takes long: twice that", 0, 3, .4, false, 6},
+		{"they have borne much: half as much again", 0, .3, 2, false, 3},
+		{"that, but there may be a line: it says nothing", 0, .3, 2, true, 1},
+		{"there may be a line, and the work takes long", 0, 3, 20, true, 6},
+	} {
+		a := settledLimit()
+		a.patience.said, a.trials.base, a.usual = tt.said, tt.base, tt.usual
+		if tt.line {
+			a.succession.mean, a.succession.apart = tt.usual, 0
+		}
+		if got := a.bears(); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: got %v s, want %v s", tt.name, got, tt.want)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type route struct {
 	lately float64 // geometric mean of the last few, as a logarithm
 	flow   float64 // completions per second
 	slowly float64 // 1 while it is slow, then fading over 2 s
+	quiet  float64 // seconds without a completion
 
 	// Of this window:
 	n          int
@@ -63,7 +64,9 @@ func (rs *routes) close(seconds float64, calm bool) {
 	rs.load, rs.slow = 0, 0
 	for _, r := range rs.byName {
 		r.close(seconds, calm)
-		r.slowly *= math.Exp(-seconds / 2)
+		if !rs.line {
+			r.slowly *= math.Exp(-seconds / 2)
+		}
 		if r.slow() {
 			r.slowly = 1
 		} else {
@@ -80,8 +83,10 @@ func (rs *routes) inLine(r *route) bool { return rs.slow-r.slowly < math.Exp(-1)
 func (r *route) close(seconds float64, calm bool) {
 	r.flow += (float64(r.n)/seconds - r.flow) * (1 - math.Exp(-seconds/2))
 	if r.n == 0 {
+		r.quiet += seconds
 		return
 	}
+	r.quiet = 0
 	at, mean := r.logs/float64(r.n), r.took/float64(r.n)
 	if r.count == 0 {
 		r.lately, r.usual, r.mean = at, at, mean
@@ -98,6 +103,9 @@ func (r *route) close(seconds float64, calm bool) {
 
 // slow reports whether requests take longer than usual: they stand in a line.
 func (r *route) slow() bool { return r.lately > r.usual+math.Log(slowed) }
+
+// hangs reports whether none of the requests was completed for long.
+func (r *route) hangs() bool { return r.quiet > 1+10*r.mean }
 
 // load is how many requests the route usually has in the handler, by Little's law.
 func (r *route) load() float64 { return r.flow * r.mean }

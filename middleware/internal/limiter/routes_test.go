@@ -168,18 +168,65 @@ func TestRouteLearns(t *testing.T) {
 	}
 }
 
-// For how long a route that was slow is one for which others may be quick.
+// For how long a route that was slow is one for which others may be quick: as long as there is
+// a line, and 2 s more.
 func TestRouteWasSlow(t *testing.T) {
-	for after, want := range map[time.Duration]bool{0: true, time.Second: true, 1900 * time.Millisecond: true, 2100 * time.Millisecond: false, time.Minute: false} {
+	for _, tt := range []struct {
+		line  bool
+		after time.Duration
+		want  bool
+	}{
+		{false, 0, true}, {false, time.Second, true}, {false, 1900 * time.Millisecond, true}, {false, 2100 * time.Millisecond, false},
+		{false, time.Minute, false}, {true, time.Minute, true},
+	} {
 		quick, slow := &route{}, &route{lately: 1}
-		rs := routes{byName: map[string]*route{"/a": quick, "/b": slow}}
+		rs := routes{byName: map[string]*route{"/a": quick, "/b": slow}, line: tt.line}
 		rs.close(.1, false)
 		slow.lately = 0
-		for range after / (100 * time.Millisecond) {
+		for range tt.after / (100 * time.Millisecond) {
 			rs.close(.1, false)
 		}
-		if rs.inLine(quick) == want || !rs.inLine(slow) {
-			t.Errorf("%v after it was slow: another may stand in line: %v, want %v", after, rs.inLine(quick), !want)
+		if rs.inLine(quick) == tt.want || !rs.inLine(slow) {
+			t.Errorf("a line %v, %v after it was slow: another may stand in line: %v, want %v", tt.line, tt.after, rs.inLine(quick), !tt.want)
+		}
+	}
+}
+
+// Requests of a route that has come to hang do not keep out those of another that is quick.
+func TestHungBeyondTheLimit(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		quiet time.Duration // since a request of /b was over, which take .05 s
+		hang  int32         // of /b
+		want  int           // of /a, of which usually 5 are there
+	}{
+		{"none is there", 0, 0, 11},
+		{"some are, and may come back", sec, 8, 9},
+		{"they have not come back for long", 2 * sec, 8, 11},
+	} {
+		var rs routes
+		for range 100 {
+			for range 10 {
+				rs.add("/a", 50*time.Millisecond)
+				rs.add("/b", 50*time.Millisecond)
+			}
+			rs.close(.1, true)
+		}
+		for range tt.quiet / (100 * time.Millisecond) {
+			for range 10 {
+				rs.add("/a", 50*time.Millisecond)
+			}
+			rs.close(.1, false)
+		}
+		var b beyond
+		b.all.Store(tt.hang)
+		b.routes[rs.byName["/b"].number].Store(tt.hang)
+		n := 0
+		for n < 100 && b.admit(&rs, "/a", 1000) != nil {
+			n++
+		}
+		if n != tt.want {
+			t.Errorf("%s: %d were let in, want %d", tt.name, n, tt.want)
 		}
 	}
 }

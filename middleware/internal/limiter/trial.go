@@ -197,7 +197,8 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	tr := &a.trials
 	m := &tr.arm
 	to, why := a.less(m), "trial of less"
-	switch fits := !tr.line && (a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base)); {
+	fits := a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base) && 4*m.gone < 3*m.n
+	switch fits = fits && !tr.line; {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
 	case fits: // what comes is answered in time: a lower limit would only refuse some

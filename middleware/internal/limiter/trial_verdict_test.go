@@ -31,6 +31,14 @@ func TestTrialBegins(t *testing.T) {
 			nearly(a)
 			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 299, 400, 1.1, .2
 		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 60, asked: 120}, 800, more, false},
+		{"that, and three of four clients leave: less", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 100, 400, 1.1, .2
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 75, asked: 120}, 96, less, false},
+		{"that, and hardly three of four: more", func(a *adaptiveLimit) {
+			nearly(a)
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 100, 400, 1.1, .2
+		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 74, asked: 120}, 800, more, false},
 		{"that, but just after more came: less", func(a *adaptiveLimit) {
 			nearly(a)
 			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart, a.calm.long = 460, 299, 400, 1.1, .2, aftermath-.1

@@ -12,6 +12,8 @@ const (
 	slowCount   = 10                     // only that many
 	trialTime   = time.Second            // in a trial, however few
 	firstCount  = 16                     // requests that met an empty handler: the first window
+	firstMost   = 12                     // most of them
+	startTime   = 5 * time.Second        // that the first window takes, if others end and the first do not
 	sampleCount = 200                    // completions in windowTime that have to be measured
 	mostEvery   = 16                     // requests, of which one is measured
 
@@ -27,6 +29,7 @@ type window struct {
 	n                   int     // completions that were measured
 	all                 float64 // that they stand for
 	others              int     // that came before the first requests had completed
+	left                int     // of them, whose clients had left
 	gone                int     // clients had left
 	tooLate             int     // for clients of which it is not known how long they wait
 	failed              int
@@ -78,15 +81,40 @@ func (w *window) add(c Completion, queued int, changed time.Duration) {
 	w.times.add(c.Took.Seconds())
 }
 
-// closes reports whether the window has seen enough. The first one waits for the
-// first requests, but not for thirty times as long as most of them took.
+// closes reports whether the window has seen enough. The first one is a start.
 func (w *window) closes(now time.Duration, first, trying bool) bool {
 	elapsed := now - w.since
 	if first {
-		return w.n >= firstCount || w.n >= firstCount*3/4 && elapsed.Seconds() >= 30*w.latency()
+		return w.starts(elapsed)
 	}
 	return elapsed >= windowTime && (w.n >= windowCount || w.n >= slowCount && (elapsed >= slowTime || trying)) ||
 		trying && elapsed >= trialTime
+}
+
+// starts reports whether the first window has seen enough. It waits for the first requests,
+// but not for thirty times as long as most of them took.
+func (w *window) starts(elapsed time.Duration) bool {
+	return w.n >= firstCount || w.n >= firstMost && elapsed.Seconds() >= 30*w.latency() || w.overtaken(elapsed)
+}
+
+// overtaken reports whether the first window does not wait for the first requests any longer:
+// most clients leave, or other requests end before the first ones do, as on processors that are
+// shared by ever more of them.
+func (w *window) overtaken(elapsed time.Duration) bool {
+	ended := w.n + w.others
+	return w.n > 0 && (ended >= firstCount && w.leaves() || ended >= windowCount && elapsed >= startTime)
+}
+
+// leaves reports whether most clients of the first window have left.
+func (w *window) leaves() bool { return 2*(w.gone+w.left) > w.n+w.others }
+
+// alone is the usual latency of the first requests, which met hardly any others. Those
+// that are not over take at least as long as has passed.
+func (w *window) alone() float64 {
+	if w.n >= firstMost {
+		return w.usual()
+	}
+	return w.seconds
 }
 
 // merge adds another window.

@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -28,9 +29,9 @@ func TestWindowCloses(t *testing.T) {
 		{"however few, too soon", 1, time.Second - 1, false, true, false},
 		{"the first ones", firstCount, ms, true, false, true},
 		{"not all of the first ones", firstCount - 1, ms, true, false, false},
-		{"most of the first ones, after thirty times as long", firstCount * 3 / 4, 468750 * time.Microsecond, true, false, true},
-		{"most of the first ones, before", firstCount * 3 / 4, 468750*time.Microsecond - 1, true, false, false},
-		{"fewer of the first ones", firstCount*3/4 - 1, time.Hour, true, false, false},
+		{"most of the first ones, after thirty times as long", firstMost, 468750 * time.Microsecond, true, false, true},
+		{"most of the first ones, before", firstMost, 468750*time.Microsecond - 1, true, false, false},
+		{"fewer of the first ones", firstMost - 1, time.Hour, true, false, false},
 	} {
 		w := window{since: time.Hour}
 		for range tt.n {
@@ -38,6 +39,43 @@ func TestWindowCloses(t *testing.T) {
 		}
 		if got := w.closes(time.Hour+tt.elapsed, tt.first, tt.trying); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// When the first window does not wait any longer for the first requests, and what is taken for
+// the latency of one that meets no others.
+func TestFirstWindow(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		n, gone      int // first ones that are over, their clients left
+		others, left int
+		elapsed      time.Duration
+		want         bool
+		alone        time.Duration
+	}{
+		{"none of the first ones is over", 0, 0, 500, 500, time.Hour, false, time.Hour},
+		{"half of the clients leave", 4, 4, 12, 4, sec, false, sec},
+		{"most of them do", 4, 4, 12, 5, sec, true, sec},
+		{"most do, but few are over", 4, 4, 11, 11, sec, false, sec},
+		{"others are over, the first ones are not", 1, 0, 49, 0, 5 * sec, true, 5 * sec},
+		{"too few are", 1, 0, 48, 0, 5 * sec, false, 5 * sec},
+		{"too soon", 1, 0, 49, 0, 5*sec - 1, false, 5*sec - 1},
+		{"most of the first ones are", firstMost, 0, 38, 0, 5 * sec, true, 100 * ms},
+	} {
+		w := window{seconds: tt.elapsed.Seconds(), others: tt.others, left: tt.left}
+		for i := range tt.n {
+			c := Completion{Took: 100 * ms, InFlight: 1}
+			if i < tt.gone {
+				c.Outcome = Gone
+			}
+			w.add(c, 0, 0)
+		}
+		if got := w.overtaken(tt.elapsed); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+		if got, want := w.alone(), tt.alone.Seconds(); math.Abs(got-want) > .1*want {
+			t.Errorf("%s: alone it takes %v s, want %v s", tt.name, got, want)
 		}
 	}
 }

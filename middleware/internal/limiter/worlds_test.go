@@ -139,7 +139,6 @@ var openWorlds = map[string]string{
 	"3 s more for good":                                 "a tenth is refused until the first of them has come back: it may be a stall",
 	"grows from 20 ms to 2 s in 60 s":                   "three in a hundred are refused by trials: it may be a line",
 	"calls of 5-30 s, 25 slots, twice":                  "a step takes minutes where a call takes 20 s",
-	"pool of 32, ten times slower for 20 s":             "27 of 30 a second, as it takes seconds to see that more at a time are in vain",
 	"pauses of 1.5 s, patience said":                    ".91 of .93",
 	"four fifths hang for 30 s, clients leave":          "thirteen in a hundred are refused until the limit has grown",
 	"a flood of cheap ones hides a dear route at twice": "three of four answers are quick, so nothing is late",
