@@ -122,5 +122,6 @@
 // whole worlds in milliseconds:
 //
 //	go test . -run Worlds -worlds
+//	go test . -run Drawn -drawn 200 -drawn.from 3000 -v
 //	go test . -run Trace -v -show "stall of 10 s"
 package limiter
