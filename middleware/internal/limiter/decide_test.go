@@ -54,8 +54,7 @@ func TestLimitDecides(t *testing.T) {
 		{"that, and there is surely no line: half as long again as they have borne", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12 }, at(100, 800*ms), says{120 * 1.5 * .771 / binding, false, false, false, 0}},
 		{"that, but 16", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked, a.calm.level = 13, 13, 1, 5 }, at(16, 400*ms), says{16, false, false, false, 0}},
 		{"late, not steep, not even: it stays", func(a *adaptiveLimit, _ *window) { a.calm.even = 0 }, at(60, 400*ms), says{175, false, false, false, 0}},
-		{"late and steep, but not because of a line: it stays", func(a *adaptiveLimit, w *window) { a.asked, w.asked = 1000, 100; manyAndFew(a) }, at(100, 400*ms), says{175, false, false, false, 0}},
-		{"that, but more is asked for: it may be one", func(a *adaptiveLimit, _ *window) { manyAndFew(a) }, at(100, 400*ms), says{130, false, false, false, 0}},
+		{"late and steep, but not because of a line: it stays", func(a *adaptiveLimit, _ *window) { manyAndFew(a) }, at(100, 400*ms), says{175, false, false, false, 0}},
 		{"clients leave, but not because of a line: it stays", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9; manyAndFew(a) }, at(60, 400*ms), says{175, false, false, false, 0}},
 		{"clients leave as they are known to without a line: it stays", func(a *adaptiveLimit, w *window) {
 			a.calm.even, a.trials.slow, a.trials.free = 0, true, time.Minute+1

@@ -58,7 +58,6 @@
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
 //	                   takes that long. For a while nothing is late then, though many clients leave.
-//	                   That is not believed if more calls come than were ever served and no clients leave.
 //	the start          The first requests met an empty handler: their latency is that without a line,
 //	                   unless most clients leave, or fewer than half of the requests that come are over
 //	                   just after it. Then a fourth of what clients wait for is.

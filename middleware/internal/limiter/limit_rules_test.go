@@ -213,8 +213,6 @@ func TestLimitRules(t *testing.T) {
 		{name: "no line: unless clients leave", limit: 162, why: less,
 			traffic: after(slow, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: none}, traffic{windows: 19, n: 100, took: 900 * ms, gone: 50, shed: 150, until: less})},
 		{name: "as late where few meet as where many do: no line, and more at once", limit: 350, why: alone, base: 350 * ms,
-			traffic: after(traffic{n: 50, took: 350 * ms, shed: 20, met: 200})},
-		{name: "that, but more is asked for: it may be a line", limit: 175, why: start,
 			traffic: after(traffic{n: 50, took: 350 * ms, shed: 150, met: 200})},
 		{name: "that, though nobody is in time", limit: 688, why: alone, base: 900 * ms,
 			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone})},

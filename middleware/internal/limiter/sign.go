@@ -92,12 +92,9 @@ func (m *met) add(c Completion, last time.Duration) {
 func (m *met) forget() { *m = met{quiet: m.quiet, over: m.over} }
 
 // noLine reports whether it is sure that there is no line. As long as fewer leave than come,
-// it is not, as those that leave first are the quick ones. Where more calls come than were ever
-// served, processors that are shared by more and more look the same, unless clients leave: then
-// it may be the same calls that come again.
+// it is not, as those that leave first are the quick ones.
 func (a *adaptiveLimit) noLine(w *window) bool {
-	usual := a.calm.most == 0 || a.known(w) || w.wasted(a.trials.base)
-	return usual && w.rate()*w.latency() >= leaving*w.level() && a.met.noLine()
+	return w.rate()*w.latency() >= leaving*w.level() && a.met.noLine()
 }
 
 // noLine reports whether requests surely take as long where they meet few others as where
