@@ -23,7 +23,9 @@ func (b *beyond) admit(rs *routes, name string, spare int) *route {
 	case b.full(&b.all, rs.load, 0) && b.full(&b.all, rs.load, b.hung(rs)):
 		return nil
 	}
-	b.routes[r.number].Add(1)
+	if b.routes[r.number].Add(1) == 1 {
+		r.quiet = 0
+	}
 	b.all.Add(1)
 	return r
 }

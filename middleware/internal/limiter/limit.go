@@ -230,11 +230,13 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 // whether the first window is closed with it.
 func (a *adaptiveLimit) early(c Completion) bool {
 	w := &a.window
+	a.last = c.At
 	w.others++
+	w.tookOthers += c.Took.Seconds()
 	if c.Outcome == Gone {
 		w.left++
 	}
-	if !w.overtaken(c.At - w.since) {
+	if !w.outrun(c.At - w.since) {
 		return false
 	}
 	a.close(c.At)
@@ -261,10 +263,10 @@ func (a *adaptiveLimit) close(now time.Duration) {
 		a.work, a.asked, a.useful = w.rate(), w.asked/w.seconds, w.useful()
 		a.latency, a.trials.base = w.latency(), w.alone()
 		if w.leaves() {
-			a.trials.base = math.Min(a.trials.base, a.bears()/4)
+			a.trials.base = math.Min(a.trials.base, lateShare*a.patience.waits())
 		}
 	}
-	if a.windows > 1 && a.windows <= young && w.n >= leastArm && w.all < crowdedOut*w.asked {
+	if a.windows > 1 && a.windows <= young && w.n >= leastArm && w.all*w.sound() < crowdedOut*w.asked {
 		a.trials.base = math.Min(a.trials.base, lateShare*a.patience.waits()) // which was in a line
 	}
 	part := 1 - math.Exp(-w.seconds)

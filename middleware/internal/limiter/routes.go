@@ -30,7 +30,9 @@ type route struct {
 	mean   float64 // their mean, s
 	lately float64 // geometric mean of the last few, as a logarithm
 	flow   float64 // completions per second
-	slowly float64 // 1 while it is slow, then fading over 2 s
+	slowly float64 // 1 while it is slow, then fading over 2 s, but not while apart and in a line
+	apart  bool    // others were quick when it was last slow
+	seen   bool    // requests were completed in the last window
 	quiet  float64 // seconds without a completion
 
 	// Of this window:
@@ -61,23 +63,31 @@ func (rs *routes) add(name string, took time.Duration) {
 
 // close ends a window of some seconds. While it is calm, what it saw is usual.
 func (rs *routes) close(seconds float64, calm bool) {
+	quick := 0
+	for _, r := range rs.byName {
+		r.seen = r.n > 0
+		r.close(seconds, calm)
+		if r.seen && !r.slow() {
+			quick++
+		}
+	}
 	rs.load, rs.slow = 0, 0
 	for _, r := range rs.byName {
-		r.close(seconds, calm)
-		if !rs.line {
+		if !rs.line || !r.apart {
 			r.slowly *= math.Exp(-seconds / 2)
 		}
-		if r.slow() {
-			r.slowly = 1
-		} else {
+		switch {
+		case !r.slow():
 			rs.load += r.load()
+		case r.seen:
+			r.slowly, r.apart = 1, quick > 0
 		}
 		rs.slow += r.slowly
 	}
 }
 
 // inLine reports whether the route may stand in the line in the handler: no other route
-// was slow within the last 2 s.
+// was slow within the last 2 s, nor, if others were quick then, since the line began.
 func (rs *routes) inLine(r *route) bool { return rs.slow-r.slowly < math.Exp(-1) }
 
 func (r *route) close(seconds float64, calm bool) {

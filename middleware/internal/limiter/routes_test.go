@@ -168,26 +168,43 @@ func TestRouteLearns(t *testing.T) {
 	}
 }
 
-// For how long a route that was slow is one for which others may be quick: as long as there is
-// a line, and 2 s more.
+// For how long a route that was slow is one for which others may be quick: for 2 s, or while
+// there is a line, if others were quick when it was slow.
 func TestRouteWasSlow(t *testing.T) {
 	for _, tt := range []struct {
-		line  bool
-		after time.Duration
-		want  bool
+		name   string
+		line   bool
+		others time.Duration // what they take; 0: they do not come
+		idle   bool          // it was not asked for when it seemed slow
+		after  time.Duration
+		want   bool
 	}{
-		{false, 0, true}, {false, time.Second, true}, {false, 1900 * time.Millisecond, true}, {false, 2100 * time.Millisecond, false},
-		{false, time.Minute, false}, {true, time.Minute, true},
+		{"it is slow", false, 10 * ms, false, 0, true},
+		{"it was a second ago", false, 10 * ms, false, sec, true},
+		{"nearly 2 s ago", false, 10 * ms, false, 1900 * ms, true},
+		{"longer ago", false, 10 * ms, false, 2100 * ms, false},
+		{"there is a line since", true, 10 * ms, false, time.Minute, true},
+		{"that, but others were slow too: they share it", true, sec, false, 2100 * ms, false},
+		{"that, but no others came", true, 0, false, 2100 * ms, false},
+		{"nobody asked for it", true, 10 * ms, true, 0, false},
 	} {
-		quick, slow := &route{}, &route{lately: 1}
+		quick, slow := &route{lately: math.Log(.01), usual: math.Log(.01), count: 1}, &route{lately: math.Log(.1), usual: math.Log(.01), count: 1}
 		rs := routes{byName: map[string]*route{"/a": quick, "/b": slow}, line: tt.line}
+		for range 100 {
+			if tt.others > 0 {
+				rs.add("/a", tt.others)
+			}
+			if !tt.idle {
+				rs.add("/b", 100*ms)
+			}
+		}
 		rs.close(.1, false)
-		slow.lately = 0
-		for range tt.after / (100 * time.Millisecond) {
+		slow.lately = slow.usual
+		for range tt.after / (100 * ms) {
 			rs.close(.1, false)
 		}
-		if rs.inLine(quick) == tt.want || !rs.inLine(slow) {
-			t.Errorf("a line %v, %v after it was slow: another may stand in line: %v, want %v", tt.line, tt.after, rs.inLine(quick), !tt.want)
+		if rs.inLine(quick) == tt.want || !rs.inLine(slow) && tt.others != sec {
+			t.Errorf("%s: another may stand in line: %v, want %v", tt.name, rs.inLine(quick), !tt.want)
 		}
 	}
 }
@@ -220,7 +237,7 @@ func TestHungBeyondTheLimit(t *testing.T) {
 		}
 		var b beyond
 		b.all.Store(tt.hang)
-		b.routes[rs.byName["/b"].number].Store(tt.hang)
+		b.routes[rs.byName["/b"].number].Store(tt.hang) // since before that time
 		n := 0
 		for n < 100 && b.admit(&rs, "/a", 1000) != nil {
 			n++

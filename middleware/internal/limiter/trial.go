@@ -197,7 +197,7 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	tr := &a.trials
 	m := &tr.arm
 	to, why := a.less(m), "trial of less"
-	fits := a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base) && 4*m.gone < 3*m.n
+	fits := a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base) && 4*m.gone < 3*(m.n-m.failed)
 	switch fits = fits && !tr.line; {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
@@ -279,7 +279,7 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
 		gain := m.useful() / b.useful()
-		tr.costly = costs(m, b)
+		tr.costly = gain <= asMuch && costs(m, b)
 		if a.limit = tr.limit; !a.late(now, b) {
 			tr.hold = a.later(now)
 			if gain > asMuch {
@@ -335,11 +335,12 @@ func (a *adaptiveLimit) slow(now time.Duration, w *window) {
 // begin begins a trial of a limit, if it is another, after what m saw of the present one.
 func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why string) {
 	tr := &a.trials
+	tr.costly = false
 	if a.bounded(math.Round(to)) == a.limit {
 		tr.arm = window{}
 		return
 	}
-	tr.on, tr.before, tr.limit, tr.slow, tr.costly = true, *m, a.limit, false, false
+	tr.on, tr.before, tr.limit, tr.slow = true, *m, a.limit, false
 	a.move(now, to, why)
 }
 

@@ -30,6 +30,7 @@ type window struct {
 	all                 float64 // that they stand for
 	others              int     // that came before the first requests had completed
 	left                int     // of them, whose clients had left
+	tookOthers          float64 // s, that they took
 	gone                int     // clients had left
 	tooLate             int     // for clients of which it is not known how long they wait
 	failed              int
@@ -94,27 +95,28 @@ func (w *window) closes(now time.Duration, first, trying bool) bool {
 // starts reports whether the first window has seen enough. It waits for the first requests,
 // but not for thirty times as long as most of them took.
 func (w *window) starts(elapsed time.Duration) bool {
-	return w.n >= firstCount || w.n >= firstMost && elapsed.Seconds() >= 30*w.latency() || w.overtaken(elapsed)
+	return w.n >= firstCount || w.n >= firstMost && elapsed.Seconds() >= 30*w.latency() || w.outrun(elapsed)
 }
 
-// overtaken reports whether the first window does not wait for the first requests any longer:
+// outrun reports whether the first window does not wait for the first requests any longer:
 // most clients leave, or other requests end before the first ones do, as on processors that are
 // shared by ever more of them.
-func (w *window) overtaken(elapsed time.Duration) bool {
+func (w *window) outrun(elapsed time.Duration) bool {
 	ended := w.n + w.others
-	return w.n > 0 && (ended >= firstCount && w.leaves() || ended >= windowCount && elapsed >= startTime)
+	return w.n > w.failed && (ended >= firstCount && w.leaves() || ended >= windowCount && elapsed >= startTime)
 }
 
 // leaves reports whether most clients of the first window have left.
 func (w *window) leaves() bool { return 2*(w.gone+w.left) > w.n+w.others }
 
 // alone is the usual latency of the first requests, which met hardly any others. Those
-// that are not over take at least as long as has passed.
+// that are not over take at least as long as has passed. But where the others take much
+// less, the first ones poll or hang.
 func (w *window) alone() float64 {
-	if w.n >= firstMost {
+	if w.n >= firstMost || w.others == 0 {
 		return w.usual()
 	}
-	return w.seconds
+	return math.Min(w.seconds, 3*w.tookOthers/float64(w.others))
 }
 
 // merge adds another window.

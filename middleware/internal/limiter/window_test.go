@@ -49,21 +49,21 @@ func TestFirstWindow(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		n, gone      int // first ones that are over, their clients left
-		others, left int
+		others, left int // others, which take a second
 		elapsed      time.Duration
 		want         bool
 		alone        time.Duration
 	}{
-		{"none of the first ones is over", 0, 0, 500, 500, time.Hour, false, time.Hour},
+		{"none of the first ones is over", 0, 0, 500, 500, time.Hour, false, 3 * sec},
 		{"half of the clients leave", 4, 4, 12, 4, sec, false, sec},
 		{"most of them do", 4, 4, 12, 5, sec, true, sec},
 		{"most do, but few are over", 4, 4, 11, 11, sec, false, sec},
-		{"others are over, the first ones are not", 1, 0, 49, 0, 5 * sec, true, 5 * sec},
-		{"too few are", 1, 0, 48, 0, 5 * sec, false, 5 * sec},
-		{"too soon", 1, 0, 49, 0, 5*sec - 1, false, 5*sec - 1},
+		{"others are over, the first ones are not", 1, 0, 49, 0, 5 * sec, true, 3 * sec},
+		{"too few are", 1, 0, 48, 0, 5 * sec, false, 3 * sec},
+		{"too soon", 1, 0, 49, 0, 5*sec - 1, false, 3 * sec},
 		{"most of the first ones are", firstMost, 0, 38, 0, 5 * sec, true, 100 * ms},
 	} {
-		w := window{seconds: tt.elapsed.Seconds(), others: tt.others, left: tt.left}
+		w := window{seconds: tt.elapsed.Seconds(), others: tt.others, left: tt.left, tookOthers: float64(tt.others)}
 		for i := range tt.n {
 			c := Completion{Took: 100 * ms, InFlight: 1}
 			if i < tt.gone {
@@ -71,8 +71,12 @@ func TestFirstWindow(t *testing.T) {
 			}
 			w.add(c, 0, 0)
 		}
-		if got := w.overtaken(tt.elapsed); got != tt.want {
+		if got := w.outrun(tt.elapsed); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+		w.failed = w.n
+		if w.outrun(time.Hour) {
+			t.Errorf("%s, but they failed: it does not wait", tt.name)
 		}
 		if got, want := w.alone(), tt.alone.Seconds(); math.Abs(got-want) > .1*want {
 			t.Errorf("%s: alone it takes %v s, want %v s", tt.name, got, want)

@@ -42,7 +42,7 @@ func coldWorlds() (all []worldCase) {
 		goal := 190.
 		all = append(all, worldCase{world{
 			name: fmt.Sprintf("starts into %.0f of 200 per s, patience %v", c.rate, c.patience), length: 30 * sec, phases: []time.Duration{10 * sec, 30 * sec},
-			kinds: one(kind{rate: steady(c.rate), work: exponential(20 * ms), patience: c.patience}), places: poolOf(4),
+			kinds: one(kind{rate: steady(c.rate), work: exponential(20 * ms), patience: c.patience, useful: sec}), places: poolOf(4),
 		}, []expectation{{0, 1, goal, freely, 0}}})
 	}
 	return all
