@@ -131,25 +131,6 @@ func (a *adaptiveLimit) inTime() float64 {
 	return math.Max(shortLine*a.target(), math.Max(a.trials.base, math.Min(slowed*a.trials.base, a.bears()/2)))
 }
 
-// bears is a latency at which next to no client has left. If nothing is known of them, they
-// bear half as much again as what they have borne, unless there may be a line.
-func (a *adaptiveLimit) bears() float64 {
-	if bears := a.patience.bears(); bears > 0 {
-		return bears
-	}
-	least := math.Max(unknown, 2*a.trials.base)
-	if a.succession.orderly(a.trials.base) {
-		return least
-	}
-	return math.Max(least, growth*a.usual)
-}
-
-// bearable is a limit that binds when clients wait for as long as they bear, if no more
-// are served than while nothing was late.
-func (a *adaptiveLimit) bearable() float64 {
-	return a.calm.most * a.bears() / binding
-}
-
 // fits reports whether the handler serves all that is asked for, only later: no more is
 // asked for than it is known to serve, and most answers come while their clients wait.
 // Where there is a sign of a line, clients would have to wait for twice as long.

@@ -74,3 +74,22 @@ func (p *patience) target(base float64) float64 {
 	}
 	return math.Max(lateShare*wait, room)
 }
+
+// bears is a latency at which next to no client has left. If nothing is known of them, they
+// bear half as much again as what they have borne, unless there may be a line.
+func (a *adaptiveLimit) bears() float64 {
+	if bears := a.patience.bears(); bears > 0 {
+		return bears
+	}
+	least := math.Max(unknown, 2*a.trials.base)
+	if a.succession.orderly(a.trials.base) {
+		return least
+	}
+	return math.Max(least, growth*a.usual)
+}
+
+// bearable is a limit that binds when clients wait for as long as they bear, if no more
+// are served than while nothing was late.
+func (a *adaptiveLimit) bearable() float64 {
+	return a.calm.most * a.bears() / binding
+}

@@ -22,7 +22,7 @@ type drawnWorld struct {
 	loss func(*simulation) float64 // of what could be had, as a part
 }
 
-// TestDrawnWorlds plays worlds that are drawn by chance. What they lose in the mean stays
+// TestDrawnWorlds plays worlds that are drawn by chance. What they lose on average stays
 // within what it was when the bound was set. Worlds with other seeds tell whether a rule
 // holds where it was not tuned:
 //
@@ -56,13 +56,13 @@ func TestDrawnWorlds(t *testing.T) {
 				}
 			}
 			mean := sum / float64(len(all))
-			t.Logf("%d worlds lose %.4f in the mean", len(all), mean)
+			t.Logf("%d worlds lose %.4f on average", len(all), mean)
 			slices.SortFunc(all, func(a, b played) int { return int(math.Copysign(1, b.lost-a.lost)) })
 			for _, w := range all[:min(len(all), 20)] {
 				t.Logf("%.3f, seed %d: %s", w.lost, w.seed, w.name)
 			}
 			if *drawnCount == 0 && !(mean <= sort.most) {
-				t.Errorf("they lose %.4f in the mean, want at most %.4f", mean, sort.most)
+				t.Errorf("they lose %.4f on average, want at most %.4f", mean, sort.most)
 			}
 		})
 	}
@@ -73,7 +73,7 @@ func between(r *rand.Rand, least, most float64) float64 {
 	return least * math.Exp(r.Float64()*math.Log(most/least))
 }
 
-// drawWork draws how long calls take that take a time in the mean.
+// drawWork draws how long calls take whose mean is given.
 func drawWork(r *rand.Rand, mean time.Duration) (workOf, string) {
 	m := mean.Round(100 * time.Microsecond)
 	switch r.IntN(5) {
