@@ -20,7 +20,7 @@ func (b *beyond) admit(rs *routes, name string, spare int) *route {
 		return nil
 	case b.full(&b.routes[r.number], r.load(), 0):
 		return nil
-	case b.full(&b.all, rs.load, 0) && b.full(&b.all, rs.load, b.hung(rs)):
+	case b.full(&b.all, rs.load, 0) && b.full(&b.all, rs.load, b.hung(rs)): // the walk only if it matters
 		return nil
 	}
 	if b.routes[r.number].Add(1) == 1 {
@@ -30,7 +30,7 @@ func (b *beyond) admit(rs *routes, name string, spare int) *route {
 	return r
 }
 
-// full reports whether a count is more than twice the usual and one, without those that hang.
+// full reports whether a count, without those that hang, is more than twice the usual and one.
 func (*beyond) full(count *atomic.Int32, usual float64, hung int32) bool {
 	return float64(count.Load()-hung) > 1+2*usual
 }

@@ -50,8 +50,10 @@
 //	which trial first  A trial of less refuses calls, for nothing if there is no line. So it comes first
 //	                   only where it can win something: where more calls come than were ever served,
 //	                   or where few of the requests get an answer in time, each about as late as the
-//	                   one before. The fewer those are, the deeper it goes. Elsewhere a trial of more
-//	                   comes first, up to what clients bear to wait for. After a change of latency
+//	                   one before, or three of four clients leave. The fewer get one, the deeper it goes.
+//	                   Elsewhere a trial of more comes first, up to what clients bear to wait for. Those
+//	                   of whom nothing is known bear half as much again as they have borne, unless each
+//	                   answer is about as late as the one before. After a change of latency
 //	                   neither begins while fewer requests leave than come. Retries that clients
 //	                   announce are no more calls, unless so many were refused that the last one that
 //	                   was told to comes back more than a second later.
@@ -88,7 +90,8 @@
 //	                   quick, the others hang, and the limit grows.
 //
 // Errors say nothing about the limit. Requests of a named route that is as quick as ever
-// stand in no line: they are admitted beyond a limit that is reached.
+// stand in no line: they are admitted beyond a limit that is reached. In a line that is so
+// only if another route was slow while others were quick since it began, or within 2 s.
 //
 // # Terms
 //

@@ -33,7 +33,7 @@ type route struct {
 	slowly float64 // 1 while it is slow, then fading over 2 s, but not while apart and in a line
 	apart  bool    // others were quick when it was last slow
 	seen   bool    // requests were completed in the last window
-	quiet  float64 // seconds without a completion
+	quiet  float64 // seconds since a completion, or since the first was let in beyond the limit
 
 	// Of this window:
 	n          int
@@ -114,7 +114,7 @@ func (r *route) close(seconds float64, calm bool) {
 // slow reports whether requests take longer than usual: they stand in a line.
 func (r *route) slow() bool { return r.lately > r.usual+math.Log(slowed) }
 
-// hangs reports whether none of the requests was completed for long.
+// hangs reports whether no request was completed for long, of those let in beyond the limit.
 func (r *route) hangs() bool { return r.quiet > 1+10*r.mean }
 
 // load is how many requests the route usually has in the handler, by Little's law.

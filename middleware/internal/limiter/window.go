@@ -82,7 +82,7 @@ func (w *window) add(c Completion, queued int, changed time.Duration) {
 	w.times.add(c.Took.Seconds())
 }
 
-// closes reports whether the window has seen enough. The first one is a start.
+// closes reports whether the window has seen enough. The first one has its own rule: see starts.
 func (w *window) closes(now time.Duration, first, trying bool) bool {
 	elapsed := now - w.since
 	if first {
