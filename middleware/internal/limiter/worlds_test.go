@@ -208,7 +208,9 @@ func (w *worldCase) test(t *testing.T) {
 	})
 }
 
-// TestTrace prints what the limit does in a world.
+// TestTrace prints what the limit does in a world, which may be drawn by chance:
+//
+//	go test . -run Trace -v -show "overload 113"
 func TestTrace(t *testing.T) {
 	if *show == "" {
 		t.Skip("-show is not set")
@@ -216,16 +218,28 @@ func TestTrace(t *testing.T) {
 	for _, group := range [][]worldCase{coldWorlds(), slowWorlds(), overloadWorlds(), isolationWorlds(), holdOutWorlds(), laterHoldOutWorlds(), kindHoldOutWorlds()} {
 		for i := range group {
 			if strings.HasPrefix(group[i].name, *show) {
-				var line, why time.Duration
-				group[i].run(0, func(s *simulation) {
-					a := &s.adaptive
-					if a.trials.changed != why || s.elapsed() > line+sec/2 {
-						why, line = a.trials.changed, s.elapsed()
-						t.Logf("%7.2f limit %5.0f, in the handler %4d, waiting %3d, latency %6.3f of %6.3f s, base %6.3f, %6.1f of %6.1f per s: %s", line.Seconds(), a.limit, s.InFlight(), s.queue.all.length, a.usual, a.target(), a.trials.base, a.work, a.calm.most, a.why)
-					}
-				})
+				trace(t, &group[i].world, 0)
 				return
 			}
 		}
 	}
+	for _, sort := range drawnSorts {
+		var seed int
+		if n, _ := fmt.Sscanf(*show, sort.name+" %d", &seed); n == 1 {
+			w := sort.draw(seed)
+			t.Log(w.name)
+			t.Logf("it loses %.3f", w.loss(trace(t, &w.world, uint64(seed))))
+		}
+	}
+}
+
+func trace(t *testing.T, w *world, seed uint64) *simulation {
+	var line, why time.Duration
+	return w.run(seed, func(s *simulation) {
+		a := &s.adaptive
+		if a.trials.changed != why || s.elapsed() > line+sec/2 {
+			why, line = a.trials.changed, s.elapsed()
+			t.Logf("%7.2f limit %5.0f, in the handler %4d, waiting %3d, latency %6.3f of %6.3f s, base %6.3f, %6.1f of %6.1f per s: %s", line.Seconds(), a.limit, s.InFlight(), s.queue.all.length, a.usual, a.target(), a.trials.base, a.work, a.calm.most, a.why)
+		}
+	})
 }
