@@ -9,9 +9,9 @@ import (
 // What a window says of a limit of 175, 50 in flight until then, nothing late.
 func TestLimitDecides(t *testing.T) {
 	type says struct {
-		limit            float64
-		calm, lags, bind bool
-		kept             int // of 10 answers that are to tell of the limit
+		limit      float64
+		calm, bind bool
+		kept       int // of 10 answers that are to tell of the limit
 	}
 	at := func(level int, took time.Duration) seen { // as many as that makes
 		return seen{n: int(100 * ms * time.Duration(level) / took), seconds: .1, level: level, took: took}
@@ -25,56 +25,42 @@ func TestLimitDecides(t *testing.T) {
 		seen seen
 		want says
 	}{
-		{"even for a second: calm", state(.91, 100), at(50, 50*ms), says{175, true, false, false, 0}},
-		{"even for no more than a second: not", state(.9, 100), at(50, 50*ms), says{175, false, false, false, 0}},
-		{"not for a second", state(.89, 100), at(50, 50*ms), says{175, false, false, false, 0}},
-		{"not for a second, but next to nothing is known", state(0, 10), at(50, 50*ms), says{175, true, false, false, 0}},
-		{"not for a second, and more is", state(0, 11), at(50, 50*ms), says{175, false, false, false, 0}},
-		{"not for a second, but few are in flight", state(0, 100), at(15, 50*ms), says{175, true, false, false, 0}},
-		{"not for a second, and not so few", state(0, 100), at(16, 50*ms), says{175, false, false, false, 0}},
-		{"few, but there is known to be a line", func(a *adaptiveLimit, _ *window) { a.calm.even, a.trials.line = 0, true }, at(15, 50*ms), says{175, false, false, false, 0}},
-		{"late, but even for five seconds: calm", state(4.91, 100), at(50, 300*ms), says{175, true, false, false, 0}},
-		{"late, and even for no more than five seconds: not", state(4.9, 100), at(50, 300*ms), says{175, false, false, false, 0}},
-		{"late, and not for five seconds", state(4.89, 100), at(50, 300*ms), says{175, false, false, false, 0}},
-		{"a fifth more, and two: calm", state(2, 100), at(62, 50*ms), says{175, true, false, false, 0}},
-		{"more than that: not", state(2, 10), at(63, 50*ms), says{175, false, false, false, 0}},
-		{"just .85 of the limit are in flight: it binds", func(a *adaptiveLimit, w *window) { a.limit, w.stale = 180, 999 }, at(153, 50*ms), says{180, false, false, true, 10}},
-		{"fewer are: it does not", func(a *adaptiveLimit, w *window) { a.limit, w.stale = 180, 999 }, at(152, 50*ms), says{180, false, false, false, 0}},
-		{"some are refused, and all slots were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 174, 1, 999 }, at(100, 50*ms), says{175, false, false, true, 10}},
-		{"some wait, and all were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.waiting, w.stale = 174, true, 999 }, at(100, 50*ms), says{175, false, false, true, 10}},
-		{"not all were taken: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 173, 1, 999 }, at(100, 50*ms), says{175, false, false, false, 0}},
-		{"nobody was refused: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.stale = 175, 999 }, at(100, 50*ms), says{175, false, false, false, 0}},
+		{"even for a second: calm", state(.91, 100), at(50, 50*ms), says{175, true, false, 0}},
+		{"even for no more than a second: not", state(.9, 100), at(50, 50*ms), says{175, false, false, 0}},
+		{"not for a second", state(.89, 100), at(50, 50*ms), says{175, false, false, 0}},
+		{"not for a second, but next to nothing is known", state(0, 10), at(50, 50*ms), says{175, true, false, 0}},
+		{"not for a second, and more is", state(0, 11), at(50, 50*ms), says{175, false, false, 0}},
+		{"not for a second, but few are in flight", state(0, 100), at(15, 50*ms), says{175, true, false, 0}},
+		{"not for a second, and not so few", state(0, 100), at(16, 50*ms), says{175, false, false, 0}},
+		{"few, but there is known to be a line", func(a *adaptiveLimit, _ *window) { a.calm.even, a.trials.line = 0, true }, at(15, 50*ms), says{175, false, false, 0}},
+		{"late, but even for five seconds: calm", state(4.91, 100), at(50, 300*ms), says{175, true, false, 0}},
+		{"late, and even for no more than five seconds: not", state(4.9, 100), at(50, 300*ms), says{175, false, false, 0}},
+		{"late, and not for five seconds", state(4.89, 100), at(50, 300*ms), says{175, false, false, 0}},
+		{"a fifth more, and two: calm", state(2, 100), at(62, 50*ms), says{175, true, false, 0}},
+		{"more than that: not", state(2, 10), at(63, 50*ms), says{175, false, false, 0}},
+		{"just .85 of the limit are in flight: it binds", func(a *adaptiveLimit, w *window) { a.limit, w.stale = 180, 999 }, at(153, 50*ms), says{180, false, true, 10}},
+		{"fewer are: it does not", func(a *adaptiveLimit, w *window) { a.limit, w.stale = 180, 999 }, at(152, 50*ms), says{180, false, false, 0}},
+		{"some are refused, and all slots were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 174, 1, 999 }, at(100, 50*ms), says{175, false, true, 10}},
+		{"some wait, and all were taken: it binds", func(_ *adaptiveLimit, w *window) { w.most, w.waiting, w.stale = 174, true, 999 }, at(100, 50*ms), says{175, false, true, 10}},
+		{"not all were taken: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.shed, w.stale = 173, 1, 999 }, at(100, 50*ms), says{175, false, false, 0}},
+		{"nobody was refused: it does not", func(_ *adaptiveLimit, w *window) { w.most, w.stale = 175, 999 }, at(100, 50*ms), says{175, false, false, 0}},
 
-		{"late and steep, more is asked for: little more than are in flight", nil, at(100, 400*ms), says{130, false, false, false, 0}},
-		{"late and steep, in the time for which nothing is late: it stays", func(a *adaptiveLimit, _ *window) { a.trials.free = time.Minute + 1 }, at(100, 400*ms), says{175, false, false, false, 0}},
-		{"late and steep, just after that time: little more than are in flight", func(a *adaptiveLimit, _ *window) { a.trials.free = time.Minute }, at(100, 400*ms), says{130, false, false, false, 0}},
-		{"that, but no more than the limit", nil, at(140, 400*ms), says{175, false, false, false, 0}},
-		{"late and steep, no more is asked for: twice as many", func(a *adaptiveLimit, w *window) { a.asked, w.asked = 1000, 100 }, at(100, 400*ms), says{200, false, false, false, 0}},
-		{"that, but as clients bear", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12; oneByOne(a) }, at(100, 800*ms), says{120 / binding, false, false, false, 0}},
-		{"that, and there is surely no line: half as long again as they have borne", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12 }, at(100, 800*ms), says{120 * 1.5 * .771 / binding, false, false, false, 0}},
-		{"that, but 16", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked, a.calm.level = 13, 13, 1, 5 }, at(16, 400*ms), says{16, false, false, false, 0}},
-		{"late, not steep, not even: it stays", func(a *adaptiveLimit, _ *window) { a.calm.even = 0 }, at(60, 400*ms), says{175, false, false, false, 0}},
-		{"late and steep, but not because of a line: it stays", func(a *adaptiveLimit, _ *window) { manyAndFew(a) }, at(100, 400*ms), says{175, false, false, false, 0}},
-		{"clients leave, but not because of a line: it stays", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9; manyAndFew(a) }, at(60, 400*ms), says{175, false, false, false, 0}},
-		{"clients leave as they are known to without a line: it stays", func(a *adaptiveLimit, w *window) {
-			a.calm.even, a.trials.slow, a.trials.free = 0, true, time.Minute+1
-			w.gone = 9
-		}, at(60, 400*ms), says{175, false, false, false, 0}},
-		{"clients leave as they were known to, too long ago", func(a *adaptiveLimit, w *window) {
-			a.calm.even, a.trials.slow, a.trials.free = 0, true, time.Minute
-			w.gone = 9
-		}, at(60, 400*ms), says{78, false, false, false, 0}},
-		{"clients leave, though not steep", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9 }, at(60, 400*ms), says{78, false, false, false, 0}},
-
-		{"fewer leave than come: a sign of a line", func(a *adaptiveLimit, w *window) {
-			w.lastIn, w.all, w.asked, a.calm.even = w.firstIn+21, 60, 81, 0
-			oneByOne(a)
-		}, at(100, 300*ms), says{130, false, true, false, 0}},
-		{"what was a sign stays one", func(a *adaptiveLimit, _ *window) {
-			a.calm.lags, a.calm.even = true, 0
-			oneByOne(a)
-		}, at(60, 50*ms), says{175, false, true, false, 0}},
-		{"until it is calm", func(a *adaptiveLimit, _ *window) { a.calm.lags = true }, at(50, 50*ms), says{175, true, false, false, 0}},
+		{"late and steep, more is asked for: little more than are in flight", nil, at(100, 400*ms), says{130, false, false, 0}},
+		{"late and steep, in the time for which nothing is late: it stays", func(a *adaptiveLimit, _ *window) { a.trials.free = time.Minute + 1 }, at(100, 400*ms), says{175, false, false, 0}},
+		{"late and steep, just after that time: little more than are in flight", func(a *adaptiveLimit, _ *window) { a.trials.free = time.Minute }, at(100, 400*ms), says{130, false, false, 0}},
+		{"that, but no more than the limit", nil, at(140, 400*ms), says{175, false, false, 0}},
+		{"late and steep, no more is asked for, just after a line: little more than are in flight", func(a *adaptiveLimit, w *window) {
+			a.asked, w.asked = 1000, 100
+			a.wasLined()
+		}, at(100, 400*ms), says{130, false, false, 0}},
+		{"late and steep, no more is asked for: twice as many", func(a *adaptiveLimit, w *window) { a.asked, w.asked = 1000, 100 }, at(100, 400*ms), says{200, false, false, 0}},
+		{"that, but as clients bear", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12; oneByOne(a) }, at(100, 800*ms), says{120 / binding, false, false, 0}},
+		{"that, and there is surely no line: half as long again as they have borne", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked = 120, 120, 12 }, at(100, 800*ms), says{120 * 1.5 * .771 / binding, false, false, 0}},
+		{"that, but 16", func(a *adaptiveLimit, w *window) { a.calm.most, a.asked, w.asked, a.calm.level = 13, 13, 1, 5 }, at(16, 400*ms), says{16, false, false, 0}},
+		{"late, not steep, not even: it stays", func(a *adaptiveLimit, _ *window) { a.calm.even = 0 }, at(60, 400*ms), says{175, false, false, 0}},
+		{"late and steep, but not because of a line: it stays", func(a *adaptiveLimit, _ *window) { manyAndFew(a) }, at(100, 400*ms), says{175, false, false, 0}},
+		{"clients leave, but not because of a line: it stays", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9; manyAndFew(a) }, at(60, 400*ms), says{175, false, false, 0}},
+		{"clients leave, though not steep", func(a *adaptiveLimit, w *window) { a.calm.even = 0; w.gone = 9 }, at(60, 400*ms), says{78, false, false, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, w := settledLimit(), tt.seen.window()
@@ -87,7 +73,7 @@ func TestLimitDecides(t *testing.T) {
 			}
 			a.usual = w.usual()
 			a.decide(time.Minute, w)
-			got := says{a.limit, a.calm.now, a.calm.lags, a.calm.bound, a.trials.arm.n}
+			got := says{a.limit, a.calm.now, a.calm.bound, a.trials.arm.n}
 			if got.calm { // what it is then is another rule
 				got.limit = 175
 			}
@@ -143,7 +129,6 @@ func TestLimitRests(t *testing.T) {
 	} {
 		a := settledLimit()
 		a.work, a.calm.most, a.calm.peak, a.limit = tt.work, tt.most, tt.peak, tt.limit
-		a.calm.lags = true
 		a.trials = trials{base: .02, free: 5, changed: 6, pause: 9 * sec, on: true, line: true, hold: 7, inTime: 1, unsettled: 2}
 		a.rest(seen{n: 100, seconds: 6, level: tt.inFlight, took: ms}.window())
 		for what, v := range map[string][2]float64{"limit": {a.limit, tt.want}, "most served": {a.calm.most, tt.wantMost}, "most in flight": {a.calm.peak, tt.wantTop}} {
@@ -151,8 +136,8 @@ func TestLimitRests(t *testing.T) {
 				t.Errorf("%s: %s: got %v, want %v", tt.name, what, v[0], v[1])
 			}
 		}
-		if want := (trials{base: .02, free: 5, changed: 6, pause: 3 * sec}); a.trials != want || a.calm.lags {
-			t.Errorf("%s: a trial goes on, or a line or a sign of one is still known", tt.name)
+		if want := (trials{base: .02, free: 5, changed: 6, pause: 3 * sec}); a.trials != want {
+			t.Errorf("%s: a trial goes on, or a line is still known", tt.name)
 		}
 	}
 }
@@ -194,20 +179,23 @@ func TestCalmLooks(t *testing.T) {
 	}
 }
 
-// For how long no more calls have come than are known to be served.
-func TestLimitUsually(t *testing.T) {
+// For how long it is known that there was a line.
+func TestLimitWasLined(t *testing.T) {
 	a := settledLimit()
-	a.calm.long = 0
+	if a.lined() {
+		t.Error("there was no line, and one is known")
+	}
 	for i, tt := range []struct {
-		asked float64
-		long  float64
-		want  bool
-	}{{1000, 2.5, false}, {1000, 5, true}, {2000, 0, false}, {1000, 2.5, false}} {
-		w := seen{n: 500, seconds: 2.5, level: 10, asked: 2.5 * tt.asked}.window()
-		a.asked = tt.asked
-		a.decide(time.Minute+time.Duration(i)*sec, w)
-		if got := a.usually(w); got != tt.want || a.calm.long != tt.long {
-			t.Errorf("window %d: got %v, for %v s, want %v, for %v s", i, got, a.calm.long, tt.want, tt.long)
+		line, trial bool // one is known, or a trial is to tell
+		at          time.Duration
+		want        bool
+	}{{true, true, 0, false}, {true, false, 0, true}, {false, false, 10*sec - 1, true}, {false, false, 10 * sec, false}, {true, false, 11 * sec, true}, {false, false, 21 * sec, false}} {
+		a.last = time.Minute + tt.at
+		a.trials.line, a.trials.on, a.trials.limit = tt.line, tt.trial, 88
+		a.trials.before = *seen{n: 500, seconds: 1, level: 88}.window()
+		a.decide(a.last, seen{n: 50, seconds: .1, level: 10, asked: 50}.window())
+		if got := a.lined(); got != tt.want {
+			t.Errorf("window %d: got %v, want %v", i, got, tt.want)
 		}
 	}
 }

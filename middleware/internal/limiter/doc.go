@@ -49,8 +49,9 @@
 //	                   count next to nothing.
 //	which trial first  A trial of less refuses calls, for nothing if there is no line. So it comes first
 //	                   only where it can win something: where more calls come than were ever served,
-//	                   or where few of the requests get an answer in time, each about as late as the
-//	                   one before, or three of four clients leave. The fewer get one, the deeper it goes.
+//	                   within 10 s of a line, as the same calls may be too many again, or where few of
+//	                   the requests get an answer in time, each about as late as the one before, or
+//	                   three of four clients leave. The fewer get one, the deeper it goes.
 //	                   Elsewhere a trial of more comes first, up to what clients bear to wait for. Those
 //	                   of whom nothing is known bear half as much again as they have borne, unless each
 //	                   answer is about as late as the one before. After a change of latency
@@ -59,7 +60,7 @@
 //	                   was told to comes back more than a second later.
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
-//	                   takes that long. For a while nothing is late then, though many clients leave.
+//	                   takes that long.
 //	the start          The first requests met an empty handler: their latency is that without a line,
 //	                   unless most clients leave, or fewer than half of the requests that come are over
 //	                   just after it. Then a fourth of what clients wait for is.
@@ -73,17 +74,11 @@
 //	no sooner          If no more calls come than were ever served, and of two limits the lower one gives
 //	                   no sooner answers, there is no line, whatever their rate is: the handler may
 //	                   have changed meanwhile, or no more are asked for. Of fewer than 16 calls a
-//	                   second that is not believed.
+//	                   second that is not believed, nor within 10 s of a line.
 //	no line            Answers that take that long are not late. For a while nothing is.
-//	quicker            If a lower limit gives so many more answers that the limit does not explain it,
-//	                   the handler has become quicker, and nothing is known of a line.
 //	catching up        While more answers come than are asked for, the line goes by itself.
 //	late, but room     While the number in flight rises, or clients leave, the limit comes down close
 //	                   to what is in flight, so that it binds and a trial can tell.
-//	a sign of a line   While the number in flight rises, answers come less often than requests, each
-//	                   about as late as the one before. A handler that lost capacity shows it; one
-//	                   that became slower, and whose latencies vary, does not. Then what takes half as
-//	                   long as clients bear is late.
 //	silence            A handler that is full and answers nobody for longer than usual may have become
 //	                   slower: the limit doubles, up to what clients bear, if no more is asked for than
 //	                   was served. Later it is given one more request from time to time. If that one is

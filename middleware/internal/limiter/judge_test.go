@@ -99,24 +99,17 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// What is remembered of the time before a trial, and of the time since the limit was moved.
+// What is remembered of the time since the limit was moved.
 func TestJudgeRemembers(t *testing.T) {
 	w := seen{n: 5, seconds: .5, level: 175, asked: 1000}.window()
-	for _, tt := range []struct {
-		on, line, was, want bool
-	}{{false, true, false, true}, {false, false, true, false}, {true, true, false, false}, {true, false, true, true}} {
-		a := settledLimit()
-		a.trials.on, a.trials.line, a.trials.was, a.trials.limit, a.trials.before = tt.on, tt.line, tt.was, 350, *w
-		a.judge(time.Minute, w)
-		if got := a.trials.was; got != tt.want {
-			t.Errorf("a trial: %v, a line: %v, before: %v: remembered %v, want %v", tt.on, tt.line, tt.was, got, tt.want)
-		}
-		a.judge(time.Minute, w)
-		if tr := &a.trials; tr.span != 1 || tr.useful != 10 {
-			t.Errorf("got %v answers in %v s since the limit was moved, want 10 in 1 s", tr.useful, tr.span)
-		}
-		if a.move(time.Minute, 88, "down"); a.trials.span != 0 || a.trials.useful != 0 {
-			t.Errorf("after another move, got %v answers in %v s", a.trials.useful, a.trials.span)
-		}
+	a := settledLimit()
+	a.trials.before = *w
+	a.judge(time.Minute, w)
+	a.judge(time.Minute, w)
+	if tr := &a.trials; tr.span != 1 || tr.useful != 10 {
+		t.Errorf("got %v answers in %v s since the limit was moved, want 10 in 1 s", tr.useful, tr.span)
+	}
+	if a.move(time.Minute, 88, "down"); a.trials.span != 0 || a.trials.useful != 0 {
+		t.Errorf("after another move, got %v answers in %v s", a.trials.useful, a.trials.span)
 	}
 }

@@ -22,7 +22,7 @@ const (
 	tight      = 1.3  // times the most in flight: a limit that comes down, so that it binds if that rises
 	settling   = .05  // part of the way to a quicker answer that the latency without a line goes with each window
 	backlog    = 1.0  // seconds until the last one that was told comes back, above which those that come back are more calls
-	aftermath  = 5.0  // seconds for which an overload may leave a line
+	aftermath  = 10.0 // seconds for which a line may come back
 	crowdedOut = .5   // of the requests that come are over: if they are fewer just after the first ones, those were in a line
 	young      = 10   // windows in which next to nothing is known
 	remembered = 60.0 // seconds for which the throughput without load is,
@@ -73,15 +73,14 @@ type adaptiveLimit struct {
 
 // calm is what is known from the time in which nothing is late.
 type calm struct {
-	now   bool    // it is so in the last window
-	most  float64 // completions per second, fading
-	peak  float64 // in flight, fading over 30 s
-	level float64 // in flight, averaged over a second and more
-	trend float64 // in flight, averaged over 5 s and more
-	even  float64 // seconds since it last changed
-	bound bool    // the limit did in the last window
-	lags  bool    // there is a sign of a line
-	long  float64 // seconds for which no more calls came than are known to be served
+	now   bool          // it is so in the last window
+	most  float64       // completions per second, fading
+	peak  float64       // in flight, fading over 30 s
+	level float64       // in flight, averaged over a second and more
+	trend float64       // in flight, averaged over 5 s and more
+	even  float64       // seconds since it last changed
+	bound bool          // the limit did in the last window
+	lined time.Duration // when there last was a line in the handler; 0: never
 }
 
 // An Outcome is what became of a request in the handler.
@@ -133,14 +132,15 @@ func (a *adaptiveLimit) inTime() float64 {
 
 // fits reports whether the handler serves all that is asked for, only later: no more is
 // asked for than it is known to serve, and most answers come while their clients wait.
-// Where there is a sign of a line, clients would have to wait for twice as long.
+// Just after a line, the same calls may be too many again.
 func (a *adaptiveLimit) fits(w *window) bool {
-	late := w.usual()
-	if a.calm.lags {
-		late *= 2
-	}
-	useful := late < a.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
-	return useful && a.known(w) && w.mostUseful()
+	useful := w.usual() < a.bears() || w.gone > 0 && 2*w.gone < w.n || a.useful >= mostly*a.asked
+	return useful && a.known(w) && w.mostUseful() && !a.lined()
+}
+
+// lined reports whether there was a line in the handler just now.
+func (a *adaptiveLimit) lined() bool {
+	return a.calm.lined > 0 && (a.last-a.calm.lined).Seconds() < aftermath
 }
 
 // known reports whether the handler served as much as is asked for while nothing was
@@ -157,10 +157,6 @@ func (a *adaptiveLimit) known(w *window) bool {
 
 // rare reports whether so few calls come in a second that chance alone makes a line.
 func (a *adaptiveLimit) rare(w *window) bool { return a.asked*w.calls() < leastCalm }
-
-// usually reports whether as much has been known for some time. Just after more came there
-// may be a line left.
-func (a *adaptiveLimit) usually(w *window) bool { return a.calm.long >= aftermath && a.known(w) }
 
 // mostRefused reports whether twice as many requests come as get an answer in time.
 func (a *adaptiveLimit) mostRefused(useful float64) bool { return a.asked > 2*useful }
@@ -193,7 +189,6 @@ func (a *adaptiveLimit) completed(c Completion, queued int) bool {
 		a.met.add(c, a.last)
 	}
 	moved := a.answered(c)
-	w.gap = max(w.gap, c.At-a.last)
 	a.standstill(c)
 	a.last = c.At
 	w.add(c, queued, a.trials.changed)
@@ -284,10 +279,9 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		tr.changed = w.since // requests from before met fewer others
 	}
 	c.look(w, a.latency, late, binds)
-	if c.long += w.seconds; !a.known(w) {
-		c.long = 0
+	if tr.line && !tr.on {
+		c.lined = now
 	}
-	a.sign(w)
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * settling
 	}
@@ -302,7 +296,7 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		if late || !a.grow(now, w, begins) {
 			a.judge(now, w)
 		}
-	case a.wasted(now, w) || late && steep && !few:
+	case w.wasted(tr.base) || late && steep && !few:
 		tr.arm = window{}
 		if a.noLine(w) {
 			a.slow(now, w)
@@ -339,13 +333,7 @@ func (a *adaptiveLimit) grow(now time.Duration, w *window, begins bool) bool {
 
 // late reports whether answers are late, or many clients have left.
 func (a *adaptiveLimit) late(now time.Duration, w *window) bool {
-	return now >= a.trials.free && w.usual() > a.target() || a.wasted(now, w)
-}
-
-// wasted reports whether many clients have left, unless it is known that they do so
-// without a line.
-func (a *adaptiveLimit) wasted(now time.Duration, w *window) bool {
-	return w.wasted(a.trials.base) && !(a.trials.slow && now < a.trials.free)
+	return now >= a.trials.free && w.usual() > a.target() || w.wasted(a.trials.base)
 }
 
 // look takes in a window.
@@ -365,7 +353,6 @@ func (a *adaptiveLimit) rest(w *window) {
 	tr, c := &a.trials, &a.calm
 	c.most = math.Max(a.work, c.most*math.Exp(-w.seconds/remembered))
 	c.peak = math.Max(float64(w.most), c.peak*math.Exp(-w.seconds/peaks))
-	c.lags = false
 	want := math.Max(math.Max(leastCalm, headroom*c.peak), c.most*filling*a.target())
 	a.limit = math.Max(want, a.limit*math.Exp(-w.seconds/sinking))
 	*tr = trials{base: tr.base, free: tr.free, changed: tr.changed, pause: max(leastPause, tr.pause-time.Duration(w.seconds*1e9))}

@@ -47,7 +47,6 @@ func TestLimitRules(t *testing.T) {
 		line  = "the answers do not follow the number: a line"
 		none  = "the answers follow the number: no line"
 		room  = "nobody needs more"
-		swift = "it has become quicker"
 		late  = "fewer at a time get no sooner answers: no line"
 		hang  = "others hang, and one more was as quick as ever"
 		alone = "as late where few meet as where many do: no line"
@@ -156,10 +155,6 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(traffic{windows: 40, n: 50, took: 350 * ms, shed: 150})},
 		{name: "less serve as many: a line", limit: 44, why: line,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line})},
-		{name: "less serve more: 32 of them tell at once", limit: 22, why: line,
-			traffic: after(traffic{windows: 9, n: 25, took: 700 * ms, shed: 180, until: less}, traffic{windows: 2, n: 2 * leastArm, took: 50 * ms, shed: 150})},
-		{name: "fewer do not", limit: 22, why: less,
-			traffic: after(traffic{windows: 9, n: 25, took: 700 * ms, shed: 180, until: less}, traffic{windows: 2, n: 2*leastArm - 1, took: 50 * ms, shed: 150})},
 		{name: "less serve nearly as many: a line, and as many more as are lacking", limit: 58, why: line, base: 10 * ms,
 			traffic: after(slow, traffic{windows: 99, n: 38, took: 220 * ms, shed: 150, until: line})},
 		{name: "less serve less: no line", limit: 324, why: none, base: 350 * ms,
@@ -188,7 +183,7 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
 				traffic{windows: 19, n: 35, took: 170 * ms, shed: 150, until: vain}, traffic{windows: 8, n: 50, took: 80 * ms, shed: 150, until: thin},
 				traffic{windows: 19, n: 34, took: 80 * ms, shed: 150, until: line})},
-		{name: "a line, and it serves more: it grows", limit: 61, why: quick,
+		{name: "a line, and it serves more: it grows", limit: 57, why: quick,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 100, took: 20 * ms, shed: 1, until: quick})},
 		{name: "a line, nearly late, and no more is asked for: more", limit: 131, why: probe, traffic: lined(traffic{windows: 19, n: 65, took: 230 * ms, shed: 1, until: probe})},
 		{name: "a line, and nothing is late: more", limit: 131, why: probe, traffic: lined(traffic{windows: 19, n: 65, took: 20 * ms, shed: 1, until: probe})},
@@ -204,7 +199,7 @@ func TestLimitRules(t *testing.T) {
 				traffic{windows: 40, n: 65, took: 20 * ms, shed: 1, until: probe}, traffic{windows: 19, n: 67, took: 30 * ms, shed: 1, until: vain},
 				traffic{windows: 35, n: 65, took: 20 * ms, shed: 1})},
 		{name: "less serve more: less still", limit: 22, why: line,
-			traffic: after(slow, traffic{windows: 7, n: 80, took: 50 * ms, shed: 150, until: less}, traffic{windows: 7, n: 80, took: 25 * ms, shed: 150, until: line})},
+			traffic: after(slow, traffic{windows: 99, n: 80, took: 50 * ms, shed: 150, until: less}, traffic{windows: 99, n: 80, took: 25 * ms, shed: 150, until: line})},
 		{name: "a line, and answers are late again: less", limit: 22, why: less,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 99, n: 25, took: 350 * ms, shed: 150, until: less})},
 		{name: "no line: for a while nothing is late", limit: 486, why: quick,
@@ -216,10 +211,6 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(traffic{n: 50, took: 350 * ms, shed: 150, met: 200})},
 		{name: "that, though nobody is in time", limit: 688, why: alone, base: 900 * ms,
 			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone})},
-		{name: "that, and clients leave: they do so for two seconds", limit: 1032, why: quick, base: 900 * ms,
-			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone}, traffic{windows: 19, n: 50, took: 900 * ms, gone: 30, shed: 150})},
-		{name: "that, and no longer", limit: 459, why: less, base: 900 * ms,
-			traffic: after(traffic{n: 50, took: 900 * ms, gone: 50, shed: 150, met: 200, until: alone}, traffic{windows: 30, n: 50, took: 900 * ms, gone: 30, shed: 150, until: less})},
 		{name: "that, and it does not bind: it stays", limit: 175, why: alone, base: 350 * ms,
 			traffic: after(traffic{n: 50, took: 350 * ms, met: 100, inFlight: 100})},
 		{name: "more serve more: no line", limit: 648, why: none, base: 350 * ms,
@@ -237,8 +228,6 @@ func TestLimitRules(t *testing.T) {
 		{name: "after a line, more is not tried first", limit: 44, why: less,
 			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: less}, traffic{windows: 99, n: 50, took: 170 * ms, shed: 20, until: line},
 				traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
-		{name: "less, and it has become quicker: they stay, and no line is known", limit: 44, why: swift, base: 10 * ms,
-			traffic: after(slow, traffic{windows: 9, n: 220, took: 20 * ms, shed: 20, until: swift})},
 		{name: "latency has just changed, and most have yet to leave: no trial yet", limit: 175, why: start,
 			traffic: after(traffic{windows: 3, n: 20, took: 350 * ms, shed: 80})},
 		{name: "they have been leaving for as long as most take: a trial", limit: 350, why: more,

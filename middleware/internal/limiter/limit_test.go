@@ -111,8 +111,7 @@ func TestLimitTakesIn(t *testing.T) {
 		knows     float64 // how long clients wait, s
 		route     int     // completions
 		since     time.Duration
-		gap       time.Duration // longest between two completions
-		last      float64       // latency that the next one is compared with, s
+		last      float64 // latency that the next one is compared with, s
 	}
 	done := func(set func(*Completion)) Completion {
 		c := Completion{At: time.Hour, Took: sec, Waited: 2 * sec, InFlight: 1, Slot: Slot{Weight: 1, First: true}, Route: "/"}
@@ -128,25 +127,24 @@ func TestLimitTakesIn(t *testing.T) {
 		done    []Completion
 		want    learnt
 	}{
-		{"the first: it begins as that came", 0, []Completion{done(nil)}, learnt{1, 0, 0, 1, since, 0, 1}},
-		{"another, some time after it", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since, sec, 1}},
-		{"the longest time between two counts", 0, []Completion{done(nil), done(func(c *Completion) { c.At += 3 * sec }), done(func(c *Completion) { c.At += 4 * sec })}, learnt{3, 0, 0, 3, since, 3 * sec, 1}},
-		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since, 0, 0}},
-		{"that, and its client has gone", 0, []Completion{done(func(c *Completion) { c.Slot.First, c.Outcome = false, Gone })}, learnt{0, 1, 3, 0, since, 0, 0}},
-		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since, 0, 1}},
-		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since, 0, 1}},
-		{"one stayed for longer than another that has gone", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(nil)}, learnt{2, 0, 1.02, 2, since, 0, 1}},
-		{"one that failed says nothing of that", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(func(c *Completion) { c.Outcome = Failed })}, learnt{2, 0, 1, 1, since, 0, 1}},
-		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1, 0, 1e-9}},
-		{"it failed: nothing of its route, and no latency", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since, 0, 0}},
-		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since, 0, 1}},
+		{"the first: it begins as that came", 0, []Completion{done(nil)}, learnt{1, 0, 0, 1, since, 1}},
+		{"another, some time after it", 0, []Completion{done(nil), done(func(c *Completion) { c.At += sec })}, learnt{2, 0, 0, 2, since, 1}},
+		{"one that met others, before the first ones are back", 0, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{0, 1, 0, 0, since, 0}},
+		{"that, and its client has gone", 0, []Completion{done(func(c *Completion) { c.Slot.First, c.Outcome = false, Gone })}, learnt{0, 1, 3, 0, since, 0}},
+		{"one that met others, after that", 1, []Completion{done(func(c *Completion) { c.Slot.First = false })}, learnt{1, 0, 0, 1, since, 1}},
+		{"its client has gone", 0, []Completion{done(func(c *Completion) { c.Outcome = Gone })}, learnt{1, 0, 3, 1, since, 1}},
+		{"one stayed for longer than another that has gone", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(nil)}, learnt{2, 0, 1.02, 2, since, 1}},
+		{"one that failed says nothing of that", 0, []Completion{done(func(c *Completion) { c.Outcome, c.Took, c.Waited = Gone, sec, 0 }), done(func(c *Completion) { c.Outcome = Failed })}, learnt{2, 0, 1, 1, since, 1}},
+		{"it took no time", 0, []Completion{done(func(c *Completion) { c.Took = 0 })}, learnt{1, 0, 0, 1, time.Hour - 1, 1e-9}},
+		{"it failed: nothing of its route, and no latency", 0, []Completion{done(func(c *Completion) { c.Outcome = Failed })}, learnt{1, 0, 0, 0, since, 0}},
+		{"it held no slot: only of its route", 0, []Completion{done(func(c *Completion) { c.Slot.Beyond = 1 })}, learnt{0, 0, 0, 1, since, 1}},
 	} {
 		a := newAdaptiveLimit(2, 1000)
 		a.windows = tt.windows
 		for _, c := range tt.done {
 			a.completed(c, 0)
 		}
-		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since, gap: a.window.gap, last: a.succession.last}
+		got := learnt{n: a.window.n, others: a.window.others, knows: a.patience.known(), since: a.window.since, last: a.succession.last}
 		if r := a.routes.byName["/"]; r != nil {
 			if got.route = r.n; math.IsInf(r.logs, 0) {
 				t.Errorf("%s: a latency of nothing has no logarithm", tt.name)

@@ -6,8 +6,6 @@ import (
 )
 
 const (
-	answered  = .75 // of those that come: fewer, while the number in flight rises, may stand in a line
-	aPause    = .25 // part of a window without an answer
 	byTurns   = .05 // part of the squared latency that the next one differs by: less in a line
 	turnCount = 10  // latencies that this is averaged over
 	metCount  = 50  // requests of which it is known how many others they met
@@ -36,22 +34,6 @@ func (u *succession) add(took float64) {
 // takes longer than that, and about as long as the one before.
 func (u *succession) orderly(base float64) bool {
 	return u.mean > slowed*base && u.apart < byTurns*u.mean*u.mean
-}
-
-// sign looks for a sign of a line: while the number in flight rises, fewer leave than
-// come, each about as late as the one before.
-func (a *adaptiveLimit) sign(w *window) {
-	rise := w.more()
-	if w.gap.Seconds() > aPause*w.seconds { // they may all take as long as that
-		came := a.asked * w.gap.Seconds()
-		rise -= came + 2*math.Sqrt(came)
-	}
-	switch c := &a.calm; {
-	case rise > math.Max(steadily*w.level(), 4):
-		c.lags = w.all < answered*(w.all+rise) && a.succession.orderly(a.trials.base)
-	case w.useful()*w.seconds >= answered*w.asked, !a.succession.orderly(a.trials.base):
-		c.lags = false
-	}
 }
 
 // met compares how long requests take with how many others each of them met when it

@@ -12,60 +12,6 @@ func oneByOne(a *adaptiveLimit) { a.succession = succession{last: .3, mean: .3} 
 // manyAndFew is for requests that take as long where they meet many as where they meet few.
 func manyAndFew(a *adaptiveLimit) { a.met = met{n: 50, many: 50, manies: 900, took: .4} }
 
-// What is a sign of a line: 60 leave in a window of 100 ms, while 1000 a second come.
-func TestSign(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		rise, in int
-		asked    float64 // 0: those that leave and the rise
-		gap      time.Duration
-		gone     int
-		before   bool // there was one
-		set      func(*adaptiveLimit)
-		want     bool
-	}{
-		{name: "fewer than three of four that come leave", rise: 21, in: 100, want: true},
-		{name: "three of four leave", rise: 20, in: 100},
-		{name: "just three of four leave, and many more are in flight", rise: 20, in: 90},
-		{name: "hardly more are in flight, and that is no change", rise: 20, in: 101, before: true, want: true, asked: 100},
-		{name: "a fifth more are in flight, and that is no change", rise: 20, in: 100, before: true, want: true, asked: 100},
-		{name: "four more of a few are in flight, and that is no change", rise: 4, in: 17, before: true, want: true, asked: 100},
-		{name: "five more of a few are, and most that come leave: no longer a sign", rise: 5, in: 17, before: true, asked: 100},
-		{name: "few more are in flight", rise: 4, in: 17, asked: 100},
-		{name: "few more are in flight, but not so few", rise: 25, in: 17, want: true},
-		{name: "all that are more came in a pause", rise: 53, in: 100, gap: 30 * ms},
-		{name: "as many did as a pause brings by chance", rise: 60, in: 100, gap: 30 * ms},
-		{name: "more came than a pause brings by chance", rise: 62, in: 100, gap: 30 * ms, want: true},
-		{name: "not all did", rise: 72, in: 100, gap: 30 * ms, want: true},
-		{name: "a pause of a fourth of the window does not count", rise: 53, in: 100, gap: 25 * ms, want: true},
-		{name: "a little more does", rise: 53, in: 100, gap: 26 * ms},
-		{name: "it stays", in: 100, before: true, asked: 100, want: true},
-		{name: "until three of four get an answer", in: 100, before: true, asked: 80},
-		{name: "in time", in: 100, before: true, asked: 80, gone: 6, want: true},
-		{name: "the one after differs", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.apart = .05 * .09 }},
-		{name: "hardly", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.apart = .049 * .09 }, want: true},
-		{name: "there was one, and then the one after differs", in: 100, before: true, asked: 100, set: func(a *adaptiveLimit) { a.succession.apart = .01 }},
-		{name: "they take no longer than half as much as the work", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.trials.base = .201 }},
-		{name: "they take just half as much again as the work", rise: 21, in: 100, set: func(a *adaptiveLimit) { a.succession.mean, a.trials.base = .375, .25 }},
-	} {
-		a := settledLimit()
-		a.asked, a.calm.lags = 1000, tt.before
-		oneByOne(&a)
-		if tt.set != nil {
-			tt.set(&a)
-		}
-		if tt.asked == 0 {
-			tt.asked = 60 + float64(tt.rise)
-		}
-		w := seen{n: 60, seconds: .1, level: tt.in, took: 300 * ms, gap: tt.gap, gone: tt.gone, asked: tt.asked}.window()
-		w.lastIn = w.firstIn + tt.rise
-		a.sign(w)
-		if a.calm.lags != tt.want {
-			t.Errorf("%s: got %v, want %v", tt.name, a.calm.lags, tt.want)
-		}
-	}
-}
-
 // What one latency after the other says.
 func TestSuccession(t *testing.T) {
 	each := func(n int, f func(i int) float64) (u succession) {

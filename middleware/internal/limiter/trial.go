@@ -12,6 +12,7 @@ const (
 	gentlest = 2.0  // times less, at least
 	doubled  = 2.0  // times more is tried where most are refused
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
+	halved   = .6   // part of the number in flight that tells whether fewer get sooner answers
 	surely   = .75  // part of it, with which a trial of more ends early
 	surer    = 1.5  // standard errors of the counts, by which more at a time give fewer answers
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
@@ -42,20 +43,15 @@ type trials struct {
 	unsettled float64       // s for which the latency has been changing, see settles
 	line      bool          // there is one
 	costly    bool          // more at a time gave fewer answers
-	was       bool          // there was one before the trials
 	inTime    float64       // latency that the limit then allows for, s
 	hold      time.Duration // no trial before
 	free      time.Duration // no answer is late before
-	slow      bool          // until then, although many clients may leave: see slow
 	pause     time.Duration // from a trial that finds nothing better to the next one
 }
 
 // judge is for answers that are late while the limit binds, and for a trial.
 func (a *adaptiveLimit) judge(now time.Duration, w *window) {
 	tr := &a.trials
-	if !tr.on {
-		tr.was = tr.line
-	}
 	a.saw(now, w)
 	switch {
 	case tr.on && a.refuted(now, w):
@@ -155,7 +151,7 @@ func (a *adaptiveLimit) tried() bool {
 	if m.tells(math.Log(a.limit / tr.limit)) {
 		return true
 	}
-	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && a.noSooner() || m.n >= 2*leastArm && m.useful() >= b.useful() && m.latency() <= surely*b.latency()) {
+	if a.limit < tr.limit && (a.starved() || m.n >= 2*leastArm && a.noSooner()) {
 		return true
 	}
 	if a.limit > tr.limit && m.n >= 2*leastArm && m.seconds >= m.latency() && m.useful() >= b.useful()*math.Pow(a.limit/tr.limit, surely) {
@@ -185,7 +181,7 @@ func (a *adaptiveLimit) noSooner() bool {
 	if a.limit > tr.limit {
 		few, many = many, few
 	}
-	if tr.was || a.rare(&tr.arm) || !a.known(&tr.arm) || min(few.served(), many.served()) < leastArm/2 || few.level() > surely*many.level() {
+	if a.lined() || a.rare(&tr.arm) || !a.known(&tr.arm) || min(few.served(), many.served()) < leastArm/2 || few.level() > halved*many.level() {
 		return false
 	}
 	share := .75 * math.Min(few.timely(), many.timely())
@@ -197,7 +193,7 @@ func (a *adaptiveLimit) try(now time.Duration) {
 	tr := &a.trials
 	m := &tr.arm
 	to, why := a.less(m), "trial of less"
-	fits := a.fits(m) || !a.rare(m) && a.usually(m) && !a.succession.orderly(tr.base) && 4*m.gone < 3*(m.n-m.failed)
+	fits := a.fits(m) || !a.rare(m) && a.known(m) && !a.lined() && !a.succession.orderly(tr.base) && 4*m.gone < 3*(m.n-m.failed)
 	switch fits = fits && !tr.line; {
 	case fits && (m.gone > 0 || growth*a.limit < a.bearable()):
 		to, why = 2*a.limit, "trial of more, as no more is asked for"
@@ -231,10 +227,6 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 		a.move(now, math.Max(a.limit, tr.limit), "nobody needs more")
 	case tr.line && a.limit > tr.limit && follows > elastic*step:
 		tr.inTime = a.limit / x
-		if a.mostRefused(m.useful()) {
-			a.begin(now, m, doubled*a.limit, crowded)
-			return
-		}
 		a.move(now, a.limit, "more at a time give more answers")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
 		a.serves(now, x, "the answers follow the number: no line")
@@ -267,15 +259,13 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	b := &tr.before
 	more := math.Log(m.useful()/b.useful()) > convoy*math.Log(b.level()/m.level())
 	tr.on = false
-	if a.limit < tr.limit && !a.late(now, m) && m.rate()*a.limit > b.rate()*tr.limit {
-		tr.line, tr.base = false, math.Min(tr.base, m.usual())
-		a.move(now, a.limit, "it has become quicker")
-		return
-	}
 	if a.limit < tr.limit && m.useful() >= b.useful() {
 		x = m.rate() // there were more only because clients left without an answer
 	}
 	tr.line = true
+	if a.limit < tr.limit && m.usual() <= sooner*b.usual() {
+		a.calm.lined = now // a still lower limit tells of nothing else
+	}
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
 		gain := m.useful() / b.useful()
@@ -321,11 +311,10 @@ func costs(many, few *window) bool {
 	return loss > convoy*math.Log(many.level()/few.level()) && loss > surer*chance
 }
 
-// slow is for a handler that takes longer, and surely not because of a line. Clients that
-// leave then do so however few are in flight.
+// slow is for a handler that takes longer, and surely not because of a line.
 func (a *adaptiveLimit) slow(now time.Duration, w *window) {
 	tr, limit := &a.trials, a.limit
-	tr.base, tr.free, tr.slow = w.usual(), a.later(now), true
+	tr.base, tr.free = w.usual(), a.later(now)
 	if a.calm.bound {
 		limit = math.Max(2*limit, w.rate()*a.target())
 	}
@@ -340,7 +329,7 @@ func (a *adaptiveLimit) begin(now time.Duration, m *window, to float64, why stri
 		tr.arm = window{}
 		return
 	}
-	tr.on, tr.before, tr.limit, tr.slow = true, *m, a.limit, false
+	tr.on, tr.before, tr.limit = true, *m, a.limit
 	a.move(now, to, why)
 }
 

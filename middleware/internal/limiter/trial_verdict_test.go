@@ -39,9 +39,10 @@ func TestTrialBegins(t *testing.T) {
 			nearly(a)
 			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 100, 400, 1.1, .2
 		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 74, asked: 120}, 800, more, false},
-		{"that, but just after more came: less", func(a *adaptiveLimit) {
+		{"that, but just after a line: less", func(a *adaptiveLimit) {
 			nearly(a)
-			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart, a.calm.long = 460, 299, 400, 1.1, .2, aftermath-.1
+			a.calm.most, a.useful, a.limit, a.succession.mean, a.succession.apart = 460, 299, 400, 1.1, .2
+			a.wasLined()
 		}, seen{n: 100, seconds: .2, level: 400, took: 1100 * ms, gone: 60, asked: 120}, 143, less, false},
 		{"that, but fewer than 16 come in a second: less", func(a *adaptiveLimit) {
 			a.calm.most, a.asked, a.useful, a.limit, a.succession.mean, a.succession.apart = 15, 15.9, 4, 400, 1.1, .2
@@ -96,6 +97,28 @@ func TestTrialBegins(t *testing.T) {
 	}
 }
 
+// When it is proved that there was a line: fewer at a time got sooner answers.
+func TestTrialProvesALine(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		to   float64
+		took time.Duration
+		want time.Duration
+	}{
+		{"less, and sooner", 88, 240 * ms, time.Minute},
+		{"less, and sooner by a sixth, as a histogram has it", 88, 280 * ms, 0},
+		{"more, and sooner", 350, 240 * ms, 0},
+	} {
+		a := settledLimit()
+		a.trials.on, a.trials.limit, a.limit = true, a.limit, tt.to
+		a.trials.before = *seen{n: 500, seconds: 1, level: 175, took: 350 * ms}.window()
+		a.lines(time.Minute, 500, seen{n: 500, seconds: 1, level: int(tt.to), took: tt.took}.window())
+		if got := a.calm.lined; got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // When a trial gives fewer at a time no sooner answers, as a line would. Half as many are in
 // flight, and 1000 calls come in a second, which is what the handler is known to serve.
 func TestTrialNoSooner(t *testing.T) {
@@ -113,7 +136,7 @@ func TestTrialNoSooner(t *testing.T) {
 		{"later, as it has become slower", nil, before, with(arm, func(s *seen) { s.took = 700 * ms }), true},
 		{"sooner by a sixth, as a histogram has it", nil, before, with(arm, func(s *seen) { s.took = 280 * ms }), true},
 		{"sooner by three tenths", nil, before, with(arm, func(s *seen) { s.took = 240 * ms }), false},
-		{"there was known to be a line", func(a *adaptiveLimit) { a.trials.was = true }, before, arm, false},
+		{"there was a line just now", (*adaptiveLimit).wasLined, before, arm, false},
 		{"there is, but only since the trial before", func(a *adaptiveLimit) { a.trials.line = true }, before, arm, true},
 		{"more calls come than it is known to serve", func(a *adaptiveLimit) { a.asked = 1200 }, before, arm, false},
 		{"16 calls come in a second", func(a *adaptiveLimit) { a.asked = 16 }, before, arm, true},
@@ -122,11 +145,11 @@ func TestTrialNoSooner(t *testing.T) {
 		{"8 are served", nil, before, with(arm, func(s *seen) { s.n = 8 }), true},
 		{"7 are not enough", nil, before, with(arm, func(s *seen) { s.n = 7 }), false},
 		{"nor are 7 before", nil, with(before, func(s *seen) { s.n = 7 }), arm, false},
-		{"three of four are in flight", nil, before, with(arm, func(s *seen) { s.level = 131 }), true},
-		{"more are: it is hardly another number", nil, before, with(arm, func(s *seen) { s.level = 132 }), false},
+		{"six of ten are in flight", nil, before, with(arm, func(s *seen) { s.level = 105 }), true},
+		{"more are: chance may make them as late", nil, before, with(arm, func(s *seen) { s.level = 106 }), false},
 		{"more at a time, and as late", more, arm, with(before, func(s *seen) { s.asked = 400 }), true},
 		{"more at a time, and later", more, arm, with(before, func(s *seen) { s.took *= 2 }), false},
-		{"hardly more at a time, and as late", more, with(arm, func(s *seen) { s.level = 132 }), before, false},
+		{"hardly more at a time, and as late", more, with(arm, func(s *seen) { s.level = 106 }), before, false},
 	} {
 		a := settledLimit()
 		a.asked = 1000
@@ -176,7 +199,6 @@ func TestTrialVerdict(t *testing.T) {
 		line   = "the answers do not follow the number: a line"
 		none   = "the answers follow the number: no line"
 		room   = "nobody needs more"
-		swift  = "it has become quicker"
 		some   = "some more at a time give some more answers"
 		follow = "trial of more, as answers follow the number"
 		late   = "fewer at a time get no sooner answers: no line"
@@ -231,7 +253,6 @@ func TestTrialVerdict(t *testing.T) {
 
 		{name: "in a line, more give more: they stay", line: true, asked: 1000, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 350, why: gains, lined: true, base: .01, inTime: .493},
 		{name: "in a line, four times as many in flight give just twice as many: back, and less", line: true, before: seen{n: 250, seconds: 1, level: 75}, to: 350, arm: seen{n: 500, seconds: 1, level: 300}, limit: 22, why: less, on: true, lined: true, base: .01},
-		{name: "in a line, and most are still refused: more still", line: true, asked: 1430, before: before, to: 350, arm: seen{n: 710, seconds: 1, level: 350}, limit: 700, why: crowded, on: true, lined: true, base: .01, inTime: .493},
 		{name: "in a line, more give some more: as many more", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1410, seconds: 1, level: 350}, limit: 247, why: some, holds: true, lined: true, base: .01, inTime: .175},
 		{name: "in a line, more give hardly more: back", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 1100, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, base: .01},
 		{name: "in a line, more give fewer: back, and less is to be tried", line: true, asked: 1000, before: seen{n: 1000, seconds: 1, level: 175}, to: 350, arm: seen{n: 800, seconds: 1, level: 350}, limit: 175, why: vain, holds: true, lined: true, costly: true, base: .01},
@@ -241,11 +262,8 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "less give fewer, but as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 340, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2588},
 		{name: "less give fewer, but just as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2667},
 		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580, took: 500 * ms}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
-		{name: "half as many give twice as many each: it has become quicker", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 88, why: swift, base: .01},
-		{name: "that quick that the latency without a line is less", before: before, to: 88, arm: seen{n: 15000, seconds: 1, level: 88}, limit: 88, why: swift, base: .00602},
+		{name: "half as many give twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
-		{name: "nearly twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 990, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
-		{name: "quicker, but late: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 88, arm: seen{n: 410, seconds: 1, level: 88, took: 400 * ms}, limit: 36, why: less, on: true, lined: true, base: .01},
 		{name: "a fifth gives just five times as many: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 35, arm: seen{n: 1000, seconds: 1, level: 35}, limit: 18, why: less, on: true, lined: true, base: .01},
 		{name: "a sixteenth in flight gives just a fourth of that more: they stay", before: seen{n: 250, seconds: 1, level: 176}, to: 11, arm: seen{n: 500, seconds: 1, level: 11}, limit: 11, why: line, lined: true, base: .01, inTime: .022},
 		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
@@ -297,7 +315,7 @@ func TestTrialVerdict(t *testing.T) {
 			if tt.inTime > 0 && math.Abs(tr.inTime-tt.inTime) > .01*tt.inTime {
 				t.Errorf("got %.4f s in time, want %.4f s", tr.inTime, tt.inTime)
 			}
-			if got := a.calm.peak == 0; got != (tt.lined && tt.why != gains && tt.why != crowded) {
+			if got := a.calm.peak == 0; got != (tt.lined && tt.why != gains) {
 				t.Errorf("the peak is forgotten: got %v", got)
 			}
 		})

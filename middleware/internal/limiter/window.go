@@ -47,7 +47,6 @@ type window struct {
 	waiting             bool          // requests waited for a slot
 	retries             int           // of the completions
 	joined, again       int           // that found no room when they came, and those of them that were retries
-	gap                 time.Duration // longest between two completions
 	stood               time.Duration // in which the handler stood still: see standstill
 	stuck               bool          // requests were completed that came before that was over
 }
