@@ -34,9 +34,10 @@
 // after a fourth of the time that clients wait, or twice the latency of the handler
 // without load. Late answers have one of two causes: requests queue inside the handler,
 // or the handler takes that long. A trial of a lower limit tells them apart. It refuses
-// requests, so it is made only if more is asked for than was ever served, or if few of the
-// requests that come are answered in time. If requests queue, as many are answered per
-// second as before, and the limit becomes what is served in time. If the handler takes that
+// requests, so it is made only if more is asked for than was ever served, if requests queued
+// within the last 10 s, or if few of the requests that come are answered in time. If requests
+// queue, as many are answered per second as before, and the limit becomes what is served in
+// time. If the handler takes that
 // long, fewer are answered, and the limit grows: a handler that has become slower is not
 // overloaded. A status of 500 or above says nothing about capacity, and neither does a
 // panic.

@@ -198,4 +198,8 @@ func TestLimitWasLined(t *testing.T) {
 			t.Errorf("window %d: got %v, want %v", i, got, tt.want)
 		}
 	}
+	a.wasLined()
+	if a.slow(time.Minute, seen{n: 50, seconds: .1, level: 175, took: 350 * ms}.window()); a.lined() {
+		t.Error("there is surely no line, and one is known")
+	}
 }

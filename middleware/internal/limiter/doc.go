@@ -71,11 +71,13 @@
 //	                   If it surely gave fewer, a third less is tried next.
 //	                   If answers come more often, the limit grows with them. If a lower limit gives
 //	                   fewer answers and none of them sooner, a higher one is tried at once.
-//	no sooner          If no more calls come than were ever served, and of two limits the lower one gives
-//	                   no sooner answers, there is no line, whatever their rate is: the handler may
-//	                   have changed meanwhile, or no more are asked for. Of fewer than 16 calls a
-//	                   second that is not believed, nor within 10 s of a line.
-//	no line            Answers that take that long are not late. For a while nothing is.
+//	no sooner          If no more calls come than were ever served, and of two limits the lower one, with
+//	                   six of ten in flight or fewer, gives no sooner answers, there is no line,
+//	                   whatever their rate is: the handler may have changed meanwhile, or no more are
+//	                   asked for. Of fewer than 16 calls a second that is not believed, nor within 10 s
+//	                   of a line.
+//	no line            Answers that take that long are not late. For a while nothing is, unless
+//	                   many clients leave.
 //	catching up        While more answers come than are asked for, the line goes by itself.
 //	late, but room     While the number in flight rises, or clients leave, the limit comes down close
 //	                   to what is in flight, so that it binds and a trial can tell.

@@ -138,9 +138,13 @@ func (a *adaptiveLimit) fits(w *window) bool {
 	return useful && a.known(w) && w.mostUseful() && !a.lined()
 }
 
-// lined reports whether there was a line in the handler just now.
+// lined reports whether there was a line in the handler just now, or when the trial began.
 func (a *adaptiveLimit) lined() bool {
-	return a.calm.lined > 0 && (a.last-a.calm.lined).Seconds() < aftermath
+	at := a.last
+	if a.trials.on {
+		at = a.trials.changed
+	}
+	return a.calm.lined > 0 && (at-a.calm.lined).Seconds() < aftermath
 }
 
 // known reports whether the handler served as much as is asked for while nothing was
@@ -279,9 +283,6 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		tr.changed = w.since // requests from before met fewer others
 	}
 	c.look(w, a.latency, late, binds)
-	if tr.line && !tr.on {
-		c.lined = now
-	}
 	if !late && a.usual < tr.base {
 		tr.base += (a.usual - tr.base) * settling
 	}
@@ -307,6 +308,9 @@ func (a *adaptiveLimit) decide(now time.Duration, w *window) {
 		}
 	default:
 		tr.arm = window{}
+	}
+	if tr.line && !tr.on {
+		c.lined = now
 	}
 }
 

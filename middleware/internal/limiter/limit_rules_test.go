@@ -21,7 +21,6 @@ type traffic struct {
 	failed   int           // of the completions
 	shed     int           // requests refused
 	queued   int           // and so many more in the queue at the end of a window
-	pause    time.Duration // before the first completion
 	route    string
 	wait     time.Duration // goroutines wait so long for a processor
 	notFirst bool          // requests from after the first ones
@@ -119,13 +118,7 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 58, rise: 3}, traffic{n: 100, took: 300 * ms, inFlight: 98, rise: 2})},
 		{name: "late, rising, more is asked for than comes back: little more than are in flight", limit: 143, why: start,
 			traffic: after(traffic{n: 100, took: 300 * ms, inFlight: 40, rise: 70})},
-		{name: "a sign of a line, and as late again is bearable: twice as many as are in flight", limit: 120, why: start,
-			traffic: after(traffic{n: 60, took: 300 * ms, inFlight: 30, rise: 30})},
-		{name: "what came in a pause is no sign of a line", limit: 120, why: start,
-			traffic: after(traffic{n: 60, took: 600 * ms, inFlight: 30, rise: 30, pause: 35 * ms})},
-		{name: "nor are as many answers as three of four that came", limit: 100, why: start,
-			traffic: after(traffic{n: 60, took: 600 * ms, inFlight: 30, rise: 20})},
-		{name: "that late, without a sign of a line", limit: 120, why: start,
+		{name: "later, but bearable: twice as many as are in flight", limit: 120, why: start,
 			traffic: after(traffic{n: 60, took: 600 * ms, inFlight: 58, rise: 2})},
 		{name: "that, when clients bear no more", limit: 66, why: start,
 			traffic: after(traffic{n: 100, took: 1100 * ms, inFlight: 48, rise: 3})},
@@ -228,6 +221,9 @@ func TestLimitRules(t *testing.T) {
 		{name: "after a line, more is not tried first", limit: 44, why: less,
 			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: less}, traffic{windows: 99, n: 50, took: 170 * ms, shed: 20, until: line},
 				traffic{windows: 99, n: 25, took: 350 * ms, shed: 20, until: less})},
+		{name: "that, though it was calm for two seconds", limit: 44, why: less,
+			traffic: after(fits, traffic{windows: 99, n: 50, took: 700 * ms, shed: 20, until: less}, traffic{windows: 99, n: 50, took: 170 * ms, shed: 20, until: line},
+				traffic{windows: 20, n: 50, took: 10 * ms, inFlight: 10}, traffic{windows: 60, n: 50, took: 350 * ms, shed: 20, until: less})},
 		{name: "latency has just changed, and most have yet to leave: no trial yet", limit: 175, why: start,
 			traffic: after(traffic{windows: 3, n: 20, took: 350 * ms, shed: 80})},
 		{name: "they have been leaving for as long as most take: a trial", limit: 350, why: more,
@@ -329,7 +325,7 @@ func (tr traffic) play(a *adaptiveLimit, start time.Duration) time.Duration {
 		for i := range tr.n {
 			part := float64(i+1) / float64(tr.n)
 			c := Completion{
-				At: start + tr.pause + time.Duration(float64(tr.span-tr.pause)*part), Took: tr.took, InFlight: inFlight + int(part*float64(tr.rise)),
+				At: start + time.Duration(float64(tr.span)*part), Took: tr.took, InFlight: inFlight + int(part*float64(tr.rise)),
 				Met: inFlight, Slot: Slot{Weight: 1, First: !tr.notFirst}, Route: tr.route,
 			}
 			if tr.met > 0 {

@@ -12,7 +12,6 @@ const (
 	gentlest = 2.0  // times less, at least
 	doubled  = 2.0  // times more is tried where most are refused
 	elastic  = .5   // part of a step of the limit that the answers follow: then there is no line
-	halved   = .6   // part of the number in flight that tells whether fewer get sooner answers
 	surely   = .75  // part of it, with which a trial of more ends early
 	surer    = 1.5  // standard errors of the counts, by which more at a time give fewer answers
 	convoy   = .25  // part of a step down by which the answers grow: then a line costs work, and less is better
@@ -20,6 +19,7 @@ const (
 	catching = .8   // of the answers: where fewer are asked for, the handler catches up after a stall
 	starving = .25  // part of the answers, below which a trial of less ends early
 	sooner   = .8   // of the latency before: a trial of less in a line gives answers that soon
+	clearly  = .6   // of the number in flight: by so few it shows whether answers come sooner
 	spare    = 1.25 // times the number that keeps the handler busy: shows if it can do more
 	settled  = .6   // part of the number in flight that Little's law makes of the answers
 
@@ -174,14 +174,15 @@ func (a *adaptiveLimit) starved() bool {
 // come sooner. The rate of the answers does not tell if the handler has changed meanwhile, or
 // if no more is asked for. How long answers would have taken whose clients left is not known.
 // So this compares the latency that three of four of those served are below, by the window
-// that served the smaller share.
+// that served the smaller share. At most six of ten have to be in flight where there are
+// fewer, as latencies of much the same number differ by chance alone.
 func (a *adaptiveLimit) noSooner() bool {
 	tr := &a.trials
 	few, many := &tr.arm, &tr.before
 	if a.limit > tr.limit {
 		few, many = many, few
 	}
-	if a.lined() || a.rare(&tr.arm) || !a.known(&tr.arm) || min(few.served(), many.served()) < leastArm/2 || few.level() > halved*many.level() {
+	if a.lined() || a.rare(&tr.arm) || !a.known(&tr.arm) || min(few.served(), many.served()) < leastArm/2 || few.level() > clearly*many.level() {
 		return false
 	}
 	share := .75 * math.Min(few.timely(), many.timely())
@@ -220,6 +221,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 	if a.limit < tr.limit { // a line goes on to serve, if clients that have gone
 		follows = math.Max(follows, math.Log(m.rate()/b.rate()))
 	}
+	noSooner := a.noSooner()
 	tr.on = false
 	switch {
 	case m.level() < binding*a.limit && m.shed == 0:
@@ -230,7 +232,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 		a.move(now, a.limit, "more at a time give more answers")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
 		a.serves(now, x, "the answers follow the number: no line")
-	case a.noSooner():
+	case noSooner:
 		tr.line = false
 		a.serves(now, x, "fewer at a time get no sooner answers: no line")
 	default:
@@ -243,6 +245,7 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 func (a *adaptiveLimit) serves(now time.Duration, x float64, why string) {
 	tr := &a.trials
 	tr.base, tr.free = math.Min(tr.arm.usual(), tr.before.usual()), a.later(now)
+	a.calm.lined = 0
 	a.move(now, math.Max(math.Max(tr.limit, a.limit), x*a.target()), why)
 }
 
@@ -264,7 +267,7 @@ func (a *adaptiveLimit) lines(now time.Duration, x float64, m *window) {
 	}
 	tr.line = true
 	if a.limit < tr.limit && m.usual() <= sooner*b.usual() {
-		a.calm.lined = now // a still lower limit tells of nothing else
+		a.calm.lined = now // sooner answers prove it
 	}
 	a.calm.peak = 0 // there may have been a line then, too
 	if a.limit > tr.limit {
@@ -315,6 +318,7 @@ func costs(many, few *window) bool {
 func (a *adaptiveLimit) slow(now time.Duration, w *window) {
 	tr, limit := &a.trials, a.limit
 	tr.base, tr.free = w.usual(), a.later(now)
+	a.calm.lined = 0
 	if a.calm.bound {
 		limit = math.Max(2*limit, w.rate()*a.target())
 	}

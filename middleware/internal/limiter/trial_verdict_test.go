@@ -137,6 +137,8 @@ func TestTrialNoSooner(t *testing.T) {
 		{"sooner by a sixth, as a histogram has it", nil, before, with(arm, func(s *seen) { s.took = 280 * ms }), true},
 		{"sooner by three tenths", nil, before, with(arm, func(s *seen) { s.took = 240 * ms }), false},
 		{"there was a line just now", (*adaptiveLimit).wasLined, before, arm, false},
+		{"there was one when the trial began, long ago", func(a *adaptiveLimit) { a.wasLined(); a.trials.changed, a.last = a.last, time.Hour }, before, arm, false},
+		{"there was one long before it", func(a *adaptiveLimit) { a.wasLined(); a.last, a.trials.changed = time.Hour, time.Hour }, before, arm, true},
 		{"there is, but only since the trial before", func(a *adaptiveLimit) { a.trials.line = true }, before, arm, true},
 		{"more calls come than it is known to serve", func(a *adaptiveLimit) { a.asked = 1200 }, before, arm, false},
 		{"16 calls come in a second", func(a *adaptiveLimit) { a.asked = 16 }, before, arm, true},
@@ -263,8 +265,6 @@ func TestTrialVerdict(t *testing.T) {
 		{name: "less give fewer, but just as many in time: they are enough", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 600}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .2667},
 		{name: "less give fewer, and fewer in time: they were too few", line: true, before: seen{n: 900, seconds: 1, level: 175, gone: 580, took: 500 * ms}, to: 88, arm: seen{n: 330, seconds: 1, level: 88}, limit: 175, why: line, holds: true, lined: true, base: .2726, inTime: .194},
 		{name: "half as many give twice as many each: a line, and less", before: before, to: 88, arm: seen{n: 1000, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
-		{name: "two fifths as many give just two and a half times as many: a line, and less", before: before, to: 70, arm: seen{n: 1250, seconds: 1, level: 70}, limit: 35, why: less, on: true, lined: true, base: .01},
-		{name: "a fifth gives just five times as many: a line, and less", before: seen{n: 200, seconds: 1, level: 175}, to: 35, arm: seen{n: 1000, seconds: 1, level: 35}, limit: 18, why: less, on: true, lined: true, base: .01},
 		{name: "a sixteenth in flight gives just a fourth of that more: they stay", before: seen{n: 250, seconds: 1, level: 176}, to: 11, arm: seen{n: 500, seconds: 1, level: 11}, limit: 11, why: line, lined: true, base: .01, inTime: .022},
 		{name: "half as many give a fourth of it more: a line, and less", before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 44, why: less, on: true, lined: true, base: .01},
 		{name: "that, but no less is allowed: they stay", least: 88, before: before, to: 88, arm: seen{n: 600, seconds: 1, level: 88}, limit: 88, why: line, lined: true, base: .01, inTime: .147},
@@ -286,7 +286,12 @@ func TestTrialVerdict(t *testing.T) {
 			}
 			tr.on, tr.line, tr.limit, a.limit = true, tt.line, a.limit, tt.to
 			tr.before, tr.arm = *tt.before.window(), *tt.arm.window()
+			a.calm.lined, a.last = sec, now
+			tr.changed = now - sec
 			a.verdict(now)
+			if got := a.calm.lined == 0; got != tt.free {
+				t.Errorf("that there was a line is forgotten: got %v, want %v", got, tt.free)
+			}
 			if a.limit != tt.limit || a.why != tt.why {
 				t.Errorf("got limit %v, %q, want %v, %q", a.limit, a.why, tt.limit, tt.why)
 			}
