@@ -165,7 +165,7 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd})},
 		{name: "that is answered, and most still are: twice as many again", limit: 176, why: crowd,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
-				traffic{windows: 8, n: 95, took: 80 * ms, shed: 150})},
+				traffic{windows: 5, n: 95, took: 80 * ms, shed: 150})},
 		{name: "that was in vain: half as many more the next time", limit: 66, why: crowd,
 			traffic: after(slow, traffic{windows: 99, n: 50, took: 170 * ms, shed: 150, until: line}, traffic{windows: 4, n: 50, took: 80 * ms, shed: 150, until: crowd},
 				traffic{windows: 19, n: 50, took: 170 * ms, shed: 150, until: vain}, traffic{windows: 39, n: 50, took: 80 * ms, shed: 150, until: crowd})},

@@ -229,6 +229,10 @@ func (a *adaptiveLimit) verdict(now time.Duration) {
 		a.move(now, math.Max(a.limit, tr.limit), "nobody needs more")
 	case tr.line && a.limit > tr.limit && follows > elastic*step:
 		tr.inTime = a.limit / x
+		if a.mostRefused(m.useful()) {
+			a.begin(now, m, doubled*a.limit, crowded)
+			return
+		}
 		a.move(now, a.limit, "more at a time give more answers")
 	case math.Abs(step) > .1 && follows/step > elastic && !tr.line:
 		a.serves(now, x, "the answers follow the number: no line")
