@@ -37,10 +37,9 @@
 // requests, so it is made only if more is asked for than was ever served, if requests queued
 // within the last 10 s, or if few of the requests that come are answered in time. If requests
 // queue, as many are answered per second as before, and the limit becomes what is served in
-// time. If the handler takes that
-// long, fewer are answered, and the limit grows: a handler that has become slower is not
-// overloaded. A status of 500 or above says nothing about capacity, and neither does a
-// panic.
+// time. If the handler takes that long, fewer are answered, and the limit grows: a handler
+// that has become slower is not overloaded. A status of 500 or above says nothing about
+// capacity, and neither does a panic.
 //
 // Clients say how long they wait in Request-Attempt-Timeout-Ms and Request-Timeout-Ms.
 // If clients do not say it, or disconnect earlier, the server learns it when they

@@ -174,8 +174,8 @@ func (a *adaptiveLimit) starved() bool {
 // come sooner. The rate of the answers does not tell if the handler has changed meanwhile, or
 // if no more is asked for. How long answers would have taken whose clients left is not known.
 // So this compares the latency that three of four of those served are below, by the window
-// that served the smaller share. At most six of ten have to be in flight where there are
-// fewer, as latencies of much the same number differ by chance alone.
+// that served the smaller share. Where fewer are in flight, they are at most six tenths of
+// the others: latencies of nearly equal numbers differ by chance alone.
 func (a *adaptiveLimit) noSooner() bool {
 	tr := &a.trials
 	few, many := &tr.arm, &tr.before
