@@ -30,7 +30,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	select {
-	case <-time.After(s.waits[0]):
+	case <-after(s.waits[0]):
 	case <-s.ctx.Done():
 		return 0, s.ctx.Err()
 	}

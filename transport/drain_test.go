@@ -272,7 +272,7 @@ type dribble struct {
 
 func (d *dribble) Read(p []byte) (int, error) {
 	select {
-	case <-time.After(d.pause):
+	case <-after(d.pause):
 	case <-d.done:
 		return 0, http.ErrBodyReadAfterClose
 	}

@@ -58,10 +58,8 @@ func (r *replicas) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.bodies = append(r.bodies, string(b))
 		r.mu.Unlock()
 	}
-	timer := time.NewTimer(c.after)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-after(c.after):
 	case <-req.Context().Done():
 		r.mu.Lock()
 		r.stopped = append(r.stopped, context.Cause(req.Context()))

@@ -31,7 +31,7 @@ func TestExactlyOnce(t *testing.T) {
 				req.Body.Close()
 			}
 			select {
-			case <-time.After(time.Duration(draw(3)) * time.Millisecond):
+			case <-after(time.Duration(draw(3)) * time.Millisecond):
 			case <-req.Context().Done():
 				return nil, context.Cause(req.Context())
 			}

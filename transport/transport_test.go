@@ -208,6 +208,17 @@ func TestErrorKeepsItsCause(t *testing.T) {
 	})
 }
 
+// after is time.After for a bubble of testing/synctest: there, a timer that is over
+// before it is waited for crashes the race detector (golang/go#78156).
+func after(d time.Duration) <-chan time.Time {
+	if d > 0 {
+		return time.After(d)
+	}
+	over := make(chan time.Time)
+	close(over)
+	return over
+}
+
 // refusing is a service that answers with a 503 and this header.
 func refusing(name, value string) transport.RoundTripperFunc {
 	return func(req *http.Request) (*http.Response, error) {

@@ -51,10 +51,10 @@ func (x *exchange) await() (Found, error) {
 	}
 	since := time.Now()
 	defer func() { x.event.Waited = time.Since(since) }()
-	end := time.NewTimer(x.wait)
-	defer end.Stop()
+	ctx, cancel := context.WithTimeout(x.request.Context(), x.wait)
+	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		if !x.pause(end.C, max(min(jittered(pause), found.Left), shortestPause)) {
+		if !x.pause(ctx, max(min(jittered(pause), found.Left), shortestPause)) {
 			return found, nil
 		}
 		if found, err = x.begin(); err != nil || found.State != Busy {
@@ -67,7 +67,7 @@ func (x *exchange) await() (Found, error) {
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // pause returns true when it is time to look again, and false when the wait is over.
-func (x *exchange) pause(end <-chan time.Time, d time.Duration) bool {
+func (x *exchange) pause(ctx context.Context, d time.Duration) bool {
 	var changed <-chan struct{} // the other request has ended
 	if m, ok := x.store.(*Memory); ok {
 		if changed = m.changed(x.claim.Key); changed == nil {
@@ -79,9 +79,7 @@ func (x *exchange) pause(end <-chan time.Time, d time.Duration) bool {
 	select {
 	case <-changed:
 	case <-look.C:
-	case <-end:
-		return false
-	case <-x.request.Context().Done():
+	case <-ctx.Done():
 		return false
 	}
 	return true

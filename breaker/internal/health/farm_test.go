@@ -139,7 +139,7 @@ func (l lossy) Exchange(ctx context.Context, keys []string, reports []health.Rep
 	d, err := l.link()
 	wait := func() error {
 		select {
-		case <-time.After(d / 2):
+		case <-time.After(max(d/2, 1)): // 0 crashes the race detector here (golang/go#78156)
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()

@@ -11,6 +11,10 @@ import (
 // not done so.
 const grace = 50 * time.Millisecond
 
+// atOnce is the shortest wait. A timer of 0 is over before it is waited for, which
+// crashes the race detector in a bubble of testing/synctest (golang/go#78156).
+const atOnce = time.Nanosecond
+
 var errLate = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 
 // run drives the syncer until Close.
@@ -18,7 +22,7 @@ func (f *Fleet) run() {
 	defer close(f.done)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(atOnce)
 	defer timer.Stop()
 	var pending []*call
 	for {
@@ -38,7 +42,7 @@ func (f *Fleet) run() {
 			pending = append(pending, c)
 			f.send(ctx, c)
 		}
-		timer.Reset(f.next(pending, now) - f.now())
+		timer.Reset(max(f.next(pending, now)-f.now(), atOnce))
 	}
 }
 
