@@ -60,7 +60,9 @@
 //	                   was told to comes back more than a second later.
 //	surely no line     In a line, a request takes the longer the more others it met. Where those that
 //	                   met few take as long as those that met many, no trial is needed: the handler
-//	                   takes that long.
+//	                   takes that long. Where processors are shared, those that come later count as
+//	                   much. So if the limit binds and more calls come than were ever served, the
+//	                   number that was there on average has to say the same.
 //	the start          The first requests met an empty handler: their latency is that without a line,
 //	                   unless most clients leave, or fewer than half of the requests that come are over
 //	                   just after it. Then a fourth of what clients wait for is.

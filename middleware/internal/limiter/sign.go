@@ -36,16 +36,23 @@ func (u *succession) orderly(base float64) bool {
 	return u.mean > slowed*base && u.apart < byTurns*u.mean*u.mean
 }
 
-// met compares how long requests take with how many others each of them met when it
-// came. In a line they take the longer the more they met. They are weighed so that the
-// last metCount requests count most.
+// met compares how long requests take with how many others were in the handler. In a line
+// they take the longer the more they met when they came. Where they share processors, those
+// that come later count as much, so that the mean of the numbers tells when a request came
+// and when it left.
 type met struct {
-	n           float64
-	many, took  float64       // means
-	manies      float64       // variance of how many they met
-	tooks       float64       // variance of how long they took
-	both        float64       // covariance
+	came, mean  leastSquares  // with the number when it came, and with that mean
 	quiet, over time.Duration // from when to when nobody was answered
+}
+
+// leastSquares is how the time that requests take grows with a number. They are weighed so
+// that the last metCount requests count most.
+type leastSquares struct {
+	n          float64
+	many, took float64 // means
+	manies     float64 // variance of the number
+	tooks      float64 // variance of how long they took
+	both       float64 // covariance
 }
 
 // add takes in a request, the one before which was answered at last. One that spent nearly
@@ -59,34 +66,44 @@ func (m *met) add(c Completion, last time.Duration) {
 	if float64(paused) > nearlyAll*float64(c.Took) {
 		return
 	}
-	m.n = math.Min(m.n+1, metCount)
-	part := 1 / m.n
+	m.came.add(float64(c.Met), c.Took.Seconds())
+	m.mean.add(float64(c.Met+c.InFlight)/2, c.Took.Seconds())
+}
+
+func (l *leastSquares) add(many, took float64) {
+	l.n = math.Min(l.n+1, metCount)
+	part := 1 / l.n
 	rest := 1 - part
-	dm, dt := float64(c.Met)-m.many, c.Took.Seconds()-m.took
-	m.many += part * dm
-	m.took += part * dt
-	m.manies = rest * (m.manies + part*dm*dm)
-	m.tooks = rest * (m.tooks + part*dt*dt)
-	m.both = rest * (m.both + part*dm*dt)
+	dm, dt := many-l.many, took-l.took
+	l.many += part * dm
+	l.took += part * dt
+	l.manies = rest * (l.manies + part*dm*dm)
+	l.tooks = rest * (l.tooks + part*dt*dt)
+	l.both = rest * (l.both + part*dm*dt)
 }
 
 // forget forgets the requests.
 func (m *met) forget() { *m = met{quiet: m.quiet, over: m.over} }
 
 // noLine reports whether it is sure that there is no line. As long as fewer leave than come,
-// it is not, as those that leave first are the quick ones.
+// it is not, as those that leave first are the quick ones. If the limit binds and more calls
+// come than were ever served, the handler may just have begun to share its processors between
+// too many: then the number that was there on average has to say the same.
 func (a *adaptiveLimit) noLine(w *window) bool {
-	return w.rate()*w.latency() >= leaving*w.level() && a.met.noLine()
+	return w.rate()*w.latency() >= leaving*w.level() && a.met.came.differs() && a.met.came.flat() &&
+		(!a.calm.bound || a.known(w) || a.met.mean.flat())
 }
 
-// noLine reports whether requests surely take as long where they meet few others as where
-// they meet many: by least squares, with two standard errors. It needs numbers that
-// differ, as they do once the latency has changed, not those of a limit that binds.
-func (m *met) noLine() bool {
-	if m.n < leastArm || m.manies < apartFor*apartFor*m.many*m.many {
-		return false
-	}
-	slope := m.both / m.manies
-	chance := math.Sqrt(math.Max(0, m.tooks-slope*m.both) / (m.manies * m.n))
-	return (math.Abs(slope)+2*chance)*m.many < explained*m.took
+// differs reports whether the numbers differ enough to tell. They do once the latency has
+// changed, not where a limit binds.
+func (l *leastSquares) differs() bool {
+	return l.n >= leastArm && l.manies >= apartFor*apartFor*l.many*l.many
+}
+
+// flat reports whether requests surely take as long where the number is small as where it is
+// large, with two standard errors.
+func (l *leastSquares) flat() bool {
+	slope := l.both / l.manies
+	chance := math.Sqrt(math.Max(0, l.tooks-slope*l.both) / (l.manies * l.n))
+	return (math.Abs(slope)+2*chance)*l.many < explained*l.took
 }
