@@ -258,19 +258,12 @@ func (c *Controller) Abandon(w *Waiter, now time.Duration, reason Reason) Decisi
 	return Decision{Reason: reason, At: now}
 }
 
-// room is how long the queue may get: the number of requests served in twice the
-// longest wait. It bounds memory, not latency.
-func (c *Controller) room() int {
-	served := 2 * c.adaptive.throughput() * c.queue.interval.Seconds()
-	if served == 0 {
-		return mostQueue
-	}
-	return int(min(max(served, leastQueue), mostQueue))
-}
-
 // Refuse counts a request that was refused without a queue.
 func (c *Controller) Refuse(now time.Duration) {
 	c.mu.Lock()
+	if c.adaptive.short(now) {
+		c.publish()
+	}
 	c.refused(1, now)
 	c.mu.Unlock()
 }

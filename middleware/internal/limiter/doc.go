@@ -63,7 +63,10 @@
 //	                   takes that long. Where processors are shared, those that come later count as
 //	                   much. So if the limit binds and more calls come than were ever served, the
 //	                   number that was there on average has to say the same.
-//	the start          The first requests met an empty handler: their latency is that without a line,
+//	the start          The limit is 64, which doubles for a request without room as long as nobody was
+//	                   answered; up to 512 also if some were, before others that came sooner: such a
+//	                   handler serves many at a time. It does so until the first 16 have been.
+//	                   The first requests met an empty handler: their latency is that without a line,
 //	                   unless most clients leave, or fewer than half of the requests that come are over
 //	                   just after it. Then a fourth of what clients wait for is.
 //	a line             The limit is the lower one, or a little more if that left the handler idle. If

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	startLimit = 512  // before anything is known
+	firstLimit = 64   // before anything is known
+	startLimit = 512  // up to here it doubles while the first window is open
 	leastCalm  = 16   // of a handler that is not loaded, at least: at a few calls a second chance alone makes peaks
 	headroom   = 2.5  // over the most that was in flight while nothing was late
 	filling    = .7   // of the target: up to there nothing is late, for sure
@@ -109,7 +110,7 @@ type Completion struct {
 
 func newAdaptiveLimit(least, most float64) adaptiveLimit {
 	return adaptiveLimit{
-		limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, why: "start",
+		limit: math.Max(least, math.Min(firstLimit, most)), min: least, max: most, why: "start",
 		trials: trials{pause: leastPause},
 	}
 }

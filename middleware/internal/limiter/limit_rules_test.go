@@ -73,12 +73,12 @@ func TestLimitRules(t *testing.T) {
 		why     string
 		base    time.Duration // 0: any
 	}{
-		{name: "at first it is high", limit: 512, why: start},
+		{name: "at first it is for a few", limit: 64, why: start},
 		{name: "at first it is not below the minimum", least: 2000, limit: 2000, why: start},
 		{name: "at first it is not above the maximum", most: 10, limit: 10, why: start},
-		{name: "the first window waits for the first requests", limit: 512, why: start, traffic: []traffic{
+		{name: "the first window waits for the first requests", limit: 64, why: start, traffic: []traffic{
 			{windows: 9, n: 100, took: ms, shed: 9, notFirst: true}, {n: 11, took: ms, shed: 9}}},
-		{name: "but not for those that hang", limit: 768, why: quick, traffic: []traffic{
+		{name: "but not for those that hang", limit: 96, why: quick, traffic: []traffic{
 			{n: 12, took: 10 * ms, span: 400 * ms, shed: 9}}},
 		{name: "a given limit stays", fixed: 25, limit: 25, why: start, traffic: after(slow)},
 
@@ -90,7 +90,7 @@ func TestLimitRules(t *testing.T) {
 		{name: "clients say that they wait for 2 s", said: 2 * sec, traffic: after(), limit: 350, why: start},
 		{name: "clients left after 400 ms", left: 400 * ms, traffic: after(), limit: 70, why: start},
 		{name: "the work takes long: what takes twice as long is late", limit: 540, why: start,
-			traffic: []traffic{{windows: 60, n: 100, took: 400 * ms, inFlight: 100}}},
+			traffic: []traffic{{windows: 60, n: 100, took: 400 * ms, inFlight: 30}}},
 		{name: "errors teach nothing", limit: 175, why: start, base: 10 * ms,
 			traffic: after(traffic{windows: 50, n: 1000, took: time.Microsecond, inFlight: 1, failed: 1000})},
 		{name: "nor do errors among answers", limit: 175, why: start, base: 10 * ms,
@@ -235,7 +235,14 @@ func TestLimitRules(t *testing.T) {
 		{name: "the load goes during a trial of less: back", limit: 175, why: room,
 			traffic: after(slow, traffic{windows: 40, n: 10, span: 300 * ms, took: 10 * ms, inFlight: 30, until: room})},
 
-		{name: "silent from the start: twice as many", limit: 1024, why: start, traffic: []traffic{{silent: sec}}},
+		{name: "silent from the start: twice as many", limit: 128, why: start, traffic: []traffic{{silent: sec}}},
+		{name: "however many they are", limit: 1024, why: start, traffic: []traffic{{silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}}},
+		{name: "the first one is over, perhaps the next of a line: it stays", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {silent: 20 * ms}}},
+		{name: "one that came later is over before: twice as many", limit: 128, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: sec}}},
+		{name: "but not however many they are", limit: 512, why: start,
+			traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}}},
+		{name: "the first window is over: it stays", limit: 64, why: start, traffic: []traffic{
+			{n: 1, took: 10 * ms, notFirst: true}, {n: 16, took: 10 * ms, inFlight: 30}, {silent: 20 * ms}}},
 		{name: "silent, and no more was asked for: as many as clients bear", limit: 350, why: start, traffic: after(traffic{silent: 50 * ms})},
 		{name: "but not for a moment", limit: 175, why: start, traffic: after(traffic{silent: 30 * ms})},
 		{name: "and no more than that", limit: 1176, why: start,

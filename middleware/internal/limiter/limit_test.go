@@ -61,7 +61,7 @@ func TestLimitStarts(t *testing.T) {
 		least, most float64
 		want        float64
 	}{
-		{"512", 2, 10_000, 512},
+		{"64", 2, 10_000, 64},
 		{"the minimum, if that is more", 600, 10_000, 600},
 		{"the maximum, if that is less", 2, 10, 10},
 		{"the one that is allowed", 25, 25, 25},

@@ -220,3 +220,13 @@ func (q *waitQueue) loser(priority int) (*Waiter, Reason) {
 	}
 	return nil, ReasonQueue
 }
+
+// room is how long the queue may get: the number of requests served in twice the
+// longest wait. It bounds memory, not latency.
+func (c *Controller) room() int {
+	served := 2 * c.adaptive.throughput() * c.queue.interval.Seconds()
+	if served == 0 {
+		return mostQueue
+	}
+	return int(min(max(served, leastQueue), mostQueue))
+}

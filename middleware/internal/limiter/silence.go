@@ -29,8 +29,10 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 	before, quiet := a.limit, now-a.last
 	bearable := a.bounded(a.bearable())
 	switch {
-	case a.last == 0:
-		// As long as no request has completed, no number of them is known to be too many.
+	case a.windows == 0 && (a.last == 0 || a.limit < startLimit && a.window.others > 0):
+		// As long as no request has completed, no number of them is known to be too many. Nor are
+		// a few if some are over that came after others, which may take long: in a line of one
+		// they would not be.
 		a.limit = a.bounded(2 * a.limit)
 	case a.limit < bearable && a.slower(quiet):
 		// As many may come in as are in flight when clients wait for as long as they bear.
