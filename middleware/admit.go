@@ -48,6 +48,9 @@ func (h *handler) admit(x *exchange, r *http.Request) ShedReason {
 	if !ok && l.Awaits() && l.Lend(x.now()) {
 		slot, arrival, ok = l.Enter()
 	}
+	if !ok && h.dryRun && l.Raise(x.now()) {
+		slot, arrival, ok = l.Enter()
+	}
 	x.arrival = arrival
 	switch {
 	case ok:

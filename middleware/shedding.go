@@ -12,7 +12,9 @@ import (
 type Shedding struct {
 	// MinConcurrency and MaxConcurrency bound the concurrency limit. The defaults are 2
 	// and 10,000. A MinConcurrency of math.MaxInt means no limit. There are never more
-	// than MaxConcurrency requests in the handler, counting those beyond the limit.
+	// than MaxConcurrency requests in the handler, counting those beyond the limit. The
+	// limit starts at 64, or at MinConcurrency if that is more, and doubles as long as no
+	// request is over.
 	MinConcurrency, MaxConcurrency int
 
 	// MaxWait bounds how long a request waits in the queue. A request whose client says

@@ -106,6 +106,27 @@ func TestDryRunWaitsForNobody(t *testing.T) {
 	})
 }
 
+// A dry run counts as refused what would be, and not what raises the limit.
+func TestDryRunStartsAsThatWouldBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var shed atomic.Int32
+		h := build(t, func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) }, middleware.WithShedding(middleware.Shedding{MaxConcurrency: 200}),
+			middleware.WithDryRun(), middleware.WithObserver(middleware.Observer{OnRequest: func(_ context.Context, e middleware.Event) {
+				if e.Shed == middleware.ShedConcurrency {
+					shed.Add(1)
+				}
+			}}))
+		var wg sync.WaitGroup
+		for range 250 {
+			wg.Go(func() { serve(h, "GET") })
+		}
+		wg.Wait()
+		if got := shed.Load(); got != 50 {
+			t.Errorf("%d of 250 at once would be refused where at most 200 are let in, want 50", got)
+		}
+	})
+}
+
 // A slot is free from the first flush or the hijack on, and after every other
 // end of a handler.
 func TestSlotIsReleased(t *testing.T) {

@@ -51,6 +51,8 @@ func (x *exchange) await() (Found, error) {
 	}
 	since := time.Now()
 	defer func() { x.event.Waited = time.Since(since) }()
+	// A timer that is over when it is looked at crashes the race detector in a bubble of
+	// testing/synctest (golang/go#78156).
 	ctx, cancel := context.WithTimeout(x.request.Context(), x.wait)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

@@ -258,12 +258,20 @@ func (c *Controller) Abandon(w *Waiter, now time.Duration, reason Reason) Decisi
 	return Decision{Reason: reason, At: now}
 }
 
+// Raise raises the limit if a request without room is a reason to, and reports whether it
+// did. [Controller.Join] does so by itself.
+func (c *Controller) Raise(now time.Duration) (raised bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if raised = c.adaptive.short(now); raised {
+		c.publish()
+	}
+	return raised
+}
+
 // Refuse counts a request that was refused without a queue.
 func (c *Controller) Refuse(now time.Duration) {
 	c.mu.Lock()
-	if c.adaptive.short(now) {
-		c.publish()
-	}
 	c.refused(1, now)
 	c.mu.Unlock()
 }

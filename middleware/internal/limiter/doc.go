@@ -62,10 +62,12 @@
 //	                   met few take as long as those that met many, no trial is needed: the handler
 //	                   takes that long. Where processors are shared, those that come later count as
 //	                   much. So if the limit binds and more calls come than were ever served, the
-//	                   number that was there on average has to say the same.
-//	the start          The limit is 64, which doubles for a request without room as long as nobody was
-//	                   answered; up to 512 also if some were, before others that came sooner: such a
-//	                   handler serves many at a time. It does so until the first 16 have been.
+//	                   number halfway between those when a request came and when it left has to
+//	                   say the same.
+//	the start          The limit is 64. It doubles for a request without room as long as none is over, or
+//	                   none was for more than twice as long as those that are took. Until a window has
+//	                   an answer, it doubles up to 512 also if a later request was served before the
+//	                   first 16 were, which stand in no line of one, or if there were only errors.
 //	                   The first requests met an empty handler: their latency is that without a line,
 //	                   unless most clients leave, or fewer than half of the requests that come are over
 //	                   just after it. Then a fourth of what clients wait for is.

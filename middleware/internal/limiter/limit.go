@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	firstLimit = 64   // before anything is known
-	startLimit = 512  // up to here it doubles while the first window is open
+	startLimit = 64   // before anything is known
+	startMost  = 512  // to which that doubles if some are answered: see short
 	leastCalm  = 16   // of a handler that is not loaded, at least: at a few calls a second chance alone makes peaks
 	headroom   = 2.5  // over the most that was in flight while nothing was late
 	filling    = .7   // of the target: up to there nothing is late, for sure
@@ -110,7 +110,7 @@ type Completion struct {
 
 func newAdaptiveLimit(least, most float64) adaptiveLimit {
 	return adaptiveLimit{
-		limit: math.Max(least, math.Min(firstLimit, most)), min: least, max: most, why: "start",
+		limit: math.Max(least, math.Min(startLimit, most)), min: least, max: most, why: "start",
 		trials: trials{pause: leastPause},
 	}
 }
@@ -214,6 +214,7 @@ func (a *adaptiveLimit) early(c Completion) bool {
 	a.last = c.At
 	w.others++
 	w.tookOthers += c.Took.Seconds()
+	w.overtook = w.overtook || c.Outcome == Served
 	if c.Outcome == Gone {
 		w.left++
 	}
@@ -239,8 +240,9 @@ func (a *adaptiveLimit) close(now time.Duration) {
 		return // how soon errors come says nothing
 	}
 	w.asked = math.Max(0, w.all+float64(w.shed)+w.more()+float64(w.queued-w.firstQueued)) * w.sound()
+	first := a.usual == 0 // window with an answer
 	a.usual = w.usual()
-	if a.windows == 1 {
+	if first {
 		a.work, a.asked, a.useful = w.rate(), w.asked/w.seconds, w.useful()
 		a.latency, a.trials.base = w.latency(), w.alone()
 		if w.leaves() {

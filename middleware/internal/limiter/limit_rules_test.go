@@ -73,7 +73,7 @@ func TestLimitRules(t *testing.T) {
 		why     string
 		base    time.Duration // 0: any
 	}{
-		{name: "at first it is for a few", limit: 64, why: start},
+		{name: "at first it is 64", limit: 64, why: start},
 		{name: "at first it is not below the minimum", least: 2000, limit: 2000, why: start},
 		{name: "at first it is not above the maximum", most: 10, limit: 10, why: start},
 		{name: "the first window waits for the first requests", limit: 64, why: start, traffic: []traffic{
@@ -236,13 +236,21 @@ func TestLimitRules(t *testing.T) {
 			traffic: after(slow, traffic{windows: 40, n: 10, span: 300 * ms, took: 10 * ms, inFlight: 30, until: room})},
 
 		{name: "silent from the start: twice as many", limit: 128, why: start, traffic: []traffic{{silent: sec}}},
-		{name: "however many they are", limit: 1024, why: start, traffic: []traffic{{silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}}},
-		{name: "the first one is over, perhaps the next of a line: it stays", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {silent: 20 * ms}}},
-		{name: "one that came later is over before: twice as many", limit: 128, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: sec}}},
-		{name: "but not however many they are", limit: 512, why: start,
-			traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}}},
-		{name: "the first window is over: it stays", limit: 64, why: start, traffic: []traffic{
-			{n: 1, took: 10 * ms, notFirst: true}, {n: 16, took: 10 * ms, inFlight: 30}, {silent: 20 * ms}}},
+		{name: "silent from the start, again and again: no end", limit: 1024, why: start, traffic: []traffic{{silent: sec}, {silent: sec}, {silent: sec}, {silent: sec}}},
+		{name: "the first one is over, perhaps the next of a line: it stays", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {silent: 39 * ms}}},
+		{name: "silent for more than twice as long as it took: twice as many", limit: 128, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {silent: 41 * ms}}},
+		{name: "that, again and again: no end", limit: 1024, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {silent: 41 * ms}, {silent: ms}, {silent: ms}, {silent: ms}}},
+		{name: "by all that are over", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms}, {n: 1, took: 30 * ms, notFirst: true, gone: 1}, {silent: 59 * ms}}},
+		{name: "a later one was served before: twice as many", limit: 128, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: ms}}},
+		{name: "it failed: it stays", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true, failed: 1}, {silent: ms}}},
+		{name: "its client left: it stays", limit: 64, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true, gone: 1}, {silent: ms}}},
+		{name: "served before, again and again: up to 512", limit: 512, why: start,
+			traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: ms}, {silent: ms}, {silent: ms}, {silent: ms}}},
+		{name: "served before, and 300 at least: up to 512", least: 300, limit: 512, why: start, traffic: []traffic{{n: 1, took: 10 * ms, notFirst: true}, {silent: ms}}},
+		{name: "the first window is over: it stays", limit: 64, why: start, traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 30}, {silent: 40 * ms}}},
+		{name: "with errors only: twice as many", limit: 128, why: start, traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 30, failed: 16}, {silent: ms}}},
+		{name: "errors first: what is first answered is the latency without a line", limit: 64, why: start, base: 200 * ms,
+			traffic: []traffic{{n: 16, took: 10 * ms, inFlight: 30, failed: 16}, {n: 50, took: 200 * ms, inFlight: 30}}},
 		{name: "silent, and no more was asked for: as many as clients bear", limit: 350, why: start, traffic: after(traffic{silent: 50 * ms})},
 		{name: "but not for a moment", limit: 175, why: start, traffic: after(traffic{silent: 30 * ms})},
 		{name: "and no more than that", limit: 1176, why: start,

@@ -367,7 +367,7 @@ func TestFirstOnesInALine(t *testing.T) {
 		{"16 do", 1, 16, 1000, 0, .25},
 	} {
 		a := newAdaptiveLimit(2, 1000)
-		a.windows, a.trials.base, a.patience.left = tt.windows, 4, tt.left
+		a.windows, a.usual, a.trials.base, a.patience.left = tt.windows, 4, 4, tt.left
 		a.window = *seen{n: tt.n, seconds: 1, level: 1000, took: 5 * sec}.window()
 		a.window.shed = tt.come - tt.n
 		a.window.since = time.Hour

@@ -38,10 +38,10 @@ func (u *succession) orderly(base float64) bool {
 
 // met compares how long requests take with how many others were in the handler. In a line
 // they take the longer the more they met when they came. Where they share processors, those
-// that come later count as much, so that the mean of the numbers tells when a request came
-// and when it left.
+// that come later count as much: then the number halfway between those when a request came
+// and when it left tells.
 type met struct {
-	came, mean  leastSquares  // with the number when it came, and with that mean
+	came, half  leastSquares  // with the number when it came, and halfway
 	quiet, over time.Duration // from when to when nobody was answered
 }
 
@@ -67,7 +67,7 @@ func (m *met) add(c Completion, last time.Duration) {
 		return
 	}
 	m.came.add(float64(c.Met), c.Took.Seconds())
-	m.mean.add(float64(c.Met+c.InFlight)/2, c.Took.Seconds())
+	m.half.add(float64(c.Met+c.InFlight)/2, c.Took.Seconds())
 }
 
 func (l *leastSquares) add(many, took float64) {
@@ -88,10 +88,10 @@ func (m *met) forget() { *m = met{quiet: m.quiet, over: m.over} }
 // noLine reports whether it is sure that there is no line. As long as fewer leave than come,
 // it is not, as those that leave first are the quick ones. If the limit binds and more calls
 // come than were ever served, the handler may just have begun to share its processors between
-// too many: then the number that was there on average has to say the same.
+// too many: then the numbers halfway have to say the same.
 func (a *adaptiveLimit) noLine(w *window) bool {
 	return w.rate()*w.latency() >= leaving*w.level() && a.met.came.differs() && a.met.came.flat() &&
-		(!a.calm.bound || a.known(w) || a.met.mean.flat())
+		(!a.calm.bound || a.known(w) || a.met.half.flat())
 }
 
 // differs reports whether the numbers differ enough to tell. They do once the latency has
@@ -101,7 +101,7 @@ func (l *leastSquares) differs() bool {
 }
 
 // flat reports whether requests surely take as long where the number is small as where it is
-// large, with two standard errors.
+// large, with two standard errors. Of one number alone nothing is sure: 0/0 is not a number.
 func (l *leastSquares) flat() bool {
 	slope := l.both / l.manies
 	chance := math.Sqrt(math.Max(0, l.tooks-slope*l.both) / (l.manies * l.n))

@@ -94,25 +94,25 @@ func TestMet(t *testing.T) {
 }
 
 // Where processors are shared, a request takes the longer the more come after it.
-func TestMetOnAverage(t *testing.T) {
+func TestMetHalfway(t *testing.T) {
 	var m met
 	for i := range 50 {
 		at, left := time.Duration(i)*5*ms+time.Hour, 100+200*(i*7%50)/50
 		m.add(Completion{At: at, Took: 500*ms + time.Duration(left-100)*2500*time.Microsecond, Met: 6 * (i%25 + 1), InFlight: left}, at-5*ms)
 	}
-	if !m.came.flat() || m.mean.flat() {
-		t.Errorf("takes as long by the number when it came: %v, and on average: %v; want true and false", m.came.flat(), m.mean.flat())
+	if !m.came.differs() || !m.came.flat() || m.half.flat() {
+		t.Errorf("takes as long by the number when it came: %v, and halfway: %v; want true and false", m.came.flat(), m.half.flat())
 	}
 }
 
 // As long as fewer leave than come, it is not sure that there is no line.
 func TestNoLine(t *testing.T) {
 	as := seen{n: 75, seconds: 1, level: 100, took: sec}
-	// The numbers that were there on average hardly differ, as where the first ones are still
+	// The numbers halfway hardly differ, as where the first ones are still
 	// there when the last ones come.
 	unsure := func(a *adaptiveLimit) {
 		a.calm.bound = true
-		a.met.mean = leastSquares{n: 50, many: 75, manies: 225, took: .4, tooks: .04}
+		a.met.half = leastSquares{n: 50, many: 75, manies: 225, took: .4, tooks: .04}
 	}
 	more := func(a *adaptiveLimit) { unsure(a); a.calm.most, a.asked = 50, 100 }
 	for _, tt := range []struct {
@@ -123,11 +123,12 @@ func TestNoLine(t *testing.T) {
 	}{
 		{"three of four of those in flight leave in the time that they take", as, nil, true},
 		{"fewer", seen{n: 74, seconds: 1, level: 100, took: sec}, nil, false},
-		{"the limit binds, the mean number is not sure, and more calls come than ever", as, more, false},
+		{"the limit binds, the numbers halfway are not sure, and more calls come than ever", as, more, false},
 		{"as many come as were served", as, func(a *adaptiveLimit) { more(a); a.calm.most = 100 }, true},
 		{"the limit does not bind", as, func(a *adaptiveLimit) { more(a); a.calm.bound = false }, true},
-		{"the mean number says so too", as, func(a *adaptiveLimit) { more(a); a.met.mean.tooks = .004 }, true},
-		{"they took longer where the mean was higher", as, func(a *adaptiveLimit) { more(a); a.met.mean.tooks, a.met.mean.both = .004, .8 }, false},
+		{"the numbers halfway say so too", as, func(a *adaptiveLimit) { more(a); a.met.half.tooks = .004 }, true},
+		{"there was one number halfway", as, func(a *adaptiveLimit) { more(a); a.met.half = leastSquares{n: 50, many: 75, took: .4} }, false},
+		{"they took longer where there were more halfway", as, func(a *adaptiveLimit) { more(a); a.met.half.tooks, a.met.half.both = .004, .8 }, false},
 	} {
 		a := settledLimit()
 		manyAndFew(&a)
@@ -162,8 +163,8 @@ func TestMetInAPause(t *testing.T) {
 		{"it came before, and waited for its client", Completion{At: 100 * ms, Took: 50 * ms, Paused: 40 * ms}, 99 * ms, [2]time.Duration{0, 51 * ms}, 0},
 	} {
 		m := met{quiet: tt.quiet[0], over: tt.quiet[1]}
-		if m.add(tt.done, tt.last); m.came.n != tt.want || m.mean.n != tt.want {
-			t.Errorf("%s: got %v and %v, want %v", tt.name, m.came.n, m.mean.n, tt.want)
+		if m.add(tt.done, tt.last); m.came.n != tt.want || m.half.n != tt.want {
+			t.Errorf("%s: got %v and %v, want %v", tt.name, m.came.n, m.half.n, tt.want)
 		}
 	}
 }

@@ -29,11 +29,12 @@ func (a *adaptiveLimit) short(now time.Duration) bool {
 	before, quiet := a.limit, now-a.last
 	bearable := a.bounded(a.bearable())
 	switch {
-	case a.windows == 0 && (a.last == 0 || a.limit < startLimit && a.window.others > 0):
-		// As long as no request has completed, no number of them is known to be too many. Nor are
-		// a few if some are over that came after others, which may take long: in a line of one
-		// they would not be.
+	case a.last == 0 || a.usual == 0 && quiet > 20*time.Millisecond+time.Duration(2e9*a.window.early()):
+		// As long as none has completed that takes as long, no number of them is known to be too many.
 		a.limit = a.bounded(2 * a.limit)
+	case a.usual == 0 && a.limit < startMost && (a.window.overtook || a.windows > 0):
+		// They do not stand in a line of one, or there were only errors, which tell nothing of it.
+		a.limit = a.bounded(math.Min(2*a.limit, startMost))
 	case a.limit < bearable && a.slower(quiet):
 		// As many may come in as are in flight when clients wait for as long as they bear.
 		a.limit = math.Min(2*a.limit, bearable)

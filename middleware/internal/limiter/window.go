@@ -31,6 +31,7 @@ type window struct {
 	others              int     // that came before the first requests had completed
 	left                int     // of them, whose clients had left
 	tookOthers          float64 // s, that they took
+	overtook            bool    // one of them was served
 	gone                int     // clients had left
 	tooLate             int     // for clients of which it is not known how long they wait
 	failed              int
@@ -103,6 +104,12 @@ func (w *window) starts(elapsed time.Duration) bool {
 func (w *window) outrun(elapsed time.Duration) bool {
 	ended := w.n + w.others
 	return w.n > w.failed && (ended >= firstCount && w.leaves() || ended >= windowCount && elapsed >= startTime)
+}
+
+// early is how long the requests took that are over before an answer has been judged, on
+// average.
+func (w *window) early() float64 {
+	return (w.took + w.tookOthers) / math.Max(1, float64(w.n+w.others))
 }
 
 // leaves reports whether most clients of the first window have left.

@@ -18,6 +18,10 @@ func overloadWorlds() []worldCase {
 		{world{name: "cpu of 4, five times", length: 25 * sec, phases: p3(10*sec, 20*sec, 25*sec), places: cpu(4, .001),
 			kinds: one(kind{rate: steps(280, 10, 2000, 20, 280, 25), work: exponential(10 * ms), patience: 500 * ms})},
 			[]expectation{{0, 0, 0, .01, 0}, {0, 1, 370, freely, 0}, {0, 2, 0, freely, .95}}},
+		// It can give 58; where those that come later do not count it gives 5.
+		{world{name: "cpu of 22, each one more costs, 1.2 times", length: 40 * sec, phases: p3(20*sec, 25*sec, 40*sec), places: cpu(22, .005),
+			kinds: one(kind{rate: steps(37, 20, 70, 40), work: lateBy(189*ms, 568*ms, constant(0)), useful: 4 * sec})},
+			[]expectation{{0, 0, 0, .01, 0}, {0, 2, 45, freely, 0}}},
 		{world{name: "pool of 32, twice", length: 25 * sec, phases: p3(10*sec, 20*sec, 25*sec), places: poolOf(32),
 			kinds: one(kind{rate: steps(450, 10, 1280, 20, 450, 25), work: exponential(50 * ms), patience: 500 * ms})},
 			[]expectation{{0, 0, 0, .01, 0}, {0, 1, 600, freely, 0}, {0, 2, 0, freely, .95}}},
